@@ -1,0 +1,83 @@
+"""Raw facts about one model: what it is, what it answered, what was measured. Frozen, no behaviour.
+
+This module knows nothing of the other model, of margins or of verdicts.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+Scale = Literal["binary", "graded", "reading"]
+"""binary: items are 0 or 1. graded: items are real numbers. reading: a meter, repeated in blocks or exact."""
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """Enough to open a model again."""
+
+    name: str
+    """"original", or the candidate's name in the plan."""
+    source: str
+    """Hub id, folder, .gguf file, or the embedded "smollm2-135m"."""
+    revision: str | None = None
+    adapter: str | None = None
+    dtype: str = "float32"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a model said to one case of a suite."""
+
+    case: str
+    prompt: str
+    """The text the model was sent, chat template applied."""
+    text: str | None
+    """None: not answered, and `error` says why."""
+    finish: Literal["stop", "length", "error"]
+    prompt_tokens: int
+    new_tokens: int
+    seconds: float
+    error: str | None = None
+
+
+@dataclass(frozen=True)
+class Item:
+    """One document, window or block of a measurement: the unit that is paired between two models."""
+
+    id: str
+    hash: str
+    """Of everything the model was shown; items pair only if their hashes are equal."""
+    value: float
+    cluster: str = ""
+    """Items of one cluster are not independent of each other; empty: a cluster of its own."""
+    weight: float = 1.0
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """A named number of one model, with the items it is the mean of."""
+
+    metric: str
+    """For example "arc_easy.acc", "fidelity.kl", "speed.decode"."""
+    value: float
+    unit: str
+    higher_is_better: bool
+    scale: Scale
+    items: tuple[Item, ...] = ()
+
+
+@dataclass(frozen=True)
+class Run:
+    """Everything measured on one model under one plan."""
+
+    id: str
+    model: ModelSpec
+    fingerprint: str
+    """Identity of weights, tokenizer, template and dtype."""
+    answers: dict[str, tuple[Answer, ...]] = field(default_factory=dict)
+    """Suite name -> answers, one a case."""
+    measurements: dict[str, Measurement] = field(default_factory=dict)
+    """Metric name -> measurement."""
+    facts: dict[str, str] = field(default_factory=dict)
+    """Provenance to show: versions, machine, dates, notes such as a dropped split."""
