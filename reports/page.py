@@ -1,0 +1,210 @@
+"""Page: everything a template may show, as plain frozen values.
+
+A number that was not measured is None (NaN is read the same way) and is shown as missing, never as zero.
+Strings may be hostile: they are shown as text whatever they hold. Nothing here is HTML.
+Every drop is in the metric's own direction: positive is worse.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Decision = Literal["PASS", "REGRESSION", "INCONCLUSIVE"]
+
+Kind = Literal["loss", "gain", "churn", "fail", "pass", "dropped"]
+"""loss: pass before, fail after. gain: the reverse. churn: both fail, with different answers.
+fail: both fail, with the same answer. pass: both pass. dropped: the original did not answer, so there is no pair."""
+
+
+@dataclass(frozen=True)
+class Fact:
+    """A name and its value, shown as a row."""
+
+    name: str
+    value: str
+
+
+@dataclass(frozen=True)
+class ModelPage:
+    """What is known of one model: source, fingerprint, dtype, versions, machine."""
+
+    name: str
+    facts: tuple[Fact, ...] = ()
+
+
+@dataclass(frozen=True)
+class GateRow:
+    """One gate and what was found.
+
+    `estimate`, `low`, `high`, `limit` and `unchanged` share one scale, named by `scale`:
+    "drop": in the metric's unit, positive is worse, `unchanged` is 0 (gate form `margin`);
+    "value": the candidate's own value, `unchanged` the original's if it has one (`max`, `min`);
+    "ratio": candidate over original, `unchanged` is 1 (`max_ratio`, `min_ratio`).
+    """
+
+    metric: str
+    rule: str
+    """The gate in words, for example "may drop by at most 5.0 points"."""
+    decision: Decision
+    reason: str
+    """One sentence with the numbers that decided."""
+    unit: str
+    """Unit of the metric; "share" (0 to 1) is shown in percent and its drops in points."""
+    scale: Literal["drop", "value", "ratio"]
+    worse: Literal["higher", "lower"]
+    """The side of `limit` on which the gate is broken: "higher" for margin, max, max_ratio."""
+    limit: float
+    estimate: float | None = None
+    low: float | None = None
+    high: float | None = None
+    unchanged: float | None = None
+    before: float | None = None
+    after: float | None = None
+    where: str = ""
+    """The items looked at, for example "tag critical"; empty: all."""
+    severity: Literal["block", "warn"] = "block"
+    n: int | None = None
+    method: str = ""
+    detectable: float | None = None
+    """Smallest drop this gate would have found with these items; the metric's unit."""
+    items_needed: int | None = None
+    """Items that would settle an INCONCLUSIVE gate."""
+
+
+@dataclass(frozen=True)
+class MetricRow:
+    """One metric of both models. `drop`, `low` and `high` (90 % interval) are positive when worse."""
+
+    metric: str
+    unit: str
+    before: float | None = None
+    after: float | None = None
+    drop: float | None = None
+    low: float | None = None
+    high: float | None = None
+    n: int | None = None
+    change: Literal["better", "worse", "unclear"] = "unclear"
+    """"better" or "worse" only where the interval excludes no change."""
+
+
+@dataclass(frozen=True)
+class TagRow:
+    """Pass rates (0 to 1) of the cases with one tag."""
+
+    suite: str
+    tag: str
+    before: float
+    after: float
+    n: int
+
+
+@dataclass(frozen=True)
+class Message:
+    """One turn of a prompt."""
+
+    role: str
+    content: str
+
+
+@dataclass(frozen=True)
+class CheckRow:
+    """One assertion on one answer; `reason` is the evidence."""
+
+    type: str
+    passed: bool
+    reason: str
+
+
+@dataclass(frozen=True)
+class AnswerRow:
+    """What one model said. `text` None: not answered, and `error` says why."""
+
+    text: str | None
+    checks: tuple[CheckRow, ...] = ()
+    error: str = ""
+
+
+@dataclass(frozen=True)
+class CaseRow:
+    """One case, before and after. A benchmark's item has its task as `suite` and may have no checks."""
+
+    suite: str
+    id: str
+    kind: Kind
+    before: AnswerRow
+    after: AnswerRow
+    messages: tuple[Message, ...] = ()
+    tags: tuple[str, ...] = ()
+    description: str = ""
+
+
+@dataclass(frozen=True)
+class LayerRow:
+    """What is left of one decoder layer: FFN channels and kv groups."""
+
+    index: int
+    width: int
+    width_before: int
+    kv_groups: int
+    kv_groups_before: int
+    attention: bool = True
+    """False: the attention sub-layer was removed whole."""
+    mlp: bool = True
+    sparsity: float | None = None
+    """Share of this layer's Linear weights removed."""
+
+
+@dataclass(frozen=True)
+class RatioRow:
+    """One of the definitions of how much was removed; value 0 to 1, None where it does not apply."""
+
+    name: str
+    meaning: str
+    value: float | None
+
+
+@dataclass(frozen=True)
+class CandidatePage:
+    """One candidate against the original. Rows may come in any order: cases are sorted, losses first."""
+
+    name: str
+    decision: Decision
+    reason: str
+    """Why, in one sentence."""
+    gates: tuple[GateRow, ...] = ()
+    numbers: tuple[MetricRow, ...] = ()
+    tags: tuple[TagRow, ...] = ()
+    cases: tuple[CaseRow, ...] = ()
+    pattern: tuple[LayerRow, ...] = ()
+    """Empty for a model that was not pruned here."""
+    ratios: tuple[RatioRow, ...] = ()
+    recipe: str = ""
+    """The recipe's YAML."""
+    facts: tuple[Fact, ...] = ()
+    """Source, fingerprint, calibration, seconds by stage."""
+    notes: tuple[str, ...] = ()
+    """What a reader must know: dropped splits, missing answers, anything simulated."""
+
+
+@dataclass(frozen=True)
+class Page:
+    """One run of one plan."""
+
+    title: str
+    plan: str
+    """The plan's name."""
+    created: str
+    """Date and time with zone, as shown."""
+    decision: Decision
+    """Worst over the candidates."""
+    sentence: str
+    """The whole result in one sentence, with the exit code."""
+    command: str
+    """What to type to get this again."""
+    original: ModelPage
+    candidates: tuple[CandidatePage, ...]
+    headline: tuple[str, ...] = ()
+    """Metrics to show for every candidate side by side, by the names used in `numbers`."""
+    provenance: tuple[Fact, ...] = ()
+    notes: tuple[str, ...] = ()
