@@ -1,0 +1,86 @@
+"""Numbers as people read them. None and NaN are missing, shown as a dash and never as zero."""
+
+from __future__ import annotations
+
+import math
+
+MISSING = "–"
+MINUS = "−"
+
+POWERS = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
+
+
+def is_missing(value: float | None) -> bool:
+    """Whether nothing was measured."""
+    return value is None or math.isnan(value)
+
+
+def quantity(value: float | None, unit: str) -> str:
+    """A value in its unit: 0.745 share is "74.5 %", 269e6 bytes is "269 MB"."""
+    if value is None or math.isnan(value):
+        return MISSING
+    if unit == "share":
+        return f"{_fixed(100 * value, 1)} %"
+    if unit == "bytes":
+        return _with_prefix(value, "B")
+    if unit in ("parameters", "count", ""):
+        return _with_prefix(value, "").rstrip() if abs(value) >= 1e6 else _plain(value)
+    return _plain(value) if unit == "ratio" else f"{_plain(value)} {unit}"
+
+
+def difference(value: float | None, unit: str) -> str:
+    """A drop in the metric's unit; a share drops by points, not by percent."""
+    if value is None or math.isnan(value):
+        return MISSING
+    return f"{_fixed(100 * value, 1)} points" if unit == "share" else quantity(value, unit)
+
+
+def interval(low: float | None, high: float | None, unit: str) -> str:
+    """Both bounds without their unit, for example "1.2 to 6.8"; the unit stands beside the estimate."""
+    if is_missing(low) or is_missing(high):
+        return MISSING
+    return f"{_bare(low, unit)} to {_bare(high, unit)}"
+
+
+def percent(share: float | None) -> str:
+    """A share of 0 to 1 as percent."""
+    return quantity(share, "share")
+
+
+def _bare(value: float | None, unit: str) -> str:
+    if value is None:
+        return MISSING
+    if unit == "share":
+        return _fixed(100 * value, 1)
+    return quantity(value, unit) if unit == "bytes" else _plain(value)
+
+
+def _fixed(value: float, digits: int) -> str:
+    if math.isinf(value):
+        return "∞" if value > 0 else MINUS + "∞"
+    text = f"{value:,.{digits}f}"
+    is_zero = not any(digit in text for digit in "123456789")
+    return text.lstrip("-") if is_zero else text.replace("-", MINUS)
+
+
+def _plain(value: float) -> str:
+    """Four significant digits without an exponent where that is short; whole numbers whole."""
+    if math.isinf(value):
+        return _fixed(value, 0)
+    if value == int(value) and abs(value) < 1e12:
+        return _fixed(value, 0)
+    if abs(value) >= 1e12 or abs(value) < 1e-4:
+        return f"{value:.2e}".replace("-", MINUS)
+    digits = max(0, 3 - math.floor(math.log10(abs(value))))
+    return _fixed(value, digits)
+
+
+def _with_prefix(value: float, unit: str) -> str:
+    for power, prefix in POWERS:
+        if abs(value) >= power:
+            return f"{_three(value / power)} {prefix}{unit}"
+    return f"{_plain(value)} {unit}"
+
+
+def _three(value: float) -> str:
+    return _fixed(value, max(0, 2 - math.floor(math.log10(abs(value)))))

@@ -1,0 +1,111 @@
+"""Page -> one HTML text that needs nothing else, and onto disk.
+
+Every value is escaped, and characters that a reader cannot see are made visible, in one place for all templates.
+Style and script are the package's own files; the page's Content-Security-Policy allows them by hash and nothing else.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import os
+import re
+import tempfile
+from importlib.resources import files
+from pathlib import Path
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from reports import charts, diff, figures, listing
+from reports.errors import ReportError
+from reports.page import Page
+
+HIDDEN = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+"""Control characters but tab and newline, embeddings and overrides of direction, halves of surrogate pairs."""
+
+
+def render(page: Page) -> str:
+    """The whole page as one HTML text."""
+    style, script = _own("page.css"), _own("page.js")
+    return (
+        _environment()
+        .get_template("page.html")
+        .render(
+            page=page,
+            style=Markup(style),
+            script=Markup(script),
+            policy=_policy(style, script),
+        )
+    )
+
+
+def write(page: Page, path: Path) -> None:
+    """Write the page, whole or not at all.
+
+    Raises: ReportError, if the folder is absent or cannot be written to.
+    """
+    html = render(page).encode("utf-8")
+    try:
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+    except OSError as error:
+        raise ReportError(f"{path}: cannot write the report: {error.strerror}") from error
+    part = Path(name)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(html)
+        part.chmod(0o644)
+        part.replace(path)
+    except OSError as error:
+        raise ReportError(f"{path}: cannot write the report: {error.strerror}") from error
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def visible(value: object) -> object:
+    """A string with hidden characters spelt out; other values as they are.
+
+    Raises: ReportError, if the value is None: what is missing must be shown as missing by the template.
+    """
+    if value is None:
+        raise ReportError("a template shows a value that is None")
+    if not isinstance(value, str) or isinstance(value, Markup):
+        return value
+    return HIDDEN.sub(_spelt, value)
+
+
+def _spelt(match: re.Match[str]) -> str:
+    code = ord(match.group())
+    return chr(0x2400 + code) if code < 0x20 else f"⟨U+{code:04X}⟩"
+
+
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("reports"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        finalize=visible,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    for function in (figures.quantity, figures.difference, figures.interval, figures.percent):
+        environment.filters[function.__name__] = function
+    for maker in (charts.forest, charts.dumbbell, charts.pattern, listing.listing, diff.words):
+        environment.globals[maker.__name__] = maker
+    return environment
+
+
+def _own(name: str) -> str:
+    return files("reports").joinpath("templates", name).read_text("utf-8")
+
+
+def _policy(style: str, script: str) -> str:
+    return (
+        f"default-src 'none'; style-src '{_hash(style)}'; script-src '{_hash(script)}'; "
+        "img-src data:; base-uri 'none'; form-action 'none'"
+    )
+
+
+def _hash(text: str) -> str:
+    digest = hashlib.sha256(text.encode("utf-8")).digest()
+    return f"sha256-{base64.b64encode(digest).decode('ascii')}"

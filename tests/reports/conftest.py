@@ -1,0 +1,242 @@
+"""An example page with every part in it; all of its numbers are made up."""
+
+from __future__ import annotations
+
+import pytest
+
+from reports.page import (
+    AnswerRow,
+    CandidatePage,
+    CaseRow,
+    CheckRow,
+    Fact,
+    GateRow,
+    LayerRow,
+    Message,
+    MetricRow,
+    ModelPage,
+    Page,
+    RatioRow,
+    TagRow,
+)
+
+
+@pytest.fixture
+def example() -> Page:
+    return example_page()
+
+
+def example_page() -> Page:
+    """Three candidates: one that passes, one nobody can tell, one that is broken."""
+    return Page(
+        title="Is the smaller support bot still good enough?",
+        plan="support-bot",
+        created="2026-11-24 18:20 UTC",
+        decision="REGRESSION",
+        sentence="1 of 3 candidates got worse than its gates allow: cfsp-50. Exit code 1.",
+        command="secateur run plan.yaml --out out/support-bot",
+        original=ModelPage("original", (Fact("source", "smollm2-135m"), Fact("dtype", "float32"))),
+        candidates=(passing(), unclear(), broken()),
+        headline=("smoke.pass_rate", "fidelity.perplexity_ratio", "size.bytes", "speed.decode"),
+        provenance=(Fact("secateur", "0.1.0"), Fact("torch", "2.13.0"), Fact("machine", "2 cores, 8 GB")),
+        notes=("Data of arc_easy came from a local folder.",),
+    )
+
+
+def passing() -> CandidatePage:
+    return CandidatePage(
+        name="v2",
+        decision="PASS",
+        reason="All 3 gates pass; the pass rate drops by at most 1.9 points, 5.0 are allowed.",
+        gates=(
+            pass_rate_gate("PASS", 0.005, -0.009, 0.019),
+            GateRow(
+                metric="fidelity.perplexity_ratio",
+                rule="may be at most 1.10",
+                decision="PASS",
+                reason="At most 1.05 with 95 % confidence.",
+                unit="ratio",
+                scale="value",
+                worse="higher",
+                limit=1.10,
+                estimate=1.031,
+                low=1.012,
+                high=1.050,
+                unchanged=1.0,
+                after=1.031,
+                n=40,
+                method="clustered by window",
+            ),
+            GateRow(
+                metric="smoke.losses",
+                rule="at most 0",
+                decision="PASS",
+                reason="No critical case was lost.",
+                unit="count",
+                scale="value",
+                worse="higher",
+                limit=0,
+                estimate=0,
+                after=0,
+                where="tag critical",
+                n=12,
+                method="counted",
+            ),
+        ),
+        numbers=numbers(0.698, 1.031, 268_000_000, 41.3),
+    )
+
+
+def unclear() -> CandidatePage:
+    return CandidatePage(
+        name="cfsp-10",
+        decision="INCONCLUSIVE",
+        reason="The pass rate may have dropped by as much as 6.1 points, 5.0 are allowed; 310 cases would settle it.",
+        gates=(
+            pass_rate_gate("INCONCLUSIVE", 0.030, -0.001, 0.061),
+            GateRow(
+                metric="speed.decode",
+                rule="at least 1.05 times the original",
+                decision="INCONCLUSIVE",
+                reason="Between 1.02 and 1.11 times as fast.",
+                unit="tokens/s",
+                scale="ratio",
+                worse="lower",
+                limit=1.05,
+                estimate=1.065,
+                low=1.02,
+                high=1.11,
+                unchanged=1.0,
+                before=40.1,
+                after=42.7,
+                n=12,
+                method="paired log ratios",
+                severity="warn",
+            ),
+        ),
+        numbers=numbers(0.673, 1.18, 251_000_000, 42.7),
+        cases=cases(losses=3, unchanged=8),
+        tags=(TagRow("smoke", "arithmetic", 0.42, 0.33, 24), TagRow("smoke", "facts", 0.81, 0.81, 32)),
+        pattern=layers(0.87),
+    )
+
+
+def broken() -> CandidatePage:
+    return CandidatePage(
+        name="cfsp-50",
+        decision="REGRESSION",
+        reason="The pass rate drops by at least 35.2 points, 5.0 are allowed.",
+        gates=(
+            pass_rate_gate("REGRESSION", 0.412, 0.352, 0.472),
+            GateRow(
+                metric="arc_easy.acc",
+                rule="may drop by at most 3.0 points",
+                decision="REGRESSION",
+                reason="The candidate gave no number.",
+                unit="share",
+                scale="drop",
+                worse="higher",
+                limit=0.03,
+                unchanged=0.0,
+                before=0.58,
+            ),
+        ),
+        numbers=numbers(0.291, 9.42, 178_000_000, 58.9),
+        tags=(
+            TagRow("smoke", "arithmetic", 0.42, 0.08, 24),
+            TagRow("smoke", "facts", 0.81, 0.31, 32),
+            TagRow("smoke", "refusal", 0.30, 0.45, 20),
+        ),
+        cases=cases(losses=9, unchanged=30),
+        pattern=layers(0.42),
+        ratios=(
+            RatioRow("r_total", "all parameters, tied weights counted once", 0.338),
+            RatioRow("r_block", "weights of the decoder layers' Linears", 0.5),
+            RatioRow("r_ffn", "FFN channels", 0.667),
+            RatioRow("r_group", "kv groups", 0.0),
+            RatioRow("r_zero", "zeroed weights", None),
+        ),
+        recipe="method: cfsp\nsparsity: 0.5\noptions:\n  score: paper\n",
+        facts=(Fact("fingerprint", "sha256:5f1d" + 12 * "0a9c"), Fact("calibration", "4,096 tokens, built in")),
+        notes=("2 cases were not answered and count as failed.",),
+    )
+
+
+def pass_rate_gate(decision: str, drop: float, low: float, high: float) -> GateRow:
+    return GateRow(
+        metric="smoke.pass_rate",
+        rule="may drop by at most 5.0 points",
+        decision=decision,  # type: ignore[arg-type]
+        reason=f"It drops by between {100 * low:.1f} and {100 * high:.1f} points.",
+        unit="share",
+        scale="drop",
+        worse="higher",
+        limit=0.05,
+        estimate=drop,
+        low=low,
+        high=high,
+        unchanged=0.0,
+        before=0.703,
+        after=0.703 - drop,
+        n=203,
+        method="Tango, exact",
+        detectable=0.042,
+        items_needed=310 if decision == "INCONCLUSIVE" else None,
+    )
+
+
+def numbers(rate: float, perplexity: float, size: int, speed: float) -> tuple[MetricRow, ...]:
+    drop = 0.703 - rate
+    change = "worse" if drop > 0.04 else "unclear"
+    return (
+        MetricRow("smoke.pass_rate", "share", 0.703, rate, drop, drop - 0.03, drop + 0.03, 203, change),  # type: ignore[arg-type]
+        MetricRow("fidelity.perplexity_ratio", "ratio", None, perplexity, perplexity - 1, None, None, 40, "worse"),
+        MetricRow("fidelity.kl", "nats", None, 0.0613, 0.0613, 0.05, 0.07, 40, "worse"),
+        MetricRow("size.bytes", "bytes", 269_060_352, size, size - 269_060_352, change="better"),
+        MetricRow("speed.decode", "tokens/s", 40.1, speed, 40.1 - speed, n=12, change="better"),
+    )
+
+
+def cases(losses: int, unchanged: int) -> tuple[CaseRow, ...]:
+    same = tuple(case(f"same-{at}", "pass", "Paris.", "Paris.") for at in range(unchanged))
+    lost = tuple(
+        case(f"loss-{at}", "loss", "The capital of France is Paris.", "The capital of France is the city of Lyon.")
+        for at in range(losses)
+    )
+    won = (case("gain-0", "gain", "I don't know", "Paris"), case("churn-0", "churn", "Rome", "Rome Rome Rome Rome"))
+    silent = CaseRow(
+        suite="smoke",
+        id="silent",
+        kind="loss",
+        before=AnswerRow("Paris"),
+        after=AnswerRow(None, error="longer than the model's context of 2048 tokens"),
+        messages=(Message("user", "Name the capital of France."),),
+    )
+    return same + won + lost + (silent,)
+
+
+def case(name: str, kind: str, before: str, after: str) -> CaseRow:
+    return CaseRow(
+        suite="smoke",
+        id=name,
+        kind=kind,  # type: ignore[arg-type]
+        before=answer(before),
+        after=answer(after),
+        messages=(Message("system", "Answer in one sentence."), Message("user", "What is the capital of France?")),
+        tags=("facts", "easy"),
+        description=f"Capital of France, asked plainly ({name})",
+    )
+
+
+def answer(text: str) -> AnswerRow:
+    right = "Paris" in text
+    reason = 'found "Paris"' if right else f'"Paris" is not in "{text}"'
+    return AnswerRow(text, (CheckRow("icontains", right, reason),))
+
+
+def layers(share: float) -> tuple[LayerRow, ...]:
+    """30 layers, the middle ones cut most."""
+    kept = [share + (1 - share) * abs(at - 14.5) / 14.5 * 0.9 for at in range(30)]
+    return tuple(
+        LayerRow(at, round(1536 * keep), 1536, 3 if at % 4 else 2, 3, sparsity=1 - keep) for at, keep in enumerate(kept)
+    )
