@@ -1,0 +1,57 @@
+"""Make a model smaller. Knows nothing of suites, stores or reports; importing it does not import torch."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from compress.errors import CompressError
+from compress.recipe import Calibration, CalibrationFacts, Ratios, Receipt, Recipe, load_recipe, recipe_names
+from compress.shape import LayerShape, Shape
+
+if TYPE_CHECKING:
+    from compress.calibration import Stats, calibrate
+    from compress.checkpoint import is_pruned, open_model, read_receipt, save
+    from compress.cut import cut_
+    from compress.prune import apply, plan
+
+LAZY = {
+    "Stats": "compress.calibration",
+    "apply": "compress.prune",
+    "calibrate": "compress.calibration",
+    "cut_": "compress.cut",
+    "is_pruned": "compress.checkpoint",
+    "open_model": "compress.checkpoint",
+    "plan": "compress.prune",
+    "read_receipt": "compress.checkpoint",
+    "save": "compress.checkpoint",
+}
+"""Public names that need torch -> the module that has them."""
+
+__all__ = [
+    "Calibration",
+    "CalibrationFacts",
+    "CompressError",
+    "LayerShape",
+    "Ratios",
+    "Receipt",
+    "Recipe",
+    "Shape",
+    "Stats",
+    "apply",
+    "calibrate",
+    "cut_",
+    "is_pruned",
+    "load_recipe",
+    "open_model",
+    "plan",
+    "read_receipt",
+    "recipe_names",
+    "save",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in LAZY:
+        raise AttributeError(f"module 'compress' has no attribute '{name}'")
+    return getattr(importlib.import_module(LAZY[name]), name)

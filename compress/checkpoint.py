@@ -1,0 +1,196 @@
+"""Save a pruned model so that plain transformers opens it too, and open any model folder without remote code."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import torch
+from huggingface_hub import save_torch_model
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
+
+from compress import layout
+from compress.calibration import embedded_tokens, evaluating
+from compress.errors import CompressError
+from compress.recipe import Receipt
+from compress.shape import Shape
+
+RECEIPT = "receipt.json"
+SHAPE = "shape.json"
+MODELING = "modeling_pruned.py"
+TOLERANCE = 1e-5
+"""Largest difference of a reopened model's logits, in units of the largest logit."""
+
+
+def save(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase | None,
+    folder: Path | str,
+    receipt: Receipt,
+    shape: Shape,
+) -> None:
+    """Write a folder that holds the pruned model, its tokenizer, receipt and shape.
+
+    It appears whole or not at all: it is written beside its place, opened again in both ways, and renamed only if
+    the logits are those of `model`. Raises CompressError, also if `folder` is already there.
+    """
+    folder = Path(folder)
+    if folder.exists():
+        raise CompressError(f"{folder}: already there; choose another folder or remove it")
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        draft = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    except OSError as error:
+        raise CompressError(f"{folder}: cannot write there: {error.strerror}") from None
+    try:
+        _write(model, tokenizer, draft)
+        (draft / RECEIPT).write_text(receipt.to_json())
+        (draft / SHAPE).write_text(shape.to_json() + "\n")
+        verify(model, draft)
+        draft.chmod(0o755)
+        draft.rename(folder)
+    except OSError as error:
+        raise CompressError(f"{folder}: cannot save: {error.strerror or error}") from None
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+
+
+def _write(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase | None, draft: Path) -> None:
+    tied = list(model.all_tied_weights_keys) if model.config.tie_word_embeddings else None
+    save_torch_model(model, draft, max_shard_size="5GB", shared_tensors_to_discard=tied)
+    (draft / "config.json").write_text(json.dumps(_config(model.config), indent=2, sort_keys=True) + "\n")
+    if layout.acceptable(model.config).is_heterogeneous:
+        (draft / MODELING).write_text(layout.source(layout.stock_class(model.config)))
+    if model.generation_config is not None:
+        model.generation_config.to_json_file(draft / "generation_config.json")
+    if tokenizer is not None:
+        tokenizer.save_pretrained(draft)
+
+
+def _config(config: PreTrainedConfig) -> dict[str, Any]:
+    """Content of config.json: a stock one where the layers are equal, else one with `auto_map`."""
+    stock = layout.acceptable(config)
+    name = layout.stock_class(stock)
+    content: dict[str, Any] = json.loads(stock.to_json_string())
+    content.pop("_name_or_path", None)
+    content.pop("auto_map", None)
+    content["architectures"] = [name.__name__]
+    # transformers 4 reads only rope_theta, and takes 10,000 where it is missing, without a word.
+    if "rope_theta" in (content.get("rope_parameters") or {}):
+        content["rope_theta"] = content["rope_parameters"]["rope_theta"]
+    if stock.is_heterogeneous:
+        content["auto_map"] = {"AutoModelForCausalLM": f"{Path(MODELING).stem}.{layout.class_name(name)}"}
+    return content
+
+
+def verify(model: PreTrainedModel, folder: Path) -> None:
+    """Open a saved folder in both ways and compare logits with the model in memory.
+
+    Raises CompressError if they differ by more than rounding.
+    """
+    expected = _logits(model)
+    for way, opened in (("open_model", open_model), ("transformers", _open_plainly)):
+        again = opened(folder, model.dtype)
+        gap = float((_logits(again) - expected).abs().max())
+        if not gap <= TOLERANCE * max(1.0, float(expected.abs().max())):
+            raise CompressError(f"{folder}: opened again by {way}, its logits differ by {gap:.3g}; nothing was saved")
+
+
+def _open_plainly(folder: Path, dtype: torch.dtype) -> PreTrainedModel:
+    """As a user without this package would. The remote code is the module that we have just written."""
+    model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(folder, trust_remote_code=True, dtype=dtype)
+    return model
+
+
+@torch.no_grad()
+def _logits(model: PreTrainedModel) -> Tensor:
+    """(1, 32, vocabulary) for tokens spread over the vocabulary, on the CPU in float32."""
+    ids = torch.linspace(0, embedded_tokens(model) - 1, 32).long().unsqueeze(0).to(model.device)
+    with evaluating(model):
+        logits: Tensor = model(input_ids=ids, use_cache=False).logits.float().cpu()
+    return logits
+
+
+def is_pruned(folder: Path | str) -> bool:
+    """Whether this folder was written by `save`."""
+    return (Path(folder) / RECEIPT).is_file() and (Path(folder) / SHAPE).is_file()
+
+
+def read_receipt(folder: Path | str) -> Receipt:
+    """The receipt beside a pruned model. Raises CompressError if there is none."""
+    try:
+        return Receipt.from_json((Path(folder) / RECEIPT).read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise CompressError(f"{Path(folder) / RECEIPT}: cannot read receipt: {error}") from None
+
+
+def open_model(folder: Path | str, dtype: torch.dtype | None = None) -> PreTrainedModel:
+    """Open a model folder, pruned or stock, in evaluation mode; never runs code from the folder.
+
+    dtype: None keeps that of the weights.
+    Raises CompressError if weights are missing, damaged, or do not have the sizes that config.json says.
+    """
+    folder = Path(folder)
+    _check_weights(folder)
+    try:
+        config = AutoConfig.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
+    except (OSError, ValueError) as error:
+        raise CompressError(f"{folder / 'config.json'}: {' '.join(str(error).split())}") from None
+    kind: Any = layout.stock_class(config)
+    if config.is_heterogeneous:
+        kind = layout.pruned_class(kind)
+    model, report = kind.from_pretrained(
+        folder,
+        config=config,
+        dtype=dtype or "auto",
+        use_safetensors=True,
+        local_files_only=True,
+        ignore_mismatched_sizes=True,
+        output_loading_info=True,
+    )
+    _check_report(folder, report)
+    opened: PreTrainedModel = model.eval()
+    return opened
+
+
+def _check_weights(folder: Path) -> None:
+    """Refuse a folder whose weights are missing or cut short, before anything is built."""
+    if not folder.is_dir():
+        raise CompressError(f"{folder}: no such folder")
+    if not (folder / "config.json").is_file():
+        raise CompressError(f"{folder}: no config.json, so this is not a model folder")
+    index = folder / "model.safetensors.index.json"
+    names = {"model.safetensors"}
+    if index.is_file():
+        try:
+            names = set(json.loads(index.read_text())["weight_map"].values())
+        except (ValueError, KeyError, AttributeError):
+            raise CompressError(f"{index}: not an index of weight files") from None
+    for name in sorted(names):
+        path = folder / os.path.basename(name)
+        if not path.is_file():
+            raise CompressError(f"{folder}: no weights: looked for {path.name} (only safetensors are read)")
+        try:
+            with safe_open(path, framework="pt"):
+                pass
+        except SafetensorError as error:
+            raise CompressError(f"{path}: damaged weights: {error}") from None
+
+
+def _check_report(folder: Path, report: dict[str, Any]) -> None:
+    """Refuse what transformers would fill with random numbers."""
+    for name, found, expected in sorted(report["mismatched_keys"]):
+        raise CompressError(
+            f"{folder}: weights and config.json disagree: {name} is {tuple(found)}, config.json wants {tuple(expected)}"
+        )
+    missing = sorted(report["missing_keys"])
+    if missing:
+        raise CompressError(
+            f"{folder}: weights and config.json disagree: {missing[0]} is missing ({len(missing)} in all)"
+        )

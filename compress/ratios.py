@@ -1,0 +1,69 @@
+"""The five ratio definitions, measured on the model before and after."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from transformers import PreTrainedModel
+
+from compress.families import Block, blocks
+from compress.recipe import Ratios
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Everything that the ratios need to know of one model."""
+
+    parameters: int
+    """Of the whole model, tied weights once."""
+    weights: tuple[int, ...]
+    """Linear weights of each decoder layer; biases are not counted."""
+    zeros: int
+    """Of those, in all."""
+    channels: tuple[int, ...]
+    groups: tuple[int, ...]
+
+
+def count(model: PreTrainedModel) -> Counts:
+    """Count a model's weights, channels and groups."""
+    found = blocks(model)
+    return Counts(
+        parameters=sum(parameter.numel() for parameter in model.parameters()),
+        weights=tuple(sum(linear.weight.numel() for linear in block.linears) for block in found),
+        zeros=sum(_zeros(block) for block in found),
+        channels=tuple(block.channels for block in found),
+        groups=tuple(block.kv_heads for block in found),
+    )
+
+
+def measure(before: Counts, after: Counts) -> Ratios:
+    """Compare the counts of a model before and after it was made smaller."""
+    return Ratios(
+        r_total=1 - after.parameters / before.parameters,
+        r_block=1 - sum(after.weights) / sum(before.weights),
+        r_ffn=1 - sum(after.channels) / sum(before.channels),
+        r_group=_group_ratio(before, after),
+        r_zero=after.zeros / sum(after.weights),
+    )
+
+
+def by_block(before: Counts, after: Counts) -> tuple[float, ...]:
+    """Share of each decoder layer's Linear weights that was removed."""
+    return tuple(1 - left / had for had, left in zip(before.weights, after.weights, strict=True))
+
+
+def _group_ratio(before: Counts, after: Counts) -> float | None:
+    """Mean of the removed shares of kv groups and of channels, over the layers where both were cut."""
+    shares = []
+    for index in range(len(before.weights)):
+        channels = 1 - after.channels[index] / before.channels[index]
+        groups = 1 - after.groups[index] / before.groups[index]
+        if channels > 0 and groups > 0:
+            shares.append((channels + groups) / 2)
+        elif channels > 0 or groups > 0:
+            return None
+    return sum(shares) / len(shares) if shares else None
+
+
+def _zeros(block: Block) -> int:
+    return sum(linear.weight.numel() - int(linear.weight.count_nonzero()) for linear in block.linears)

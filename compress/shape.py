@@ -1,0 +1,82 @@
+"""Shape: what stays in each decoder layer. JSON, and complete before a weight is touched."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+
+from compress.errors import CompressError
+
+
+@dataclass(frozen=True)
+class LayerShape:
+    """What one decoder layer keeps, and what it had.
+
+    channels, groups: ascending indices into the layer as it was before the cut. None kept means that the whole
+    sub-layer goes.
+    """
+
+    channels: tuple[int, ...]
+    """FFN channels kept."""
+    groups: tuple[int, ...]
+    """kv groups kept; a group is one key-value head with the query heads that read it."""
+    intermediate: int
+    """FFN channels before the cut."""
+    heads: int
+    """Query heads before the cut."""
+    kv_heads: int
+    """kv groups before the cut."""
+
+    @property
+    def kept_heads(self) -> int:
+        """Query heads that stay."""
+        return len(self.groups) * (self.heads // self.kv_heads)
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What stays of a model, layer by layer; cut, checkpoint and report all read this."""
+
+    hidden: int
+    head_dim: int
+    layers: tuple[LayerShape, ...]
+
+    def __post_init__(self) -> None:
+        for index, layer in enumerate(self.layers):
+            _check_indices(f"layer {index}: channels", layer.channels, layer.intermediate)
+            _check_indices(f"layer {index}: groups", layer.groups, layer.kv_heads)
+
+    @property
+    def uniform(self) -> bool:
+        """Whether all layers end up with the same sizes."""
+        return len({(len(layer.channels), len(layer.groups), layer.kept_heads) for layer in self.layers}) <= 1
+
+    @property
+    def digest(self) -> str:
+        """sha256 of the JSON form."""
+        return hashlib.sha256(self.to_json().encode()).hexdigest()
+
+    def to_json(self) -> str:
+        """One line; equal shapes give equal text."""
+        return json.dumps(asdict(self), separators=(",", ":"))
+
+    @classmethod
+    def from_json(cls, text: str) -> Shape:
+        """The inverse of `to_json`. Raises CompressError on anything else."""
+        try:
+            raw = json.loads(text)
+            layers = tuple(_layer(**layer) for layer in raw["layers"])
+            return cls(hidden=raw["hidden"], head_dim=raw["head_dim"], layers=layers)
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise CompressError(f"not a shape: {error!r}") from None
+
+
+def _layer(channels: list[int], groups: list[int], intermediate: int, heads: int, kv_heads: int) -> LayerShape:
+    return LayerShape(tuple(channels), tuple(groups), intermediate, heads, kv_heads)
+
+
+def _check_indices(where: str, kept: tuple[int, ...], size: int) -> None:
+    ascending = list(kept) == sorted(set(kept))
+    if not ascending or (kept and (kept[0] < 0 or kept[-1] >= size)):
+        raise CompressError(f"{where}: need ascending indices from 0 to {size - 1}")
