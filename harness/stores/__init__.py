@@ -1,0 +1,112 @@
+"""Where facts are kept. One file per store; `Store` is what the pipeline asks of any of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from harness.records import Answer, Measurement, Run
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One piece of work on one model: a suite, a benchmark, a fidelity corpus or a metric."""
+
+    id: str
+    fingerprint: str
+    key: str
+    """Hash of all that could change the result, the model aside."""
+    kind: str
+    """"suite", "benchmark", "fidelity" or "metric"."""
+    name: str
+    finished: bool
+    facts: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Job:
+    """One execution of a plan. Interrupted, the same plan goes on with the same job."""
+
+    id: str
+    plan_name: str
+    plan: str
+    """The plan as JSON."""
+    digest: str
+    fresh: bool
+    """True: nothing measured before `started` is used again."""
+    started: str
+    finished: str | None = None
+    exit_code: int | None = None
+
+
+@dataclass(frozen=True)
+class VerdictRow:
+    """A decision as stored: which runs it compared, and the findings as JSON for readers of the store."""
+
+    job: str
+    candidate: str
+    decision: str
+    reason: str
+    before_run: str
+    after_run: str
+    findings: str
+    created: str = ""
+
+
+class Store(Protocol):
+    """Every method is one transaction; what has returned survives a SIGKILL."""
+
+    def begin_job(self, name: str, plan: str, digest: str, *, fresh: bool = False) -> Job:
+        """The unfinished job of this digest and freshness, or a new one."""
+        ...
+
+    def finish_job(self, job: str, exit_code: int) -> None: ...
+
+    def jobs(self) -> list[Job]:
+        """Newest first."""
+        ...
+
+    def begin_stage(self, fingerprint: str, key: str, kind: str, name: str, *, not_before: str = "") -> Stage:
+        """The newest stage with this fingerprint and key that began at `not_before` or later, or a new one."""
+        ...
+
+    def finish_stage(
+        self, stage: str, measurements: Sequence[Measurement] = (), facts: dict[str, str] | None = None
+    ) -> None:
+        """Measurements, facts and the mark that all is there, in one transaction."""
+        ...
+
+    def add_answers(self, stage: str, answers: Sequence[Answer]) -> None:
+        """Append; an answer already there is left as it is."""
+        ...
+
+    def answers(self, stage: str) -> list[Answer]: ...
+
+    def measurements(self, stage: str) -> list[Measurement]: ...
+
+    def add_scores(self, stage: str, scores: dict[str, tuple[float, bool]]) -> None:
+        """Append (log-likelihood, greedy) by request hash; what is already there is left as it is."""
+        ...
+
+    def scores(self, stage: str) -> dict[str, tuple[float, bool]]: ...
+
+    def save_run(self, run: Run, job: str, stages: Sequence[str]) -> None:
+        """Record which stages make up a run of a job. Saving again replaces."""
+        ...
+
+    def runs(self, job: str | None = None) -> list[Run]:
+        """Heads only: no answers, no measurements."""
+        ...
+
+    def run(self, run: str) -> Run:
+        """A whole run."""
+        ...
+
+    def save_receipt(self, fingerprint: str, receipt: str) -> None: ...
+
+    def receipt(self, fingerprint: str) -> str | None: ...
+
+    def save_verdict(self, verdict: VerdictRow) -> None: ...
+
+    def verdicts(self, job: str | None = None) -> list[VerdictRow]: ...

@@ -1,0 +1,315 @@
+"""Facts in one DuckDB file.
+
+While a process holds a DuckDB file for writing nobody else can open it, so this store never keeps it open: each
+method opens the file, runs one transaction and closes it, waiting for its turn when another process is inside.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import random
+import re
+import time
+import uuid
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, TypeVar
+
+import duckdb
+
+from harness.errors import HarnessError
+from harness.records import Answer, Item, Measurement, ModelSpec, Run
+from harness.stores import Job, Stage, VerdictRow
+from harness.stores.migrations import STEPS
+
+Result = TypeVar("Result")
+Connection = duckdb.DuckDBPyConnection
+Row = tuple[Any, ...]
+
+JOB = "id, plan_name, plan, digest, fresh, started, finished, exit_code"
+STAGE = "id, fingerprint, key, kind, name, finished IS NOT NULL, facts"
+ANSWER = "case_id, prompt, text, finish, prompt_tokens, new_tokens, seconds, error"
+RUN = "id, model, source, revision, adapter, dtype, fingerprint, created, job"
+VERDICT = "job, candidate, decision, reason, before_run, after_run, findings, created"
+
+
+class DuckdbStore:
+    """The store of one file. `wait_seconds`: how long to wait for another process that is inside."""
+
+    def __init__(self, path: Path, wait_seconds: float = 60.0) -> None:
+        self.path = path
+        self.wait_seconds = wait_seconds
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise HarnessError(
+                f"cannot make the folder {path.parent}: {error.strerror}; choose another by --out"
+            ) from error
+        self._transaction(_migrate)
+
+    def begin_job(self, name: str, plan: str, digest: str, *, fresh: bool = False) -> Job:
+        def work(db: Connection) -> Job:
+            found = db.execute(
+                f"SELECT {JOB} FROM jobs WHERE digest = ? AND fresh = ? AND finished IS NULL"
+                " ORDER BY started DESC LIMIT 1",
+                [digest, fresh],
+            ).fetchone()
+            if found:
+                return Job(*found)
+            job = Job(uuid.uuid4().hex[:8], name, plan, digest, fresh, _now())
+            db.execute(f"INSERT INTO jobs ({JOB}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)", _values(job))
+            return job
+
+        return self._transaction(work)
+
+    def finish_job(self, job: str, exit_code: int) -> None:
+        self._run("UPDATE jobs SET finished = ?, exit_code = ? WHERE id = ?", [_now(), exit_code, job])
+
+    def jobs(self) -> list[Job]:
+        return [Job(*row) for row in self._rows(f"SELECT {JOB} FROM jobs ORDER BY started DESC, id")]
+
+    def begin_stage(self, fingerprint: str, key: str, kind: str, name: str, *, not_before: str = "") -> Stage:
+        def work(db: Connection) -> Stage:
+            found = db.execute(
+                f"SELECT {STAGE} FROM stages WHERE fingerprint = ? AND key = ? AND started >= ?"
+                " ORDER BY finished IS NOT NULL DESC, started DESC LIMIT 1",
+                [fingerprint, key, not_before],
+            ).fetchone()
+            if found:
+                return _stage(found)
+            stage = Stage(uuid.uuid4().hex[:12], fingerprint, key, kind, name, False)
+            db.execute(
+                "INSERT INTO stages (id, fingerprint, key, kind, name, started, facts) VALUES (?, ?, ?, ?, ?, ?, '{}')",
+                [stage.id, fingerprint, key, kind, name, _now()],
+            )
+            return stage
+
+        return self._transaction(work)
+
+    def finish_stage(
+        self, stage: str, measurements: Sequence[Measurement] = (), facts: dict[str, str] | None = None
+    ) -> None:
+        heads = [
+            {"stage": stage, "metric": m.metric, "value": _number(m.value), "unit": m.unit,
+             "higher_is_better": m.higher_is_better, "scale": m.scale}
+            for m in measurements
+        ]  # fmt: skip
+        items = [
+            {"stage": stage, "metric": m.metric, "position": position, "id": item.id, "hash": item.hash,
+             "value": _number(item.value), "cluster": item.cluster, "weight": item.weight}
+            for m in measurements
+            for position, item in enumerate(m.items)
+        ]  # fmt: skip
+
+        def work(db: Connection) -> None:
+            _append(db, "measurements", heads)
+            _append(db, "items", items)
+            db.execute(
+                "UPDATE stages SET finished = ?, facts = ? WHERE id = ?", [_now(), json.dumps(facts or {}), stage]
+            )
+
+        self._transaction(work)
+
+    def add_answers(self, stage: str, answers: Sequence[Answer]) -> None:
+        rows = [
+            {"stage": stage, "case_id": a.case, "prompt": a.prompt, "text": a.text, "finish": a.finish,
+             "prompt_tokens": a.prompt_tokens, "new_tokens": a.new_tokens, "seconds": a.seconds, "error": a.error}
+            for a in answers
+        ]  # fmt: skip
+        self._transaction(lambda db: _append(db, "answers", rows))
+
+    def answers(self, stage: str) -> list[Answer]:
+        return [
+            Answer(*row)
+            for row in self._rows(f"SELECT {ANSWER} FROM answers WHERE stage = ? ORDER BY case_id", [stage])
+        ]
+
+    def measurements(self, stage: str) -> list[Measurement]:
+        return self._transaction(lambda db: _measurements(db, stage))
+
+    def add_scores(self, stage: str, scores: dict[str, tuple[float, bool]]) -> None:
+        rows = [
+            {"stage": stage, "request": request, "log_likelihood": value, "greedy": greedy}
+            for request, (value, greedy) in scores.items()
+        ]
+        self._transaction(lambda db: _append(db, "scores", rows))
+
+    def scores(self, stage: str) -> dict[str, tuple[float, bool]]:
+        rows = self._rows("SELECT request, log_likelihood, greedy FROM scores WHERE stage = ?", [stage])
+        return {request: (value, greedy) for request, value, greedy in rows}
+
+    def save_run(self, run: Run, job: str, stages: Sequence[str]) -> None:
+        model = run.model
+
+        def work(db: Connection) -> None:
+            db.execute(
+                "INSERT OR REPLACE INTO runs (id, job, model, source, revision, adapter, dtype, fingerprint, created)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                [
+                    run.id,
+                    job,
+                    model.name,
+                    model.source,
+                    model.revision,
+                    model.adapter,
+                    model.dtype,
+                    run.fingerprint,
+                    _now(),
+                ],
+            )
+            db.execute("DELETE FROM run_stages WHERE run = ?", [run.id])
+            _append(db, "run_stages", [{"run": run.id, "stage": stage} for stage in dict.fromkeys(stages)])
+
+        self._transaction(work)
+
+    def runs(self, job: str | None = None) -> list[Run]:
+        where, values = ("WHERE job = ?", [job]) if job else ("", [])
+        return [_run(row) for row in self._rows(f"SELECT {RUN} FROM runs {where} ORDER BY created DESC, model", values)]
+
+    def run(self, run: str) -> Run:
+        def work(db: Connection) -> Run:
+            head = db.execute(f"SELECT {RUN} FROM runs WHERE id = ?", [run]).fetchone()
+            if head is None:
+                raise HarnessError(f"no run {run!r} in {self.path}; `secateur ls` lists what is stored")
+            stages = db.execute(
+                f"SELECT {STAGE} FROM stages JOIN run_stages ON stage = id WHERE run = ? ORDER BY started, id", [run]
+            ).fetchall()
+            return _whole(db, _run(head), [_stage(row) for row in stages])
+
+        return self._transaction(work)
+
+    def save_receipt(self, fingerprint: str, receipt: str) -> None:
+        self._run("INSERT OR REPLACE INTO receipts VALUES (?, ?)", [fingerprint, receipt])
+
+    def receipt(self, fingerprint: str) -> str | None:
+        rows = self._rows("SELECT receipt FROM receipts WHERE fingerprint = ?", [fingerprint])
+        return str(rows[0][0]) if rows else None
+
+    def save_verdict(self, verdict: VerdictRow) -> None:
+        values = [*_values(verdict)[:-1], verdict.created or _now()]
+        self._run(f"INSERT OR REPLACE INTO verdicts ({VERDICT}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)", values)
+
+    def verdicts(self, job: str | None = None) -> list[VerdictRow]:
+        where, values = ("WHERE job = ?", [job]) if job else ("", [])
+        return [
+            VerdictRow(*row)
+            for row in self._rows(f"SELECT {VERDICT} FROM verdicts {where} ORDER BY created DESC, candidate", values)
+        ]
+
+    def _run(self, sql: str, values: list[Any]) -> None:
+        self._transaction(lambda db: db.execute(sql, values) and None)
+
+    def _rows(self, sql: str, values: list[Any] | None = None) -> list[Row]:
+        return self._transaction(lambda db: db.execute(sql, values or []).fetchall())
+
+    def _transaction(self, work: Callable[[Connection], Result]) -> Result:
+        """Open, run `work` in one transaction, close."""
+        db = _open(self.path, self.wait_seconds)
+        try:
+            db.begin()
+            result = work(db)
+            db.commit()
+            return result
+        except duckdb.IOException as error:
+            raise HarnessError(f"cannot write {self.path}: {_first_line(error)}") from error
+        finally:
+            db.close()
+
+
+def _open(path: Path, wait_seconds: float) -> Connection:
+    """Connect, waiting with jitter while another process is inside."""
+    deadline = time.monotonic() + wait_seconds
+    while True:
+        try:
+            return duckdb.connect(str(path))
+        except duckdb.IOException as error:
+            if "lock" not in str(error).lower():
+                raise HarnessError(f"cannot open the store {path}: {_first_line(error)}") from error
+            if time.monotonic() > deadline:
+                holder = re.search(r"PID (\d+)", str(error))
+                who = f"process {holder[1]}" if holder else "another process"
+                raise HarnessError(f"the store {path} is in use by {who}; waited {wait_seconds:.0f} s") from error
+            time.sleep(random.uniform(0.02, 0.1))
+
+
+def _migrate(db: Connection) -> None:
+    """Apply the steps that this file has not seen."""
+    db.execute("CREATE TABLE IF NOT EXISTS schema_version (version INTEGER NOT NULL)")
+    row = db.execute("SELECT coalesce(max(version), 0) FROM schema_version").fetchone()
+    version = row[0] if row else 0
+    if version > len(STEPS):
+        raise HarnessError(f"the store was written by a newer secateur (schema {version}, this one knows {len(STEPS)})")
+    for number, step in enumerate(STEPS[version:], start=version + 1):
+        db.execute(step)
+        db.execute("INSERT INTO schema_version VALUES (?)", [number])
+
+
+def _append(db: Connection, table: str, rows: list[dict[str, Any]]) -> None:
+    """Bulk insert; rows whose key is already there are left as they are."""
+    if not rows:
+        return
+    import pyarrow
+
+    batch = pyarrow.Table.from_pylist(rows)
+    db.register("batch", batch)
+    db.execute(f"INSERT INTO {table} BY NAME SELECT * FROM batch ON CONFLICT DO NOTHING")
+    db.unregister("batch")
+
+
+def _whole(db: Connection, run: Run, stages: list[Stage]) -> Run:
+    """The run with what its stages hold."""
+    for stage in stages:
+        run.facts.update({f"{stage.name}: {key}": value for key, value in stage.facts.items()})
+        if stage.kind == "suite":
+            rows = db.execute(f"SELECT {ANSWER} FROM answers WHERE stage = ? ORDER BY case_id", [stage.id]).fetchall()
+            run.answers[stage.name] = tuple(Answer(*row) for row in rows)
+        run.measurements.update({m.metric: m for m in _measurements(db, stage.id)})
+    return run
+
+
+def _measurements(db: Connection, stage: str) -> list[Measurement]:
+    items: dict[str, list[Item]] = {}
+    rows = db.execute(
+        "SELECT metric, id, hash, value, cluster, weight FROM items WHERE stage = ? ORDER BY metric, position", [stage]
+    ).fetchall()
+    for metric, name, digest, value, cluster, weight in rows:
+        items.setdefault(metric, []).append(Item(name, digest, _value(value), cluster, weight))
+    heads = db.execute(
+        "SELECT metric, value, unit, higher_is_better, scale FROM measurements WHERE stage = ? ORDER BY metric", [stage]
+    ).fetchall()
+    return [
+        Measurement(m, _value(v), unit, better, scale, tuple(items.get(m, ()))) for m, v, unit, better, scale in heads
+    ]
+
+
+def _stage(row: Row) -> Stage:
+    return Stage(*row[:-1], facts=json.loads(row[-1]))
+
+
+def _run(row: Row) -> Run:
+    run, name, source, revision, adapter, dtype, fingerprint, created, job = row
+    facts = {"created": created, "job": job}
+    return Run(run, ModelSpec(name, source, revision, adapter, dtype), fingerprint, facts=facts)
+
+
+def _values(row: Job | VerdictRow) -> list[Any]:
+    return list(vars(row).values())
+
+
+def _number(value: float) -> float | None:
+    """NaN is stored as empty: SQL averages would silently turn NaN otherwise."""
+    return value if math.isfinite(value) else None
+
+
+def _value(value: float | None) -> float:
+    return math.nan if value is None else value
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="microseconds")
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).splitlines()[0].removeprefix("IO Error: ")

@@ -1,0 +1,44 @@
+"""The schema of the DuckDB store as numbered steps. A step that has been released is never edited."""
+
+M001 = """
+CREATE TABLE jobs (
+  id VARCHAR PRIMARY KEY, plan_name VARCHAR NOT NULL, plan JSON NOT NULL, digest VARCHAR NOT NULL,
+  fresh BOOLEAN NOT NULL, started VARCHAR NOT NULL, finished VARCHAR, exit_code INTEGER);
+CREATE TABLE stages (
+  id VARCHAR PRIMARY KEY, fingerprint VARCHAR NOT NULL, key VARCHAR NOT NULL, kind VARCHAR NOT NULL,
+  name VARCHAR NOT NULL, started VARCHAR NOT NULL, finished VARCHAR, facts JSON NOT NULL);
+CREATE TABLE runs (
+  id VARCHAR PRIMARY KEY, job VARCHAR NOT NULL, model VARCHAR NOT NULL, source VARCHAR NOT NULL, revision VARCHAR,
+  adapter VARCHAR, dtype VARCHAR NOT NULL, fingerprint VARCHAR NOT NULL, created VARCHAR NOT NULL);
+CREATE TABLE run_stages (run VARCHAR NOT NULL, stage VARCHAR NOT NULL, PRIMARY KEY (run, stage));
+CREATE TABLE answers (
+  stage VARCHAR NOT NULL, case_id VARCHAR NOT NULL, prompt VARCHAR NOT NULL, text VARCHAR, finish VARCHAR NOT NULL,
+  prompt_tokens INTEGER NOT NULL, new_tokens INTEGER NOT NULL, seconds DOUBLE NOT NULL, error VARCHAR,
+  PRIMARY KEY (stage, case_id));
+CREATE TABLE scores (
+  stage VARCHAR NOT NULL, request VARCHAR NOT NULL, log_likelihood DOUBLE NOT NULL, greedy BOOLEAN NOT NULL,
+  PRIMARY KEY (stage, request));
+CREATE TABLE measurements (
+  stage VARCHAR NOT NULL, metric VARCHAR NOT NULL, value DOUBLE, unit VARCHAR NOT NULL,
+  higher_is_better BOOLEAN NOT NULL, scale VARCHAR NOT NULL, PRIMARY KEY (stage, metric));
+CREATE TABLE items (
+  stage VARCHAR NOT NULL, metric VARCHAR NOT NULL, position INTEGER NOT NULL, id VARCHAR NOT NULL,
+  hash VARCHAR NOT NULL, value DOUBLE, cluster VARCHAR NOT NULL, weight DOUBLE NOT NULL,
+  PRIMARY KEY (stage, metric, position));
+CREATE TABLE receipts (fingerprint VARCHAR PRIMARY KEY, receipt JSON NOT NULL);
+CREATE TABLE verdicts (
+  job VARCHAR NOT NULL, candidate VARCHAR NOT NULL, decision VARCHAR NOT NULL, reason VARCHAR NOT NULL,
+  before_run VARCHAR NOT NULL, after_run VARCHAR NOT NULL, findings JSON NOT NULL, created VARCHAR NOT NULL,
+  PRIMARY KEY (job, candidate));
+COMMENT ON TABLE jobs IS 'One execution of a plan; finished and exit_code are empty while it runs or after a crash';
+COMMENT ON TABLE stages IS 'One suite, benchmark, corpus or metric on one model; runs with equal hashes share it';
+COMMENT ON TABLE runs IS 'Raw facts of one model in one job: the stages listed in run_stages';
+COMMENT ON TABLE answers IS 'What a model said, one row a case; text is empty when it did not answer';
+COMMENT ON TABLE scores IS 'Log-likelihoods of benchmark requests, kept so that an interrupted benchmark goes on';
+COMMENT ON TABLE measurements IS 'Named numbers; value is empty when it was NaN';
+COMMENT ON TABLE items IS 'One row a document, window or block; what two runs are paired by';
+COMMENT ON TABLE receipts IS 'What compression did, by fingerprint of the compressed model';
+COMMENT ON TABLE verdicts IS 'PASS, REGRESSION or INCONCLUSIVE, one row a candidate and job';
+"""
+
+STEPS: tuple[str, ...] = (M001,)

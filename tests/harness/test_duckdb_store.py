@@ -1,0 +1,151 @@
+"""The store: nothing acknowledged is lost, nothing is there twice, several processes take turns."""
+
+from __future__ import annotations
+
+import math
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from harness.errors import HarnessError
+from harness.records import Answer, Item, Measurement, ModelSpec, Run
+from harness.stores import VerdictRow
+from harness.stores.duckdb_store import DuckdbStore
+
+ROOT = Path(__file__).parents[2]
+ANSWER = Answer("a", "2+2?", "4", "stop", 5, 1, 0.1)
+MEASURED = Measurement(
+    "task.acc", 0.5, "share", True, "binary", (Item("1", "h1", 1.0), Item("0", "h0", math.nan, "c", 2.0))
+)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> DuckdbStore:
+    return DuckdbStore(tmp_path / "s.duckdb")
+
+
+def test_a_run_comes_back_as_it_went_in(store: DuckdbStore) -> None:
+    job = store.begin_job("p", "{}", "d")
+    suite = store.begin_stage("model", "key", "suite", "smoke")
+    store.add_answers(suite.id, [ANSWER])
+    store.finish_stage(suite.id, facts={"template": "none"})
+    task = store.begin_stage("model", "other", "benchmark", "task")
+    store.finish_stage(task.id, [MEASURED])
+    spec = ModelSpec("original", "./m", adapter="./a")
+    store.save_run(Run("r1", spec, "model"), job.id, [suite.id, task.id])
+    run = store.run("r1")
+    assert (run.model, run.fingerprint, run.answers) == (spec, "model", {"smoke": (ANSWER,)})
+    back = run.measurements["task.acc"]
+    assert [item.id for item in back.items] == ["1", "0"]
+    assert math.isnan(back.items[1].value)
+    assert (back.items[1].cluster, back.items[1].weight) == ("c", 2.0)
+    assert run.facts["smoke: template"] == "none"
+
+
+def test_appending_again_changes_nothing(store: DuckdbStore) -> None:
+    stage = store.begin_stage("model", "key", "suite", "smoke")
+    for text in ("4", "five"):
+        store.add_answers(stage.id, [Answer("a", "2+2?", text, "stop", 5, 1, 0.1)])
+        store.add_scores(stage.id, {"request": (-1.5, True)})
+        store.finish_stage(stage.id, [MEASURED])
+    assert [answer.text for answer in store.answers(stage.id)] == ["4"]
+    assert store.scores(stage.id) == {"request": (-1.5, True)}
+    assert len(store.measurements(stage.id)[0].items) == 2
+
+
+def test_an_unfinished_job_and_stage_go_on(store: DuckdbStore) -> None:
+    job = store.begin_job("p", "{}", "d")
+    stage = store.begin_stage("model", "key", "suite", "smoke")
+    assert store.begin_job("p", "{}", "d").id == job.id
+    assert store.begin_stage("model", "key", "suite", "smoke").id == stage.id
+    store.finish_job(job.id, 0)
+    later = store.begin_job("p", "{}", "d")
+    assert later.id != job.id
+    assert store.begin_stage("model", "key", "suite", "smoke", not_before=later.started).id != stage.id
+    assert store.begin_job("p", "{}", "d", fresh=True).id != later.id
+
+
+def test_a_verdict_is_there_once(store: DuckdbStore) -> None:
+    for decision in ("PASS", "REGRESSION"):
+        store.save_verdict(VerdictRow("job", "small", decision, "because", "r1", "r2", "[]"))
+    assert [row.decision for row in store.verdicts("job")] == ["REGRESSION"]
+
+
+WRITER = """
+import sys
+from pathlib import Path
+from harness.records import Answer
+from harness.stores.duckdb_store import DuckdbStore
+store = DuckdbStore(Path(sys.argv[1]))
+stage = store.begin_stage("model", "key", "suite", "smoke")
+for batch in range(int(sys.argv[3])):
+    store.add_answers(stage.id, [Answer(f"{sys.argv[2]}-{batch}-{i}", "p", "t", "stop", 1, 1, 0.0) for i in range(5)])
+    print(batch, flush=True)
+"""
+
+
+def writer(path: Path, name: str, batches: int) -> subprocess.Popen[str]:
+    command = [sys.executable, "-c", WRITER, str(path), name, str(batches)]
+    return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+
+
+def test_processes_take_turns(store: DuckdbStore) -> None:
+    stage = store.begin_stage("model", "key", "suite", "smoke")
+    writers = [writer(store.path, name, 4) for name in "abc"]
+    assert [process.wait(60) for process in writers] == [0, 0, 0]
+    assert len(store.answers(stage.id)) == 3 * 4 * 5
+
+
+@pytest.mark.parametrize("delay_seconds", [0.0, 0.03, 0.11])
+def test_sigkill_loses_nothing_acknowledged(store: DuckdbStore, delay_seconds: float) -> None:
+    stage = store.begin_stage("model", "key", "suite", "smoke")
+    process = writer(store.path, "k", 10_000)
+    assert process.stdout
+    process.stdout.readline()
+    time.sleep(delay_seconds)
+    process.send_signal(signal.SIGKILL)
+    acknowledged = 1 + len(process.stdout.read().split())
+    process.wait()
+    there = {answer.case for answer in store.answers(stage.id)}
+    assert there >= {f"k-{batch}-{i}" for batch in range(acknowledged) for i in range(5)}
+    assert len(there) % 5 == 0
+
+
+def test_a_busy_store_names_who_is_inside(store: DuckdbStore) -> None:
+    holding = f"import duckdb, sys; db = duckdb.connect({str(store.path)!r}); print(1, flush=True); sys.stdin.read()"
+    pipe = subprocess.PIPE
+    process = subprocess.Popen([sys.executable, "-c", holding], stdin=pipe, stdout=pipe, text=True)
+    assert process.stdout
+    process.stdout.readline()
+    try:
+        with pytest.raises(HarnessError, match=rf"in use by process {process.pid}"):
+            DuckdbStore(store.path, wait_seconds=0.2)
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def test_a_foreign_file_is_refused_and_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "s.duckdb"
+    path.write_text("not a database")
+    with pytest.raises(HarnessError, match="not a valid DuckDB"):
+        DuckdbStore(path)
+    assert path.read_text() == "not a database"
+
+
+def test_a_newer_schema_is_refused(store: DuckdbStore) -> None:
+    with duckdb.connect(str(store.path)) as db:
+        db.execute("INSERT INTO schema_version VALUES (99)")
+    with pytest.raises(HarnessError, match="newer secateur"):
+        DuckdbStore(store.path)
+
+
+def test_a_folder_that_cannot_be_made_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(HarnessError, match="cannot make the folder .*file/out"):
+        DuckdbStore(tmp_path / "file" / "out" / "s.duckdb")
