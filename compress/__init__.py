@@ -6,7 +6,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from compress.errors import CompressError
-from compress.recipe import Calibration, CalibrationFacts, Ratios, Receipt, Recipe, load_recipe, recipe_names
+from compress.recipe import Calibration, CalibrationFacts, Receipt, Recipe, load_recipe, recipe_names
 from compress.shape import LayerShape, Shape
 
 if TYPE_CHECKING:
@@ -33,7 +33,6 @@ __all__ = [
     "CalibrationFacts",
     "CompressError",
     "LayerShape",
-    "Ratios",
     "Receipt",
     "Recipe",
     "Shape",

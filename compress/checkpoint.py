@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import os
 import shutil
@@ -19,10 +20,8 @@ from compress import layout
 from compress.calibration import embedded_tokens, evaluating
 from compress.errors import CompressError
 from compress.recipe import Receipt
-from compress.shape import Shape
 
 RECEIPT = "receipt.json"
-SHAPE = "shape.json"
 MODELING = "modeling_pruned.py"
 TOLERANCE = 1e-5
 """Largest difference of a reopened model's logits, in units of the largest logit."""
@@ -33,9 +32,8 @@ def save(
     tokenizer: PreTrainedTokenizerBase | None,
     folder: Path | str,
     receipt: Receipt,
-    shape: Shape,
 ) -> None:
-    """Write a folder that holds the pruned model, its tokenizer, receipt and shape.
+    """Write a folder that holds the pruned model, its tokenizer and its receipt.
 
     It appears whole or not at all: it is written beside its place, opened again in both ways, and renamed only if
     the logits are those of `model`. Raises CompressError, also if `folder` is already there.
@@ -51,9 +49,8 @@ def save(
     try:
         _write(model, tokenizer, draft)
         (draft / RECEIPT).write_text(receipt.to_json())
-        (draft / SHAPE).write_text(shape.to_json() + "\n")
         verify(model, draft)
-        draft.chmod(0o755)
+        _readable(draft)
         draft.rename(folder)
     except OSError as error:
         raise CompressError(f"{folder}: cannot save: {error.strerror or error}") from None
@@ -89,6 +86,13 @@ def _config(config: PreTrainedConfig) -> dict[str, Any]:
     return content
 
 
+def _readable(draft: Path) -> None:
+    """Ordinary permissions: temporary folders, and some writers, keep files to their owner."""
+    draft.chmod(0o755)
+    for path in draft.iterdir():
+        path.chmod(0o644)
+
+
 def verify(model: PreTrainedModel, folder: Path) -> None:
     """Open a saved folder in both ways and compare logits with the model in memory.
 
@@ -105,6 +109,10 @@ def verify(model: PreTrainedModel, folder: Path) -> None:
 def _open_plainly(folder: Path, dtype: torch.dtype) -> PreTrainedModel:
     """As a user without this package would. The remote code is the module that we have just written."""
     model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(folder, trust_remote_code=True, dtype=dtype)
+    module = Path(inspect.getfile(type(model)))
+    if module.name == MODELING:
+        # transformers copied it to <its cache>/<folder name>/<hash>/, where nobody would ever need it again.
+        shutil.rmtree(module.parents[1], ignore_errors=True)
     return model
 
 
@@ -119,7 +127,7 @@ def _logits(model: PreTrainedModel) -> Tensor:
 
 def is_pruned(folder: Path | str) -> bool:
     """Whether this folder was written by `save`."""
-    return (Path(folder) / RECEIPT).is_file() and (Path(folder) / SHAPE).is_file()
+    return (Path(folder) / RECEIPT).is_file()
 
 
 def read_receipt(folder: Path | str) -> Receipt:

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from transformers import PreTrainedModel
 
 from compress.families import Block, blocks
-from compress.recipe import Ratios
 
 
 @dataclass(frozen=True)
@@ -36,15 +35,22 @@ def count(model: PreTrainedModel) -> Counts:
     )
 
 
-def measure(before: Counts, after: Counts) -> Ratios:
-    """Compare the counts of a model before and after it was made smaller."""
-    return Ratios(
-        r_total=1 - after.parameters / before.parameters,
-        r_block=1 - sum(after.weights) / sum(before.weights),
-        r_ffn=1 - sum(after.channels) / sum(before.channels),
-        r_group=_group_ratio(before, after),
-        r_zero=after.zeros / sum(after.weights),
-    )
+def measure(before: Counts, after: Counts) -> dict[str, float | None]:
+    """How much was removed, by five definitions that are not the same number; None where one does not apply.
+
+    r_total: 1 - parameters after / before; embeddings and head included, tied weights counted once.
+    r_block: the same over decoder-layer Linear weights only; the meaning of `sparsity`.
+    r_ffn: removed FFN channels / all FFN channels.
+    r_group: share of kv groups and of channels removed, in the layers that were cut; None unless both were cut there.
+    r_zero: zeros among the decoder-layer Linear weights that are left, as a share.
+    """
+    return {
+        "r_total": 1 - after.parameters / before.parameters,
+        "r_block": 1 - sum(after.weights) / sum(before.weights),
+        "r_ffn": 1 - sum(after.channels) / sum(before.channels),
+        "r_group": _group_ratio(before, after),
+        "r_zero": after.zeros / sum(after.weights),
+    }
 
 
 def by_block(before: Counts, after: Counts) -> tuple[float, ...]:

@@ -66,22 +66,6 @@ class Recipe(BaseModel):
 
 
 @dataclass(frozen=True)
-class Ratios:
-    """How much was removed, by five definitions that are not the same number; None where one does not apply."""
-
-    r_total: float
-    """1 - parameters after / before; embeddings and head included, tied weights counted once."""
-    r_block: float
-    """The same over decoder-layer Linear weights only."""
-    r_ffn: float
-    """Removed FFN channels / all FFN channels."""
-    r_group: float | None
-    """Share of kv groups and of FFN channels removed in the layers that were cut; None unless both were cut."""
-    r_zero: float
-    """Zeros among the decoder-layer Linear weights that are left, as a share."""
-
-
-@dataclass(frozen=True)
 class CalibrationFacts:
     """What was read: where from, the sha256 of the whole text in UTF-8, and how many tokens of it."""
 
@@ -98,7 +82,8 @@ class Receipt:
     shape: Shape
     sparsity_by_block: tuple[float, ...]
     """Share of each decoder layer's Linear weights that was removed."""
-    ratios: Ratios
+    ratios: dict[str, float | None]
+    """r_total, r_block, r_ffn, r_group, r_zero, as `ratios.measure` defines them; None where one does not apply."""
     seconds: dict[str, float]
     """By stage: calibrate, plan, cut."""
     peak_bytes: int
@@ -128,7 +113,7 @@ class Receipt:
             "sparsity_by_block": self.sparsity_by_block,
             "widths": self.widths,
             "kv_groups": self.kv_groups,
-            "ratios": asdict(self.ratios),
+            "ratios": self.ratios,
             "seconds": self.seconds,
             "peak_bytes": self.peak_bytes,
             "calibration": asdict(self.calibration) if self.calibration else None,
@@ -148,7 +133,7 @@ class Receipt:
                 recipe=Recipe.model_validate(raw["recipe"]),
                 shape=Shape.from_json(json.dumps(raw["shape"])),
                 sparsity_by_block=tuple(raw["sparsity_by_block"]),
-                ratios=Ratios(**raw["ratios"]),
+                ratios=raw["ratios"],
                 seconds=raw["seconds"],
                 peak_bytes=raw["peak_bytes"],
                 calibration=CalibrationFacts(**raw["calibration"]) if raw["calibration"] else None,
