@@ -20,7 +20,7 @@ EDGE = 10.0
 PATTERN_WIDTH = 720.0
 PATTERN_LEFT = 44.0
 PATTERN_TOP = 12.0
-PATTERN_HEIGHT = 160.0
+PATTERN_FOOT = 172.0
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,6 @@ class Forest:
     None: not measured or, for `unchanged`, not defined. `open_low` and `open_high`: no bound on that side.
     """
 
-    limit: float
     point: float | None
     low: float | None
     high: float | None
@@ -58,7 +57,6 @@ class Bar:
     centre: float
     width: float
     top: float
-    height: float
     dot: float
     labelled: bool
 
@@ -88,7 +86,6 @@ def forest(gate: GateRow) -> Forest:
     scale = _scale([offset for offset in offsets if offset is not None and math.isfinite(offset)])
     low, high, point, unchanged = (_place(offset, scale) for offset in offsets)
     return Forest(
-        limit=FOREST_LIMIT,
         point=point,
         low=low,
         high=high,
@@ -102,7 +99,7 @@ def dumbbell(tag: TagRow) -> Dumbbell:
     """Place one tag's pass rates."""
     room = DUMBBELL_WIDTH - 2 * EDGE
     change = "same" if tag.after == tag.before else "better" if tag.after > tag.before else "worse"
-    return Dumbbell(before=EDGE + room * tag.before, after=EDGE + room * tag.after, change=change)
+    return Dumbbell(before=round(EDGE + room * tag.before, 2), after=round(EDGE + room * tag.after, 2), change=change)
 
 
 def pattern(layers: tuple[LayerRow, ...]) -> Pattern:
@@ -110,7 +107,7 @@ def pattern(layers: tuple[LayerRow, ...]) -> Pattern:
     step = (PATTERN_WIDTH - PATTERN_LEFT) / max(1, len(layers))
     every = max(1, math.ceil(len(layers) / 16))
     bars = tuple(_bar(layer, at, step, at % every == 0) for at, layer in enumerate(layers))
-    ticks = tuple(Tick(PATTERN_TOP + PATTERN_HEIGHT * (1 - share), f"{share:.0%}") for share in (1.0, 0.5, 0.0))
+    ticks = tuple(Tick(_height(share), f"{share:.0%}") for share in (1.0, 0.5, 0.0))
     return Pattern(bars=bars, ticks=ticks, radius=min(4.0, step / 4))
 
 
@@ -131,7 +128,7 @@ def _place(offset: float | None, scale: float) -> float | None:
         return None
     if math.isinf(offset):
         return EDGE if offset < 0 else FOREST_WIDTH - EDGE
-    return FOREST_LIMIT + scale * offset
+    return round(FOREST_LIMIT + scale * offset, 2)
 
 
 def _bar(layer: LayerRow, at: int, step: float, labelled: bool) -> Bar:
@@ -140,14 +137,17 @@ def _bar(layer: LayerRow, at: int, step: float, labelled: bool) -> Bar:
     x = PATTERN_LEFT + at * step
     return Bar(
         index=layer.index,
-        x=x + step * 0.1,
-        centre=x + step / 2,
-        width=step * 0.8,
-        top=PATTERN_TOP + PATTERN_HEIGHT * (1 - kept),
-        height=PATTERN_HEIGHT * kept,
-        dot=PATTERN_TOP + PATTERN_HEIGHT * (1 - groups),
+        x=round(x + step * 0.1, 2),
+        centre=round(x + step / 2, 2),
+        width=round(step * 0.8, 2),
+        top=_height(kept),
+        dot=_height(groups),
         labelled=labelled,
     )
+
+
+def _height(share: float) -> float:
+    return round(PATTERN_FOOT - (PATTERN_FOOT - PATTERN_TOP) * share, 2)
 
 
 def _share(kept: int, before: int) -> float:

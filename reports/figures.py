@@ -25,7 +25,7 @@ def quantity(value: float | None, unit: str) -> str:
         return _with_prefix(value, "B")
     if unit in ("parameters", "count", ""):
         return _with_prefix(value, "").rstrip() if abs(value) >= 1e6 else _plain(value)
-    return _plain(value) if unit == "ratio" else f"{_plain(value)} {unit}"
+    return _ratio(value) if unit == "ratio" else f"{_plain(value)} {unit}"
 
 
 def difference(value: float | None, unit: str) -> str:
@@ -48,11 +48,12 @@ def percent(share: float | None) -> str:
 
 
 def _bare(value: float | None, unit: str) -> str:
+    """The number alone, except where a prefix belongs to it."""
     if value is None:
         return MISSING
     if unit == "share":
         return _fixed(100 * value, 1)
-    return quantity(value, unit) if unit == "bytes" else _plain(value)
+    return quantity(value, unit) if unit in ("ratio", "bytes") else _plain(value)
 
 
 def _fixed(value: float, digits: int) -> str:
@@ -63,24 +64,25 @@ def _fixed(value: float, digits: int) -> str:
     return text.lstrip("-") if is_zero else text.replace("-", MINUS)
 
 
-def _plain(value: float) -> str:
-    """Four significant digits without an exponent where that is short; whole numbers whole."""
+def _plain(value: float, significant: int = 3) -> str:
+    """Few significant digits, without an exponent where that is short; whole numbers whole."""
     if math.isinf(value):
         return _fixed(value, 0)
     if value == int(value) and abs(value) < 1e12:
         return _fixed(value, 0)
     if abs(value) >= 1e12 or abs(value) < 1e-4:
         return f"{value:.2e}".replace("-", MINUS)
-    digits = max(0, 3 - math.floor(math.log10(abs(value))))
-    return _fixed(value, digits)
+    return _fixed(value, max(0, significant - 1 - math.floor(math.log10(abs(value)))))
+
+
+def _ratio(value: float) -> str:
+    """Always as a decimal, since 1 and 1.000 do not say the same."""
+    return _fixed(value, 3) if abs(value) < 10 else _plain(value, 4)
 
 
 def _with_prefix(value: float, unit: str) -> str:
     for power, prefix in POWERS:
         if abs(value) >= power:
-            return f"{_three(value / power)} {prefix}{unit}"
+            scaled = value / power
+            return f"{_fixed(scaled, max(0, 2 - math.floor(math.log10(abs(scaled)))))} {prefix}{unit}"
     return f"{_plain(value)} {unit}"
-
-
-def _three(value: float) -> str:
-    return _fixed(value, max(0, 2 - math.floor(math.log10(abs(value)))))

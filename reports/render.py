@@ -17,8 +17,10 @@ from pathlib import Path
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from reports import charts, diff, figures, listing
+from reports import charts, figures
+from reports.diff import words
 from reports.errors import ReportError
+from reports.listing import listing
 from reports.page import Page
 
 HIDDEN = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
@@ -90,8 +92,7 @@ def _environment() -> Environment:
     )
     for function in (figures.quantity, figures.difference, figures.interval, figures.percent):
         environment.filters[function.__name__] = function
-    for maker in (charts.forest, charts.dumbbell, charts.pattern, listing.listing, diff.words):
-        environment.globals[maker.__name__] = maker
+    environment.globals.update(charts=charts, listing=listing, words=words)
     return environment
 
 

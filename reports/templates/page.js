@@ -13,7 +13,7 @@ function filter(list) {
     kind: node.dataset.kind,
     suites: texts(node, ".suite"),
     tags: texts(node, ".labels .tag"),
-    text: node.textContent.toLowerCase(),
+    text: texts(node, ".what, .prompt dd, .answer, .checks, .id").join("\n").toLowerCase(),
   }));
 
   const apply = () => {

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import pytest
 
 from reports.page import (
@@ -9,8 +11,10 @@ from reports.page import (
     CandidatePage,
     CaseRow,
     CheckRow,
+    Decision,
     Fact,
     GateRow,
+    Kind,
     LayerRow,
     Message,
     MetricRow,
@@ -162,11 +166,11 @@ def broken() -> CandidatePage:
     )
 
 
-def pass_rate_gate(decision: str, drop: float, low: float, high: float) -> GateRow:
+def pass_rate_gate(decision: Decision, drop: float, low: float, high: float) -> GateRow:
     return GateRow(
         metric="smoke.pass_rate",
         rule="may drop by at most 5.0 points",
-        decision=decision,  # type: ignore[arg-type]
+        decision=decision,
         reason=f"It drops by between {100 * low:.1f} and {100 * high:.1f} points.",
         unit="share",
         scale="drop",
@@ -187,9 +191,9 @@ def pass_rate_gate(decision: str, drop: float, low: float, high: float) -> GateR
 
 def numbers(rate: float, perplexity: float, size: int, speed: float) -> tuple[MetricRow, ...]:
     drop = 0.703 - rate
-    change = "worse" if drop > 0.04 else "unclear"
+    change: Literal["worse", "unclear"] = "worse" if drop > 0.04 else "unclear"
     return (
-        MetricRow("smoke.pass_rate", "share", 0.703, rate, drop, drop - 0.03, drop + 0.03, 203, change),  # type: ignore[arg-type]
+        MetricRow("smoke.pass_rate", "share", 0.703, rate, drop, drop - 0.03, drop + 0.03, 203, change),
         MetricRow("fidelity.perplexity_ratio", "ratio", None, perplexity, perplexity - 1, None, None, 40, "worse"),
         MetricRow("fidelity.kl", "nats", None, 0.0613, 0.0613, 0.05, 0.07, 40, "worse"),
         MetricRow("size.bytes", "bytes", 269_060_352, size, size - 269_060_352, change="better"),
@@ -215,11 +219,11 @@ def cases(losses: int, unchanged: int) -> tuple[CaseRow, ...]:
     return same + won + lost + (silent,)
 
 
-def case(name: str, kind: str, before: str, after: str) -> CaseRow:
+def case(name: str, kind: Kind, before: str, after: str) -> CaseRow:
     return CaseRow(
         suite="smoke",
         id=name,
-        kind=kind,  # type: ignore[arg-type]
+        kind=kind,
         before=answer(before),
         after=answer(after),
         messages=(Message("system", "Answer in one sentence."), Message("user", "What is the capital of France?")),
