@@ -1,0 +1,79 @@
+"""Assertions: one file a family, each with `TYPES: dict[str, type]` from the name in YAML to a frozen dataclass.
+
+The fields of the dataclass are the YAML options (`value`, `threshold`). It raises SuiteError when built from values it
+cannot use. Every type has its `not-` form for nothing.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Protocol
+
+from suites.document import suggestion
+from suites.errors import SuiteError
+
+
+@dataclass(frozen=True)
+class Check:
+    """What one assertion found in one answer."""
+
+    type: str
+    passed: bool
+    score: float
+    """0 to 1."""
+    reason: str
+    """The evidence, a sentence that is true whether it speaks for or against the answer."""
+    weight: float = 1.0
+    """0: for information only, always passed."""
+    metric: str | None = None
+    """Name under which the score is shown."""
+
+
+class Assertion(Protocol):
+    """A rule on an answer; `original` is what the original model answered, None where there is no such answer."""
+
+    needs: ClassVar[frozenset[str]]
+    """Further helpers it must be handed: logprobs, judge, embeddings. Empty for a rule on text alone."""
+
+    def check(self, answer: str, original: str | None) -> Check: ...
+
+
+@dataclass(frozen=True)
+class Not:
+    """The `not-` form: passed and score turned round, the evidence kept."""
+
+    inner: Assertion
+
+    @property
+    def needs(self) -> frozenset[str]:
+        return self.inner.needs
+
+    def check(self, answer: str, original: str | None) -> Check:
+        found = self.inner.check(answer, original)
+        return replace(found, type=f"not-{found.type}", passed=not found.passed, score=1 - found.score)
+
+
+def found(type: str, passed: bool, reason: str) -> Check:
+    """Return the check of a rule that holds or does not, with nothing between."""
+    return Check(type, passed, float(passed), reason)
+
+
+def names() -> tuple[str, ...]:
+    """Return every assertion type, without the `not-` forms."""
+    return tuple(sorted(_types()))
+
+
+def load(name: str) -> type[Any]:
+    """Return the dataclass of a type (given without `not-`); raises SuiteError with the nearest known name."""
+    known = _types()
+    if name not in known:
+        near = suggestion(name, known) or ";"
+        raise SuiteError(f"unknown assertion {name!r}{near} allowed: {', '.join(sorted(known))}, and not- before each")
+    return known[name]
+
+
+def _types() -> dict[str, type[Any]]:
+    families = [importlib.import_module(f"{__name__}.{module.name}") for module in pkgutil.iter_modules(__path__)]
+    return {name: kind for family in families for name, kind in family.TYPES.items()}

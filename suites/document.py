@@ -1,0 +1,203 @@
+"""Document: a YAML, JSON or JSONL file that knows its lines; and its validation with every fault at once."""
+
+from __future__ import annotations
+
+import difflib
+import re
+import types
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
+
+from pydantic import BaseModel, RootModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from suites.errors import SuiteError
+from suites.parse import Marks, Parsed, parse_json, parse_jsonl, parse_yaml
+
+MAX_BYTES = 32 * 2**20
+MAX_FAULTS = 50
+READERS: Mapping[str, Callable[[str, str], Parsed]] = {
+    ".yaml": parse_yaml,
+    ".yml": parse_yaml,
+    ".json": parse_json,
+    ".jsonl": parse_jsonl,
+}
+
+Key = str | int
+Trail = tuple[Key, ...]
+M = TypeVar("M", bound=BaseModel)
+
+
+@dataclass(frozen=True)
+class Document:
+    """A file's plain data (dict, list, str, int, float, bool, None) and where each part of it stands."""
+
+    file: Path
+    data: object
+    marks: Marks
+
+    def line(self, path: Sequence[Key]) -> int:
+        """Return the line of a key or element, or of its nearest parent that exists."""
+        marks = self.marks
+        for key in path:
+            if key not in marks.inside:
+                break
+            marks = marks.inside[key]
+        return marks.line
+
+    def fault(self, path: Sequence[Key], text: str) -> str:
+        """Return one line that says where and what: "plan.yaml:7: gates[0].margin: must be greater than 0"."""
+        where = "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in path).lstrip(".")
+        return f"{self.file}:{self.line(path)}: {where + ': ' if where else ''}{text}"
+
+
+def read(path: str | Path) -> Document:
+    """Read a .yaml, .yml, .json or .jsonl file; raises SuiteError with one clear line."""
+    file = Path(path)
+    if file.suffix.lower() not in READERS:
+        if file.is_dir():
+            raise SuiteError(f"{file}: is a folder; give a file")
+        raise SuiteError(f"{file}: the name must end in {', '.join(READERS)}")
+    text = read_text(file)
+    parsed = READERS[file.suffix.lower()](text, str(file))
+    if parsed.data is None:
+        raise SuiteError(f"{file}: the file is empty")
+    return Document(file, parsed.data, parsed.marks)
+
+
+def read_text(file: Path) -> str:
+    """Return the text of a UTF-8 file of at most 32 MiB; raises SuiteError with one clear line."""
+    try:
+        if file.is_dir():
+            raise SuiteError(f"{file}: is a folder; give a file")
+        if not file.is_file():
+            raise SuiteError(f"{file}: no such file")
+        if file.stat().st_size > MAX_BYTES:
+            raise SuiteError(f"{file}: larger than {MAX_BYTES // 2**20} MiB; split it")
+        content = file.read_bytes()
+    except OSError as error:
+        raise SuiteError(f"{file}: cannot be read: {error.strerror}") from error
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        # The offset counts from after a byte order mark; the line is the same either way.
+        line = content.count(b"\n", 0, error.start) + 1
+        byte = error.object[error.start]
+        raise SuiteError(f"{file}:{line}: byte 0x{byte:02x} is not UTF-8; save the file as UTF-8") from error
+
+
+def suggestion(word: str, allowed: Collection[str]) -> str:
+    """Return ", did you mean 'x'?" for the nearest allowed word, or nothing."""
+    near = difflib.get_close_matches(word, allowed, n=1)
+    return f", did you mean {near[0]!r}?" if near else ""
+
+
+def refuse(faults: Sequence[str]) -> None:
+    """Raise one SuiteError with all faults, a line each; do nothing if there are none."""
+    if not faults:
+        return
+    shown = list(dict.fromkeys(faults))
+    more = len(shown) - MAX_FAULTS
+    raise SuiteError("\n".join(shown[:MAX_FAULTS] + ([f"... and {more} more"] if more > 0 else [])))
+
+
+def validated(document: Document, model: type[M]) -> M:
+    """Return the document as a pydantic model; raises SuiteError with every fault, one line each.
+
+    A model may list keys that are known but not supported yet as `later: ClassVar[tuple[str, ...]]`.
+    """
+    try:
+        return model.model_validate(document.data)
+    except ValidationError as error:
+        faults = error.errors(include_url=False)
+    refuse([document.fault(path, text) for path, text in _told(faults, document, model)])
+    raise SuiteError(f"{document.file}: not a valid {model.__name__}")
+
+
+def _told(faults: Sequence[ErrorDetails], document: Document, model: type[BaseModel]) -> list[tuple[Trail, str]]:
+    """Return where and what for each fault, by line; branches of a union that say nothing new are left out."""
+    where = [_split(document.data, fault) for fault in faults]
+    told: dict[Trail, list[str]] = {}
+    for fault, (path, label) in zip(faults, where, strict=True):
+        if label and any(len(other) > len(path) and other[: len(path)] == path for other, _ in where):
+            continue
+        text = _words(fault, model)
+        texts = told.setdefault(path, [])
+        if label and texts:
+            text = text.replace("must be ", "or ")
+        if text not in texts:
+            texts.append(text)
+    return sorted(((path, " ".join(texts)) for path, texts in told.items()), key=lambda entry: document.line(entry[0]))
+
+
+def _split(data: object, fault: ErrorDetails) -> tuple[Trail, bool]:
+    """Return the path inside the data, and whether the location ends in pydantic's label of a union branch."""
+    path: list[Key] = []
+    label = False
+    location = fault["loc"]
+    for number, key in enumerate(location):
+        inside = isinstance(data, dict) and key in data
+        label = not inside and not (isinstance(data, list) and isinstance(key, int) and key < len(data))
+        if label and fault["type"] == "missing" and number == len(location) - 1:
+            return (*path, key), False
+        if not label:
+            data = data[key]  # type: ignore[index]
+            path.append(key)
+    return tuple(path), label
+
+
+def _words(fault: ErrorDetails, model: type[BaseModel]) -> str:
+    kind, location = fault["type"], fault["loc"]
+    if kind == "extra_forbidden":
+        return _unknown(str(location[-1]), *_keys(model, location[:-1]))
+    if kind == "missing":
+        return "missing"
+    if kind == "value_error":
+        return str(fault["ctx"]["error"])
+    text = re.sub(r" or instance of \w+", "", fault["msg"])
+    for theirs, ours in (("Input should be", "must be"), ("valid dictionary", "mapping"), ("a valid string", "text")):
+        text = text.replace(theirs, ours)
+    text, found = text.replace("a valid ", "a "), fault["input"]
+    if not isinstance(found, str | int | float) or len(str(found)) > 60:
+        return text
+    words = re.findall("'([^']*)'", text) if kind == "literal_error" else []
+    return f"{text}, found {found!r}{suggestion(str(found), words)}"
+
+
+def _unknown(key: str, fields: list[str], later: tuple[str, ...]) -> str:
+    allowed = f"allowed: {', '.join(sorted(fields))}"
+    if key in later:
+        return f"not supported yet; {allowed}"
+    near = suggestion(key, fields)
+    return f"unknown key{near} {allowed}" if near else f"unknown key; {allowed}"
+
+
+def _keys(model: Any, location: tuple[Key, ...]) -> tuple[list[str], tuple[str, ...]]:
+    """Return the keys allowed at a location of the model, and those that are not supported yet."""
+    for found in _models(model, list(location)):
+        return [field.alias or name for name, field in found.model_fields.items()], getattr(found, "later", ())
+    return [], ()
+
+
+def _models(kind: Any, location: list[Key]) -> Iterator[type[BaseModel]]:
+    """Follow a pydantic location through a type annotation to the models that stand there."""
+    origin = get_origin(kind)
+    if origin is Annotated:
+        yield from _models(get_args(kind)[0], location)
+    elif origin in (Union, types.UnionType):
+        named = [arm for arm in get_args(kind) if location and getattr(arm, "__name__", "") == location[0]]
+        for arm in named or get_args(kind):
+            yield from _models(arm, location[1:])
+            yield from _models(arm, location)
+    elif origin is not None and location:
+        yield from _models(get_args(kind)[-1 if issubclass(origin, Mapping) else 0], location[1:])
+    elif isinstance(kind, type) and issubclass(kind, RootModel):
+        yield from _models(kind.model_fields["root"].annotation, location)
+    elif isinstance(kind, type) and issubclass(kind, BaseModel):
+        if not location:
+            yield kind
+        for name, field in kind.model_fields.items():
+            if location and location[0] == (field.alias or name):
+                yield from _models(field.annotation, location[1:])

@@ -1,0 +1,137 @@
+"""Suite and Case, and the form in which a promptfoo file states them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import ClassVar, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, RootModel
+
+from suites.assertions import Assertion
+
+MAX_NEW_TOKENS = 64
+
+
+@dataclass(frozen=True)
+class Asserted:
+    """An assertion as one case states it."""
+
+    type: str
+    """As written, with "not-" where given."""
+    rule: Assertion
+    weight: float = 1.0
+    metric: str | None = None
+
+
+@dataclass(frozen=True)
+class Case:
+    """One prompt with its assertions, templates already filled in."""
+
+    id: str
+    """Unique in its suite, and the same however the file is re-ordered."""
+    messages: list[dict[str, str]]
+    """Role and content each; a system message only if the suite has one."""
+    vars: dict[str, object] = field(default_factory=dict)
+    assertions: tuple[Asserted, ...] = ()
+    tags: frozenset[str] = frozenset()
+    description: str = ""
+    threshold: float | None = None
+    """Least score to pass; None: every assertion must pass."""
+    max_new_tokens: int = MAX_NEW_TOKENS
+    metadata: dict[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Suite:
+    """Cases under one name."""
+
+    name: str
+    digest: str
+    """SHA-256 of all that decides a result: cases, prompts, assertions."""
+    cases: tuple[Case, ...]
+    description: str = ""
+    notes: tuple[str, ...] = ()
+    """What the file says that is not used here, such as providers."""
+
+
+class FilePart(BaseModel):
+    """A piece of a suite file: unknown keys refused, and text is not taken for a number."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class AssertionPart(FilePart):
+    """One entry of `assert`."""
+
+    later: ClassVar[tuple[str, ...]] = (
+        *("$ref", "assert", "config", "contextTransform", "provider", "rubricPrompt", "transform"),
+    )
+    type: str
+    value: object = None
+    threshold: float | None = Field(default=None, allow_inf_nan=False)
+    weight: float = Field(default=1.0, ge=0, allow_inf_nan=False)
+    metric: str | None = None
+
+
+class OptionsPart(FilePart):
+    """`options` of a test."""
+
+    later: ClassVar[tuple[str, ...]] = (
+        *("disableConversationVar", "postprocess", "provider", "repeat", "rubricPrompt", "runSerially"),
+        *("storeOutputAs", "transform", "transformVars"),
+    )
+    prefix: str = ""
+    suffix: str = ""
+    disable_var_expansion: bool = Field(default=False, alias="disableVarExpansion")
+    disable_default_asserts: bool = Field(default=False, alias="disableDefaultAsserts")
+
+
+class DefaultPart(FilePart):
+    """`defaultTest`: what every test starts from. Our own extensions: `tags`, `max_new_tokens`."""
+
+    later: ClassVar[tuple[str, ...]] = (
+        *("assertScoringFunction", "prompts", "provider", "providerOutput", "providers"),
+    )
+    vars: dict[str, object] = {}
+    assertions: list[AssertionPart] = Field(default=[], alias="assert")
+    options: OptionsPart = OptionsPart()
+    metadata: dict[str, object] = {}
+    threshold: float | None = Field(default=None, allow_inf_nan=False)
+    tags: list[str] = []
+    max_new_tokens: int | None = Field(default=None, gt=0, le=32768)
+
+
+class MessagePart(FilePart):
+    """One chat message."""
+
+    role: Literal["system", "user", "assistant"]
+    content: str
+
+
+class CasePart(DefaultPart):
+    """One entry of `tests`. Our own extensions: `id`, and `messages` (a chat in place of the suite's prompts)."""
+
+    id: str | None = Field(default=None, min_length=1)
+    description: str = ""
+    messages: list[MessagePart] | None = Field(default=None, min_length=1)
+
+
+class CasesPart(RootModel[list[CasePart]]):
+    """A file of tests."""
+
+    model_config = ConfigDict(frozen=True, strict=True)
+
+
+class SuitePart(FilePart):
+    """The whole file. `providers` and `targets` are read and not used: the plan says which models are asked."""
+
+    later: ClassVar[tuple[str, ...]] = (
+        *("assertionTemplates", "commandLineOptions", "derivedMetrics", "env", "evaluateOptions", "extensions"),
+        *("metadata", "nunjucksFilters", "outputPath", "redteam", "scenarios", "sharing", "tags", "tracing"),
+    )
+    description: str = ""
+    prompts: str | list[str] = []
+    providers: object = None
+    targets: object = None
+    default_test: DefaultPart = Field(default=DefaultPart(), alias="defaultTest")
+    tests: str | list[CasePart | str] = []
