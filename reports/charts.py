@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Literal
 
 from reports.figures import is_missing
 from reports.page import GateRow, LayerRow, TagRow
@@ -44,8 +45,8 @@ class Dumbbell:
 
     before: float
     after: float
-    change: str
-    """"better", "worse" or "same"; the bare numbers, no test."""
+    change: Literal["better", "worse", "same"]
+    """Of the bare numbers; no test."""
 
 
 @dataclass(frozen=True)
@@ -98,6 +99,7 @@ def forest(gate: GateRow) -> Forest:
 def dumbbell(tag: TagRow) -> Dumbbell:
     """Place one tag's pass rates."""
     room = DUMBBELL_WIDTH - 2 * EDGE
+    change: Literal["better", "worse", "same"]
     change = "same" if tag.after == tag.before else "better" if tag.after > tag.before else "worse"
     return Dumbbell(before=round(EDGE + room * tag.before, 2), after=round(EDGE + room * tag.after, 2), change=change)
 
