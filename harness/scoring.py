@@ -6,11 +6,12 @@ Works on token ids; it knows nothing of text, tasks or verdicts.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from harness.errors import HarnessError
+from harness.progress import Progress, silent
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -23,12 +24,6 @@ LOGIT_ROWS = 256
 """Positions whose float32 log-softmax is in memory at a time."""
 DEFAULT_CONTEXT = 2048
 """Tokens; for a config that states no limit, as lm-eval assumes."""
-
-Progress = Callable[[str, int, int], None]
-
-
-def silent(what: str, done: int, total: int) -> None:
-    """The progress nobody looks at."""
 
 
 class NotFiniteError(HarnessError):

@@ -1,0 +1,28 @@
+"""lm-eval tasks -> measurements; nothing outside this folder imports lm_eval."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from harness.benchmarks.lm import ScoringLM
+    from harness.benchmarks.measure import BenchmarkResult, measure_benchmark
+    from harness.benchmarks.tasks import count_items, task_identity
+
+__all__ = ["BenchmarkResult", "ScoringLM", "count_items", "measure_benchmark", "task_identity"]
+
+_HOMES = {
+    "BenchmarkResult": "measure",
+    "ScoringLM": "lm",
+    "count_items": "tasks",
+    "measure_benchmark": "measure",
+    "task_identity": "tasks",
+}
+
+
+def __getattr__(name: str) -> object:
+    """Load what is asked for: lm_eval and torch take seconds."""
+    if name in _HOMES:
+        return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,209 @@
+"""Our engine behind lm-eval's model interface: ScoringLM(loaded) goes wherever lm-eval takes an LM."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import jinja2
+import torch
+from lm_eval.api.instance import Instance
+from lm_eval.api.model import TemplateLM
+from lm_eval.models.utils import normalize_gen_kwargs, postprocess_generated_text
+from lm_eval.utils import get_rolling_token_windows, make_disjoint_window
+from torch import Tensor
+from transformers import PreTrainedTokenizerBase, StoppingCriteria
+
+from harness.errors import HarnessError
+from harness.models import LoadedModel
+from harness.progress import Progress, silent
+from harness.scoring import Request, Score, context_length, loglikelihoods
+
+GENERATION_ROWS = 16
+"""Prompts generated at once."""
+DEFAULT_NEW_TOKENS = 256
+"""Where a task does not say, as in lm-eval."""
+GENERATION_OPTIONS = {"until", "max_gen_toks", "do_sample", "temperature", "top_p", "top_k"}
+
+
+@dataclass(frozen=True)
+class _Prompt:
+    """One text to continue, and how."""
+
+    index: int
+    tokens: tuple[int, ...]
+    until: tuple[str, ...]
+    new_tokens: int
+
+
+class ScoringLM(TemplateLM):  # type: ignore[misc]
+    """Text in, scores or text out; splitting into context and continuation is lm-eval's own."""
+
+    def __init__(self, loaded: LoadedModel, progress: Progress = silent, what: str = "benchmark") -> None:
+        super().__init__()
+        self.model = loaded.model
+        self.tokenizer = loaded.tokenizer
+        self.fingerprint = loaded.fingerprint
+        self.progress = progress
+        self.what = what
+        self.notes: list[str] = []
+        self._prefix = str(loaded.tokenizer.decode([self.prefix_token_id]))
+
+    @property
+    def tokenizer_name(self) -> str:
+        """Distinguishes models in lm-eval's request cache, should a caller turn that on."""
+        return self.fingerprint
+
+    @property
+    def eot_token_id(self) -> int | None:
+        """The token that ends a text."""
+        return _token(self.tokenizer.eos_token_id)
+
+    @property
+    def prefix_token_id(self) -> int:
+        """What stands before a text that has no context: the beginning token, else the end token."""
+        for token in (_token(self.tokenizer.bos_token_id), self.eot_token_id):
+            if token is not None:
+                return token
+        raise HarnessError("the tokenizer has neither a beginning nor an end token")
+
+    def tok_encode(self, string: str, add_special_tokens: bool | None = None) -> list[int]:
+        """With the tokenizer's special tokens unless told, or unless the text starts with the first of them."""
+        if add_special_tokens is None and string.startswith(self._prefix):
+            add_special_tokens = False
+        if add_special_tokens is None:
+            return list(self.tokenizer.encode(string))
+        return list(self.tokenizer.encode(string, add_special_tokens=add_special_tokens))
+
+    def loglikelihood(self, requests: list[Instance], disable_tqdm: bool = True) -> list[tuple[float, bool]]:
+        """(log-probability, greedy) of each continuation after its context."""
+        return list(super().loglikelihood(requests, disable_tqdm=True))
+
+    def _loglikelihood_tokens(
+        self, requests: Sequence[tuple[object, list[int], list[int]]], disable_tqdm: bool = True
+    ) -> list[tuple[float, bool]]:
+        """Each request: (texts, context ids, continuation ids)."""
+        scores = self._score([Request(tuple(context), tuple(rest)) for _, context, rest in requests])
+        return [(score.logprob, score.greedy) for score in scores]
+
+    def loglikelihood_rolling(self, requests: list[Instance], disable_tqdm: bool = True) -> list[float]:
+        """Log-probability of each whole text, in windows of the model's context after one prefix token."""
+        owners: list[int] = []
+        windows: list[Request] = []
+        for number, request in enumerate(requests):
+            pairs = get_rolling_token_windows(
+                self.tok_encode(request.args[0]), self.prefix_token_id, context_length(self.model), 1
+            )
+            for context, rest in map(make_disjoint_window, pairs):
+                owners.append(number)
+                windows.append(Request(tuple(context), tuple(rest)))
+        totals = [0.0] * len(requests)
+        for owner, score in zip(owners, self._score(windows), strict=True):
+            totals[owner] += score.logprob
+        return totals
+
+    def generate_until(self, requests: list[Instance], disable_tqdm: bool = True) -> list[str]:
+        """Greedy continuations, cut at the first stop string; the longest prompts first."""
+        prompts = [self._prompt(index, *request.args[:2]) for index, request in enumerate(requests)]
+        prompts.sort(key=lambda prompt: (prompt.until, prompt.new_tokens, -len(prompt.tokens)))
+        texts: dict[int, str] = {}
+        while prompts:
+            first = prompts[0]
+            same = [p for p in prompts[:GENERATION_ROWS] if (p.until, p.new_tokens) == (first.until, first.new_tokens)]
+            texts.update(self._continued(same))
+            prompts = prompts[len(same) :]
+            self.progress(self.what, len(texts), len(requests))
+        return [texts[index] for index in range(len(requests))]
+
+    def apply_chat_template(self, chat_history: list[dict[str, str]], add_generation_prompt: bool = True) -> str:
+        """The history as the model's own template writes it; a template without a system role loses that message."""
+        if not self.tokenizer.chat_template:
+            raise HarnessError("the model has no chat template: set apply_chat_template to false for this benchmark")
+        try:
+            return self._templated(chat_history, add_generation_prompt)
+        except jinja2.TemplateError:
+            self.notes.append("the chat template takes no system message: dropped")
+            rest = [message for message in chat_history if message["role"] != "system"]
+            return self._templated(rest, add_generation_prompt)
+
+    def _templated(self, messages: list[dict[str, str]], add_generation_prompt: bool) -> str:
+        return str(
+            self.tokenizer.apply_chat_template(
+                messages,
+                tokenize=False,
+                add_generation_prompt=add_generation_prompt,
+                continue_final_message=not add_generation_prompt,
+            )
+        )
+
+    def _score(self, requests: list[Request]) -> list[Score]:
+        scores = loglikelihoods(self.model, requests, self.progress, self.what)
+        if cut := sum(score.cut > 0 for score in scores):
+            self.notes.append(f"{cut} of {len(scores)} rows were longer than the model's context: cut from the left")
+        return scores
+
+    def _prompt(self, index: int, context: str, options: dict[str, Any]) -> _Prompt:
+        """Refuses what is not greedy, and what we would have to ignore."""
+        settings = dict(normalize_gen_kwargs(options, DEFAULT_NEW_TOKENS))
+        if settings["do_sample"]:
+            raise HarnessError(f"{self.what} samples its answers (do_sample, temperature): only greedy ones pair")
+        if unknown := settings.keys() - GENERATION_OPTIONS:
+            raise HarnessError(f"{self.what}: generation options {', '.join(sorted(unknown))} are not supported")
+        new_tokens = settings["max_gen_toks"]
+        room = context_length(self.model) - new_tokens
+        if room < 1:
+            raise HarnessError(
+                f"{self.what}: {new_tokens} new tokens do not fit the model's context of {context_length(self.model)}"
+            )
+        tokens = self.tok_encode(context)
+        if len(tokens) > room:
+            self.notes.append(f"a prompt of {len(tokens)} tokens was cut from the left to {room}")
+        return _Prompt(index, tuple(tokens[-room:]), tuple(filter(None, settings["until"])), new_tokens)
+
+    def _continued(self, prompts: Sequence[_Prompt]) -> dict[int, str]:
+        """Index -> text, for prompts of the same settings in one batch, padded on the left."""
+        width = max(len(prompt.tokens) for prompt in prompts)
+        padding = _token(self.tokenizer.pad_token_id)
+        padding = self.prefix_token_id if padding is None else padding
+        device = self.model.device
+        ids = [[padding] * (width - len(prompt.tokens)) + list(prompt.tokens) for prompt in prompts]
+        mask = [[0] * (width - len(prompt.tokens)) + [1] * len(prompt.tokens) for prompt in prompts]
+        until = list(prompts[0].until)
+        output = self.model.generate(  # type: ignore[operator]
+            input_ids=torch.tensor(ids, device=device),
+            attention_mask=torch.tensor(mask, device=device),
+            max_new_tokens=prompts[0].new_tokens,
+            do_sample=False,
+            temperature=None,
+            top_p=None,
+            top_k=None,
+            pad_token_id=padding,
+            stopping_criteria=[_Stop(self.tokenizer, width, until)],
+        )
+        texts = self.tokenizer.batch_decode(output[:, width:], skip_special_tokens=True)
+        return {
+            prompt.index: postprocess_generated_text(text, until, None)
+            for prompt, text in zip(prompts, texts, strict=True)
+        }
+
+
+class _Stop(StoppingCriteria):
+    """A row is done as soon as its text holds a stop string.
+
+    transformers' own `stop_strings` works on single tokens and stopped at a string that was not in the text.
+    """
+
+    def __init__(self, tokenizer: PreTrainedTokenizerBase, width: int, until: list[str]) -> None:
+        self.tokenizer = tokenizer
+        self.width = width
+        self.until = until
+
+    def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
+        texts = self.tokenizer.batch_decode(input_ids[:, self.width :], skip_special_tokens=True)
+        return torch.tensor([any(end in text for end in self.until) for text in texts], device=input_ids.device)
+
+
+def _token(value: object) -> int | None:
+    """transformers types a special token's id as anything; an int is one, 0 too."""
+    return value if isinstance(value, int) else None

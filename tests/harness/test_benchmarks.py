@@ -1,0 +1,247 @@
+"""Our engine against lm-eval's own, task by task and document by document."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness.benchmarks import BenchmarkResult, count_items, measure_benchmark, task_identity
+from harness.errors import HarnessError
+from harness.models import LoadedModel
+from harness.plan import Benchmark
+from harness.records import Measurement
+
+WORDS = [
+    "river",
+    "stone",
+    "glass",
+    "paper",
+    "cloud",
+    "engine",
+    "garden",
+    "winter",
+    "signal",
+    "copper",
+    "needle",
+    "basket",
+    "ladder",
+    "market",
+]
+ROOT = Path(__file__).parents[2]
+SHARED = Path(os.environ.get("SECATEUR_DATA", ROOT.parent / "shared" / "data"))
+
+
+@pytest.fixture(scope="module")
+def data_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A few made-up documents in the columns of four stock tasks; ARC has no validation split on purpose."""
+    root = tmp_path_factory.mktemp("data")
+    draw = random.Random(7)
+
+    def text(words: int) -> str:
+        return " ".join(draw.choices(WORDS, k=words))
+
+    def arc(number: int) -> dict[str, Any]:
+        choices = {"text": [text(draw.randint(1, 4)) for _ in range(4)], "label": list("ABCD")}
+        return {"id": str(number), "question": text(8), "choices": choices, "answerKey": draw.choice("ABCD")}
+
+    def gsm(number: int) -> dict[str, Any]:
+        return {"question": text(6), "answer": f"{text(3)} #### {number}"}
+
+    files = {
+        "arc.jsonl": [arc(number) for number in range(12)],
+        "arc_train.jsonl": [arc(number) for number in range(100, 106)],
+        "gsm.jsonl": [gsm(number) for number in range(3)],
+        "wiki.jsonl": [{"page": text(words)} for words in (5, 40, 300)],
+        "lambada.jsonl": [{"text": text(9)} for _ in range(5)],
+    }
+    for name, rows in files.items():
+        (root / name).write_text("".join(json.dumps(row) + "\n" for row in rows))
+    index = {
+        "aliases": {"ai2_arc": "allenai/ai2_arc"},
+        "datasets": {
+            "allenai/ai2_arc": {"ARC-Easy": {"test": "arc.jsonl", "train": "arc_train.jsonl"}},
+            "openai/gsm8k": {"main": {"test": "gsm.jsonl", "train": "gsm.jsonl"}},
+            "EleutherAI/wikitext_document_level": {"wikitext-2-raw-v1": {"test": "wiki.jsonl"}},
+            "EleutherAI/lambada_openai": {"default": {"test": "lambada.jsonl"}},
+        },
+    }
+    (root / "index.json").write_text(json.dumps(index))
+    return root
+
+
+def stock(loaded: LoadedModel, benchmark: Benchmark, data_root: Path | None) -> dict[str, Any]:
+    """The same benchmark through lm-eval's simple_evaluate and its own transformers backend."""
+    from lm_eval import simple_evaluate
+    from lm_eval.models.huggingface import HFLM
+
+    from harness.benchmarks.data import data_from
+    from harness.benchmarks.tasks import index_of
+
+    with data_from(data_root, []):
+        results = simple_evaluate(
+            model=HFLM(pretrained=loaded.model, tokenizer=loaded.tokenizer, batch_size=4),
+            tasks=[benchmark.task],
+            task_manager=index_of(benchmark.task).manager,
+            num_fewshot=benchmark.num_fewshot,
+            limit=benchmark.limit,
+            apply_chat_template=benchmark.apply_chat_template,
+            bootstrap_iters=0,
+        )
+    assert isinstance(results, dict)
+    return results
+
+
+def by_name(result: BenchmarkResult) -> dict[str, Measurement]:
+    return {measurement.metric: measurement for measurement in result.measurements}
+
+
+def values(measurement: Measurement) -> list[float]:
+    return [item.value for item in measurement.items]
+
+
+@pytest.mark.parametrize("benchmark", [Benchmark(task="arc_easy"), Benchmark(task="arc_easy", num_fewshot=2, limit=5)])
+def test_choices_as_the_stock_engine(tiny: Callable[[int], LoadedModel], data_root: Path, benchmark: Benchmark) -> None:
+    ours = by_name(measure_benchmark(tiny(0), benchmark, data_root))
+    theirs = stock(tiny(0), benchmark, data_root)
+    rows = theirs["samples"]["arc_easy"]
+    assert len(rows) == (benchmark.limit or 12)
+    for metric in ("acc", "acc_norm"):
+        measurement = ours[f"arc_easy.{metric}"]
+        assert values(measurement) == [row[metric] for row in rows]
+        assert measurement.value == theirs["results"]["arc_easy"][f"{metric},none"]
+        assert measurement.scale == "binary"
+        assert measurement.higher_is_better
+
+
+def test_chat_template_as_the_stock_engine(tiny: Callable[[int], LoadedModel], data_root: Path) -> None:
+    benchmark = Benchmark(task="arc_easy", num_fewshot=1, limit=4, apply_chat_template=True)
+    ours = by_name(measure_benchmark(tiny(1), benchmark, data_root))["arc_easy.acc"]
+    assert values(ours) == [row["acc"] for row in stock(tiny(1), benchmark, data_root)["samples"]["arc_easy"]]
+
+
+def test_perplexity_as_the_stock_engine(tiny: Callable[[int], LoadedModel], data_root: Path) -> None:
+    """The longest page is longer than the model's context, so windows are tried too."""
+    benchmark = Benchmark(task="wikitext")
+    ours = by_name(measure_benchmark(tiny(0), benchmark, data_root))
+    theirs = stock(tiny(0), benchmark, data_root)
+    for metric in ("word_perplexity", "byte_perplexity", "bits_per_byte"):
+        assert ours[f"wikitext.{metric}"].value == pytest.approx(theirs["results"]["wikitext"][f"{metric},none"], 1e-6)
+        assert not ours[f"wikitext.{metric}"].higher_is_better
+    for item, row in zip(ours["wikitext.loglikelihood"].items, theirs["samples"]["wikitext"], strict=True):
+        total, words = row["word_perplexity"]
+        assert item.value * item.weight == pytest.approx(total, abs=1e-3)
+        assert item.weight == words
+
+
+def test_last_words_as_the_stock_engine(tiny: Callable[[int], LoadedModel], data_root: Path) -> None:
+    benchmark = Benchmark(task="lambada_openai")
+    ours = by_name(measure_benchmark(tiny(0), benchmark, data_root))
+    rows = stock(tiny(0), benchmark, data_root)["samples"]["lambada_openai"]
+    assert values(ours["lambada_openai.acc"]) == [row["acc"] for row in rows]
+    assert values(ours["lambada_openai.loglikelihood"]) == pytest.approx([row["perplexity"] for row in rows], abs=1e-3)
+
+
+def test_generated_text_as_the_stock_engine(tiny: Callable[[int], LoadedModel], data_root: Path) -> None:
+    """Text is compared through lm-eval's own requests: a random model answers nothing right."""
+    from lm_eval.api.instance import Instance
+    from lm_eval.models.huggingface import HFLM
+
+    from harness.benchmarks import ScoringLM
+
+    loaded = tiny(0)
+    options = [{"until": ["\n", "a"], "max_gen_toks": 12}, {"until": [], "max_gen_toks": 9, "do_sample": False}]
+    requests = [
+        Instance("generate_until", {}, (" ".join(WORDS[: 1 + number % 5]), options[number % 2]), number)
+        for number in range(9)
+    ]
+    theirs = HFLM(pretrained=loaded.model, tokenizer=loaded.tokenizer, batch_size=3).generate_until(requests)
+    assert ScoringLM(loaded).generate_until(requests) == theirs
+    assert len(set(theirs)) > 3
+
+
+def test_filters_are_named_where_a_task_has_several(tiny: Callable[[int], LoadedModel], data_root: Path) -> None:
+    result = by_name(measure_benchmark(tiny(0), Benchmark(task="gsm8k", num_fewshot=1, limit=1), data_root))
+    assert set(result) == {"gsm8k.exact_match.flexible-extract", "gsm8k.exact_match.strict-match"}
+
+
+def test_items_of_two_models_pair(tiny: Callable[[int], LoadedModel], data_root: Path) -> None:
+    benchmark = Benchmark(task="arc_easy")
+    first, second = (by_name(measure_benchmark(tiny(seed), benchmark, data_root))["arc_easy.acc"] for seed in (0, 1))
+    shots = Benchmark(task="arc_easy", num_fewshot=1)
+    other = by_name(measure_benchmark(tiny(0), shots, data_root))["arc_easy.acc"]
+    assert [(item.id, item.hash) for item in first.items] == [(item.id, item.hash) for item in second.items]
+    assert {item.hash for item in first.items}.isdisjoint(item.hash for item in other.items)
+
+
+def test_a_group_is_one_measurement_with_its_tasks_as_clusters(
+    tiny: Callable[[int], LoadedModel], tmp_path: Path
+) -> None:
+    from harness.benchmarks.tasks import index_of
+
+    subjects = [config["dataset_name"] for config in index_of("mmlu_stem").configs]
+    for number, subject in enumerate(subjects):
+        row = {"question": f"{subject}?", "subject": subject, "choices": WORDS[:4], "answer": number % 4}
+        (tmp_path / f"{subject}.jsonl").write_text((json.dumps(row) + "\n") * (1 + number % 3))
+    files = {subject: dict.fromkeys(("test", "dev"), f"{subject}.jsonl") for subject in subjects}
+    (tmp_path / "index.json").write_text(json.dumps({"datasets": {"cais/mmlu": files}}))
+
+    benchmark = Benchmark(task="mmlu_stem", limit=2)
+    (ours,) = measure_benchmark(tiny(0), benchmark, tmp_path).measurements
+    assert ours.metric == "mmlu_stem.acc"
+    assert {item.cluster for item in ours.items} == {f"mmlu_{subject}" for subject in subjects}
+    assert len({item.id for item in ours.items}) == len(ours.items) == count_items(benchmark, tmp_path)
+    assert sum(values(ours)) / len(ours.items) == pytest.approx(ours.value)
+    assert ours.value == stock(tiny(0), benchmark, tmp_path)["results"]["mmlu_stem"]["acc,none"]
+
+
+def test_dropped_split_is_said(tiny: Callable[[int], LoadedModel], data_root: Path) -> None:
+    facts = measure_benchmark(tiny(0), Benchmark(task="arc_easy", limit=2), data_root).facts
+    assert "split 'validation' is not in the data; dropped" in facts["benchmark arc_easy"]
+    assert "2 of 12 documents" in facts["benchmark arc_easy"]
+
+
+def test_progress_counts_requests(tiny: Callable[[int], LoadedModel], data_root: Path) -> None:
+    seen: list[tuple[object, ...]] = []
+    measure_benchmark(tiny(0), Benchmark(task="arc_easy", limit=3), data_root, lambda *step: seen.append(step))
+    assert seen[-1] == ("arc_easy", 12, 12)
+
+
+def test_unlisted_data_are_refused(data_root: Path) -> None:
+    with pytest.raises(HarnessError, match=r"index.json: no data set 'baber/piqa', which task 'piqa' reads"):
+        count_items(Benchmark(task="piqa"), data_root)
+
+
+def test_unknown_task_names_the_nearest() -> None:
+    with pytest.raises(HarnessError, match="unknown benchmark 'arc_eesy'; nearest: arc_easy"):
+        count_items(Benchmark(task="arc_eesy"), None)
+
+
+def test_items_are_counted_without_a_model(data_root: Path) -> None:
+    assert count_items(Benchmark(task="arc_easy"), data_root) == 12
+    assert count_items(Benchmark(task="arc_easy", limit=5), data_root) == 5
+    assert count_items(Benchmark(task="arc_easy"), None) is None
+
+
+def test_identity_changes_with_settings_and_data(data_root: Path, tmp_path: Path) -> None:
+    benchmark = Benchmark(task="arc_easy")
+    identity = task_identity(benchmark, data_root)
+    assert identity == task_identity(benchmark, data_root)
+    for file in data_root.iterdir():
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+    assert identity == task_identity(benchmark, tmp_path)
+    with (tmp_path / "arc_train.jsonl").open("a") as file:
+        file.write("\n")
+    others = [
+        task_identity(benchmark, tmp_path),
+        task_identity(benchmark, None),
+        task_identity(Benchmark(task="arc_easy", limit=5), data_root),
+        task_identity(Benchmark(task="arc_easy", num_fewshot=1), data_root),
+        task_identity(Benchmark(task="wikitext"), data_root),
+    ]
+    assert len({identity, *others}) == 6
