@@ -1,0 +1,1 @@
+"""Paired statistics on plain numbers: numpy and scipy only, no models, no files."""

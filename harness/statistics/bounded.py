@@ -1,0 +1,51 @@
+"""Score test of a mean drop whose items cannot drop by more than one: Tango's test for graded scores.
+
+A t interval of scores between 0 and 1 is far too sure when few items changed. As in Tango's test, the variance is
+taken under the hypothesis instead: by the most likely distribution on the differences seen and the ends of the scale,
+-1 and 1, that has the hypothetical mean (empirical likelihood, Owen 1988, Biometrika 75:237). On yes-or-no items this
+is exactly Tango's statistic. Putting mass on the unseen ends of the scale is this project's extension.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from harness.statistics.paired import FloatArray, Interval, inverted
+
+HALVINGS = 50
+
+
+def bounded_interval(drops: FloatArray, alpha: float) -> Interval:
+    """Bounds of the mean of `drops`, each one-sided at alpha. drops: (n,), all in [-1, 1]."""
+    values, counts = np.unique(drops, return_counts=True)
+    return inverted(lambda drop: score_z(values, counts.astype(np.float64), drop), alpha)
+
+
+def score_z(values: FloatArray, counts: FloatArray, drop: float) -> float:
+    """Score statistic of "the true mean drop is `drop`", for distinct values in [-1, 1] and how often each was seen."""
+    n = float(counts.sum())
+    excess = float(counts @ values) / n - drop
+    variance = _restricted_variance(values - drop, counts / n, drop)
+    if variance <= 0:
+        return 0.0 if excess == 0 else math.copysign(math.inf, excess)
+    return excess / math.sqrt(variance / n)
+
+
+def _restricted_variance(offset: FloatArray, share: FloatArray, drop: float) -> float:
+    """Variance of the most likely distribution with mean offset zero: shares become share / (1 + tilt * offset)."""
+    floor, ceiling = -1.0 / (1.0 - drop), 1.0 / (1.0 + drop)
+    low, high = floor, ceiling
+    for _ in range(HALVINGS):
+        tilt = (low + high) / 2
+        if share @ (offset / (1 + tilt * offset)) > 0:
+            low = tilt
+        else:
+            high = tilt
+    tilt = (low + high) / 2
+    tilted = share / (1 + tilt * offset)
+    # Where the tilt stops at its limit the seen values cannot reach the mean; the end of the scale takes the rest.
+    rest = max(0.0, 1.0 - float(tilted.sum()))
+    end = (-1.0 if tilt > 0 else 1.0) - drop
+    return float(tilted @ offset**2) + rest * end**2
