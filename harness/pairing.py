@@ -1,0 +1,153 @@
+"""Lay two runs side by side: cases of a suite by their id, items of a measurement by id and hash."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+
+from harness.errors import HarnessError
+from harness.records import Answer, Item, Measurement, Run
+from harness.statistics.paired import FloatArray
+from harness.statistics.series import Series
+from suites.grading import Graded, grade
+from suites.schema import Case, Suite
+
+CANDIDATE_ONLY = frozenset({"fidelity.kl", "fidelity.top1", "fidelity.perplexity_ratio"})
+"""Metrics that already compare the two models, and so exist on the candidate alone."""
+LOG_RATIOS = frozenset({"fidelity.perplexity_ratio"})
+"""Metrics whose items are log-ratios and whose value is exp of their weighted mean."""
+
+Kind = Literal["loss", "gain", "churn", "same", "unknown"]
+"""loss: pass before, fail after. gain: the reverse. churn: both fail, by different answers.
+unknown: the original did not answer."""
+
+
+@dataclass(frozen=True)
+class CasePair:
+    """One case of a suite, answered and graded on both sides."""
+
+    suite: str
+    case: Case
+    kind: Kind
+    before: Answer | None
+    after: Answer | None
+    before_graded: Graded | None
+    """None: the original did not answer."""
+    after_graded: Graded
+
+
+def case_pairs(suite: Suite, before: Run, after: Run) -> list[CasePair]:
+    """Every case of the suite, in its order, whether answered or not."""
+    old, new = _by_case(suite, before), _by_case(suite, after)
+    return [_case_pair(suite.name, case, old.get(case.id), new.get(case.id)) for case in suite.cases]
+
+
+def _by_case(suite: Suite, run: Run) -> dict[str, Answer]:
+    answers = {answer.case: answer for answer in run.answers.get(suite.name, ())}
+    strangers = answers.keys() - {case.id for case in suite.cases}
+    if strangers:
+        raise HarnessError(
+            f"run {run.id} ({run.model.name}) answered {len(strangers)} cases that suite {suite.name} does not have, "
+            f"for example {min(strangers)}: the suite has changed since; run it again"
+        )
+    return answers
+
+
+def _case_pair(suite: str, case: Case, before: Answer | None, after: Answer | None) -> CasePair:
+    old = before.text if before else None
+    new = after.text if after else None
+    old_graded = grade(case, old, old) if old is not None else None
+    new_graded = grade(case, new, old)
+    return CasePair(suite, case, _kind(old_graded, new_graded, old == new), before, after, old_graded, new_graded)
+
+
+def _kind(before: Graded | None, after: Graded, same_text: bool) -> Kind:
+    if before is None:
+        return "unknown"
+    if before.passed != after.passed:
+        return "loss" if before.passed else "gain"
+    return "same" if before.passed or same_text else "churn"
+
+
+def suite_series(suite: str, pairs: Sequence[CasePair], asked: bool) -> list[Series]:
+    """The metrics of a suite: pass_rate, score, losses. asked: whether the candidate was asked this suite at all."""
+    passed = Series(
+        metric=f"{suite}.pass_rate",
+        unit="share",
+        higher_is_better=True,
+        scale="binary",
+        ids=tuple(pair.case.id for pair in pairs),
+        clusters=("",) * len(pairs),
+        tags=tuple(frozenset(pair.case.tags) for pair in pairs),
+        before=_numbers([pair.before_graded and float(pair.before_graded.passed) for pair in pairs]),
+        after=_numbers([float(pair.after_graded.passed) if asked else None for pair in pairs]),
+        weights=np.ones(len(pairs)),
+        unanswered=sum(pair.after is None or pair.after.text is None for pair in pairs),
+    )
+    score = replace(
+        passed,
+        metric=f"{suite}.score",
+        unit="score",
+        scale="graded",
+        before=_numbers([pair.before_graded and pair.before_graded.score for pair in pairs]),
+        after=_numbers([pair.after_graded.score if asked else None for pair in pairs]),
+    )
+    losses = replace(passed, metric=f"{suite}.losses", unit="cases", higher_is_better=False, summary="losses")
+    return [passed, score, losses]
+
+
+def measured_series(before: Measurement | None, after: Measurement | None) -> Series:
+    """Pair one measurement, of which at least one side is there.
+
+    Raises HarnessError naming the metric and the first item that was not the same question on both sides.
+    """
+    about = after or before
+    if about is None:
+        raise HarnessError("nothing to pair: the measurement is absent on both sides")
+    paired = about.metric not in CANDIDATE_ONLY
+    old = {item.id: item for item in before.items} if before and paired else {}
+    new = {item.id: item for item in after.items} if after else {}
+    _same_questions(about.metric, old, new)
+    items = list((old | new).values())
+    binary = all(side.scale == "binary" for side in (before, after) if side)
+    series = Series(
+        metric=about.metric,
+        unit=about.unit,
+        higher_is_better=about.higher_is_better,
+        scale="graded" if about.scale == "binary" and not binary else about.scale,
+        summary="exp-mean" if about.metric in LOG_RATIOS else "mean",
+        paired=paired,
+        ids=tuple(item.id for item in items),
+        clusters=tuple(item.cluster for item in items),
+        tags=(frozenset[str](),) * len(items),
+        before=_numbers([old[item.id].value if item.id in old else None for item in items]),
+        after=_numbers([new[item.id].value if item.id in new else None for item in items]),
+        weights=np.array([item.weight for item in items]),
+        before_value=before.value if before and paired else math.nan,
+        after_value=after.value if after else math.nan,
+    )
+    return _unanswered_fails(series) if binary and new else series
+
+
+def _same_questions(metric: str, before: dict[str, Item], after: dict[str, Item]) -> None:
+    for name, item in before.items():
+        if name in after and after[name].hash != item.hash:
+            raise HarnessError(
+                f"{metric}: item {name} was not the same question for both models "
+                f"(hash {item.hash[:12]} before, {after[name].hash[:12]} after); run both again"
+            )
+
+
+def _unanswered_fails(series: Series) -> Series:
+    """A yes-or-no item that the candidate did not answer is a failed one, and is counted."""
+    absent = ~np.isfinite(series.after)
+    failed = 0.0 if series.higher_is_better else 1.0
+    return replace(series, after=np.where(absent, failed, series.after), unanswered=int(absent.sum()))
+
+
+def _numbers(values: list[float | None]) -> FloatArray:
+    return np.array([math.nan if value is None else value for value in values], dtype=np.float64)
