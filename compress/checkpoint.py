@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from huggingface_hub import save_torch_model
+from huggingface_hub import split_torch_state_dict_into_shards
 from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
 from torch import Tensor
 from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
@@ -39,8 +40,7 @@ def save(
     the logits are those of `model`. Raises CompressError, also if `folder` is already there.
     """
     folder = Path(folder)
-    if folder.exists():
-        raise CompressError(f"{folder}: already there; choose another folder or remove it")
+    refuse_existing(folder)
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         draft = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
@@ -58,9 +58,14 @@ def save(
         shutil.rmtree(draft, ignore_errors=True)
 
 
+def refuse_existing(folder: Path | str) -> None:
+    """Raise CompressError if `folder` is already there; worth asking before long work whose result goes there."""
+    if Path(folder).exists():
+        raise CompressError(f"{folder}: already there; choose another folder or remove it")
+
+
 def _write(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase | None, draft: Path) -> None:
-    tied = list(model.all_tied_weights_keys) if model.config.tie_word_embeddings else None
-    save_torch_model(model, draft, max_shard_size="5GB", shared_tensors_to_discard=tied)
+    _write_weights(model, draft)
     (draft / "config.json").write_text(json.dumps(_config(model.config), indent=2, sort_keys=True) + "\n")
     if layout.acceptable(model.config).is_heterogeneous:
         (draft / MODELING).write_text(layout.source(layout.stock_class(model.config)))
@@ -68,6 +73,19 @@ def _write(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase | None, dr
         model.generation_config.to_json_file(draft / "generation_config.json")
     if tokenizer is not None:
         tokenizer.save_pretrained(draft)
+
+
+def _write_weights(model: PreTrainedModel, draft: Path) -> None:
+    """Not save_pretrained, which refuses the head counts that `layout.acceptable` finds another type for."""
+    tied = set(model.all_tied_weights_keys) if model.config.tie_word_embeddings else set()
+    weights = {name: tensor.contiguous() for name, tensor in model.state_dict().items() if name not in tied}
+    shards = split_torch_state_dict_into_shards(weights, filename_pattern="model{suffix}.safetensors")
+    for file, names in shards.filename_to_tensors.items():
+        # One key of metadata only: the library writes several in random order.
+        save_file({name: weights[name] for name in names}, draft / file, metadata={"format": "pt"})
+    if shards.is_sharded:
+        index = {"metadata": shards.metadata, "weight_map": shards.tensor_to_filename}
+        (draft / "model.safetensors.index.json").write_text(json.dumps(index, indent=2, sort_keys=True) + "\n")
 
 
 def _config(config: PreTrainedConfig) -> dict[str, Any]:

@@ -65,7 +65,8 @@ class Cfsp:
 def allocation(angles: list[float], removed: float) -> list[float]:
     """The share of FFN channels that each layer keeps: a centred sigmoid of its mean angle, scaled to the budget.
 
-    angles: in units of pi. removed: p. The mean is 1 - p; the largest is at most (1 - p) + p / 1.05, so below 1.
+    angles: in units of pi. removed: p. The mean is 1 - p. Where the largest would reach 1, all deviations shrink
+    until it is (1 - p) + p / 1.05.
     """
     if removed == 0:
         return [1.0] * len(angles)

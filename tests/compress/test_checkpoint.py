@@ -1,0 +1,218 @@
+"""A saved model opens everywhere and is the model in memory, or opening it fails loudly."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from transformers import AutoTokenizer
+
+from compress import (
+    CompressError,
+    LayerShape,
+    Receipt,
+    Recipe,
+    Shape,
+    apply,
+    cut_,
+    is_pruned,
+    methods,
+    open_model,
+    read_receipt,
+    save,
+)
+from compress.families import FAMILIES
+
+PLAIN = """
+import sys, torch
+from transformers import AutoModelForCausalLM
+torch.set_num_threads(1)
+ids = torch.arange(24).view(2, 12)
+for folder in sys.argv[1:]:
+    model = AutoModelForCausalLM.from_pretrained(folder, trust_remote_code=True)
+    saved = torch.load(folder + ".pt", weights_only=True)
+    assert torch.equal(model(ids).logits, saved["logits"]), folder
+    assert torch.equal(model.generate(ids, max_new_tokens=8, do_sample=False), saved["tokens"]), folder
+    assert torch.equal(model.generate(ids, max_new_tokens=8, do_sample=False, use_cache=False), saved["tokens"]), folder
+    tied = model.get_input_embeddings().weight is model.get_output_embeddings().weight
+    assert tied == model.config.tie_word_embeddings, folder
+assert "compress" not in sys.modules
+"""
+
+
+def pruned(model, sparsity: float = 0.3, method: str = "random", seed: int = 0) -> Receipt:
+    return apply(model, Recipe(method=method, sparsity=sparsity, options={"attention": True}, seed=seed))
+
+
+def uneven(model) -> Receipt:
+    """Layers of different widths and head counts."""
+    receipt = pruned(model, 0.1)
+    had = zip(receipt.widths, receipt.kv_groups, strict=True)
+    kept = zip((16, 40, 32), ((0,), (0, 1), (0,)), had, strict=True)
+    layers = (LayerShape(tuple(range(width)), groups, channels, 3 * kv, kv) for width, groups, (channels, kv) in kept)
+    cut_(model, Shape(72, 8, tuple(layers)))
+    return receipt
+
+
+@torch.no_grad()
+def remembered(model, folder: Path) -> None:
+    """What a fresh process has to see again."""
+    ids = torch.arange(24).view(2, 12)
+    seen = {"logits": model(ids).logits, "tokens": model.generate(ids, max_new_tokens=8, do_sample=False)}
+    torch.save(seen, f"{folder}.pt")
+
+
+def test_plain_transformers_opens_what_was_saved(make_model, tokenizer, tmp_path: Path) -> None:
+    """Every family, equal and unequal layers, every method; in a process that has never heard of us."""
+    folders = []
+    for family in FAMILIES:
+        model = make_model(family, tie_word_embeddings=family != "qwen3")
+        folders.append(tmp_path / f"uneven-{family}")
+        save(model, tokenizer, folders[-1], uneven(model))
+        remembered(model, folders[-1])
+        assert json.loads((folders[-1] / "config.json").read_text())["model_type"] == family
+    for method in methods.names():
+        model = make_model(seed=1)
+        folders.append(tmp_path / method)
+        receipt = apply(model, Recipe(method=method, sparsity=0.25), tokenizer)
+        save(model, tokenizer, folders[-1], receipt)
+        remembered(model, folders[-1])
+    for folder in folders:
+        ids = torch.arange(24).view(2, 12)
+        assert torch.equal(open_model(folder)(ids).logits, torch.load(f"{folder}.pt")["logits"])
+    command = [sys.executable, "-c", PLAIN, *map(str, folders)]
+    environment = {**os.environ, "HF_MODULES_CACHE": str(tmp_path / "modules")}
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_equal_layers_are_a_stock_model(make_model, tokenizer, tmp_path: Path) -> None:
+    model = make_model("qwen2")
+    # A third of the attention and 24 of 64 channels: half of 1/3 + 24/64.
+    receipt = pruned(model, 17 / 48, "magnitude")
+    assert (receipt.widths, receipt.kv_groups) == ((40, 40, 40), (2, 2, 2))
+    assert receipt.shape.uniform
+    save(model, tokenizer, tmp_path / "out", receipt)
+    config = json.loads((tmp_path / "out" / "config.json").read_text())
+    assert (config["num_attention_heads"], config["num_key_value_heads"], config["head_dim"]) == (6, 2, 8)
+    assert config["architectures"] == ["Qwen2ForCausalLM"]
+    assert not {"auto_map", "per_layer_config"} & set(config)
+    assert not (tmp_path / "out" / "modeling_pruned.py").exists()
+
+
+def test_a_head_count_that_llama_refuses_is_saved_as_mistral(make_model, tokenizer, tmp_path: Path) -> None:
+    """Seven heads do not divide a hidden size of 72."""
+    model = make_model(num_attention_heads=8, num_key_value_heads=8)
+    layer = LayerShape(tuple(range(64)), tuple(range(7)), 64, 8, 8)
+    receipt = pruned(make_model(), 0.1)
+    cut_(model, Shape(72, 8, (layer,) * 3))
+    save(model, tokenizer, tmp_path / "out", receipt)
+    opened = open_model(tmp_path / "out")
+    assert (opened.config.model_type, opened.config.num_attention_heads) == ("mistral", 7)
+    assert opened.config.sliding_window is None
+    assert opened.config.rope_parameters["rope_theta"] == 50_000
+
+
+def test_what_else_is_in_the_folder(make_model, tokenizer, tmp_path: Path) -> None:
+    model = make_model()
+    model.generation_config.max_length = 77
+    receipt = uneven(model)
+    save(model, tokenizer, tmp_path / "out", receipt)
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+    config = json.loads((tmp_path / "out" / "config.json").read_text())
+    assert config["rope_theta"] == config["rope_parameters"]["rope_theta"] == 50_000
+    assert config["architectures"] == ["LlamaForCausalLM"]
+    assert config["allow_global_per_layer_attribute_access"] is True
+    assert config["per_layer_config"]["1"] == {
+        "intermediate_size": 40,
+        "num_attention_heads": 6,
+        "num_key_value_heads": 2,
+    }
+    assert open_model(tmp_path / "out").generation_config.max_length == 77
+    assert AutoTokenizer.from_pretrained(tmp_path / "out").chat_template == tokenizer.chat_template
+    assert read_receipt(tmp_path / "out") == receipt
+    assert is_pruned(tmp_path / "out")
+    assert not is_pruned(tmp_path)
+
+
+def test_saving_twice_gives_the_same_bytes(make_model, tokenizer, tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        model = make_model()
+        save(model, tokenizer, tmp_path / name, uneven(model))
+    for file in ("model.safetensors", "config.json", "modeling_pruned.py", "generation_config.json"):
+        assert (tmp_path / "a" / file).read_bytes() == (tmp_path / "b" / file).read_bytes()
+
+
+def test_an_opened_model_can_be_pruned_and_saved_again(make_model, tokenizer, tmp_path: Path) -> None:
+    model = make_model()
+    save(model, tokenizer, tmp_path / "first", uneven(model))
+    model = open_model(tmp_path / "first")
+    receipt = pruned(model, 0.1, "magnitude")
+    save(model, tokenizer, tmp_path / "second", receipt)
+    ids = torch.arange(12).view(1, 12)
+    assert torch.equal(open_model(tmp_path / "second")(ids).logits, model(ids).logits)
+
+
+def test_a_save_that_fails_leaves_nothing(make_model, tokenizer, tmp_path: Path, monkeypatch) -> None:
+    model = make_model()
+    receipt = pruned(model)
+    (tmp_path / "there").mkdir()
+    with pytest.raises(CompressError, match="already there"):
+        save(model, tokenizer, tmp_path / "there", receipt)
+    # A config that lies about its model: a rotation of another speed gives other logits.
+    model.config.rope_parameters["rope_theta"] = 10.0
+    with pytest.raises(CompressError, match="its logits differ by"):
+        save(model, tokenizer, tmp_path / "out", receipt)
+    assert [path.name for path in tmp_path.iterdir()] == ["there"]
+
+
+def test_a_folder_that_disagrees_with_itself_is_refused(make_model, tokenizer, tmp_path: Path) -> None:
+    folder = tmp_path / "out"
+    model = make_model()
+    save(model, tokenizer, folder, uneven(model))
+    config = json.loads((folder / "config.json").read_text())
+
+    config["per_layer_config"]["1"]["intermediate_size"] = 48
+    (folder / "config.json").write_text(json.dumps(config))
+    with pytest.raises(
+        CompressError, match=r"model\.layers\.1\.mlp\.down_proj\.weight is \(72, 40\), config\.json wants \(72, 48\)"
+    ):
+        open_model(folder)
+
+    config["per_layer_config"]["1"]["intermediate_size"] = 40
+    (folder / "config.json").write_text(json.dumps(config))
+    weights = load_file(folder / "model.safetensors")
+    weights.pop("model.layers.2.mlp.up_proj.weight")
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(CompressError, match=r"model\.layers\.2\.mlp\.up_proj\.weight is missing \(1 in all\)"):
+        open_model(folder)
+
+
+def test_folders_without_a_model_are_refused(make_model, tmp_path: Path) -> None:
+    with pytest.raises(CompressError, match="no such folder"):
+        open_model(tmp_path / "nowhere")
+    with pytest.raises(CompressError, match=r"no config\.json"):
+        open_model(tmp_path)
+    make_model().save_pretrained(tmp_path)
+    weights = tmp_path / "model.safetensors"
+    assert open_model(tmp_path).config.model_type == "llama"
+    weights.write_bytes(weights.read_bytes()[:-100])
+    with pytest.raises(CompressError, match=r"model\.safetensors: damaged weights"):
+        open_model(tmp_path)
+    weights.unlink()
+    with pytest.raises(CompressError, match=r"no weights: looked for model\.safetensors"):
+        open_model(tmp_path)
+
+
+def test_code_in_a_folder_is_never_run(make_model, tokenizer, tmp_path: Path) -> None:
+    folder = tmp_path / "out"
+    model = make_model()
+    save(model, tokenizer, folder, uneven(model))
+    (folder / "modeling_pruned.py").write_text("raise SystemExit('remote code ran')")
+    assert open_model(folder) is not None

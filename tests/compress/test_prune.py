@@ -1,0 +1,166 @@
+"""What every method promises, and what a cut means."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from compress import Calibration, CompressError, LayerShape, Recipe, Shape, apply, calibrate, cut_, methods, plan
+from compress.calibration import TOKENS_A_BATCH, Stats, collect, read_text, windows
+from compress.families import FAMILIES, blocks
+
+CALIBRATION = Calibration(file=Path(__file__), windows=8, tokens=64)
+"""This very file is text enough, and read faster than the built-in text."""
+
+
+def recipe(method: str, sparsity: float = 0.2, seed: int = 0, **options: object) -> Recipe:
+    return Recipe(method=method, sparsity=sparsity, options=options, calibration=CALIBRATION, seed=seed)
+
+
+def zeroed_(model, shape: Shape) -> None:
+    """The plain form of a cut: what goes is zeroed where it is read."""
+    with torch.no_grad():
+        for block, layer in zip(blocks(model), shape.layers, strict=True):
+            gone = [index for index in range(layer.intermediate) if index not in layer.channels]
+            block.mlp_out.weight[:, gone] = 0
+            size = block.head_dim * (layer.heads // layer.kv_heads)
+            for group in set(range(layer.kv_heads)) - set(layer.groups):
+                block.attention_out.weight[:, group * size : (group + 1) * size] = 0
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("part", ["channels", "groups", "both"])
+def test_a_cut_model_equals_one_with_zeroed_channels(make_model, family: str, part: str) -> None:
+    model, plain = make_model(family), make_model(family)
+    kept = {
+        "channels": [(range(0, 64, 2), range(3)), (range(64), range(3)), (range(5, 29), range(3))],
+        "groups": [(range(64), [0, 2]), (range(64), [1]), (range(64), range(3))],
+        "both": [(range(1, 41), [2]), (range(8), [0, 1]), (range(64), range(3))],
+    }[part]
+    shape = Shape(72, 8, tuple(LayerShape(tuple(channels), tuple(groups), 64, 9, 3) for channels, groups in kept))
+    zeroed_(plain, shape)
+    cut_(model, shape)
+    ids = torch.randint(0, 256, (2, 24))
+    with torch.no_grad():
+        assert float((model(ids).logits - plain(ids).logits).abs().max()) < 1e-4
+
+
+@pytest.mark.parametrize("attention", [False, True])
+@pytest.mark.parametrize("method", methods.names())
+@pytest.mark.parametrize("family", FAMILIES)
+def test_every_method_hits_its_sparsity(make_model, tokenizer, family: str, method: str, attention: bool) -> None:
+    model = make_model(family)
+    unit = 8 * 3 * 72 / sum(linear.weight.numel() for block in blocks(model) for linear in block.linears)
+    receipt = apply(model, recipe(method, 0.3, attention=attention), tokenizer)
+    assert receipt.ratios["r_block"] == pytest.approx(0.3, abs=unit)
+    assert all(width % 8 == 0 and 0 < width <= 64 for width in receipt.widths)
+    assert (min(receipt.kv_groups) < 3) is attention
+    assert [(block.channels, block.kv_heads) for block in blocks(model)] == list(
+        zip(receipt.widths, receipt.kv_groups, strict=True)
+    )
+    assert sum(receipt.sparsity_by_block) / 3 == pytest.approx(receipt.ratios["r_block"])
+
+
+@pytest.mark.parametrize("method", methods.names())
+def test_every_method_repeats_itself(make_model, tokenizer, method: str) -> None:
+    first, again = (apply(make_model(), recipe(method, seed=3), tokenizer) for _ in range(2))
+    assert first.shape == again.shape
+    assert first.shape.digest == again.shape.digest
+
+
+def test_another_seed_is_another_random_choice(make_model) -> None:
+    first, other = (apply(make_model(), recipe("random", seed=seed)) for seed in (0, 1))
+    assert first.shape != other.shape
+
+
+def test_magnitude_removes_the_smallest(make_model) -> None:
+    model = make_model()
+    block = blocks(model)[1]
+    small = [3, 17, 40, 41, 42, 43, 44, 63]
+    with torch.no_grad():
+        for weight in (block.gate.weight, block.up.weight, block.mlp_out.weight.T):
+            weight[small] *= 0.01
+    receipt = apply(model, recipe("magnitude", 0.0625))
+    assert receipt.widths == (56, 56, 56)
+    assert sorted(set(range(64)) - set(receipt.shape.layers[1].channels)) == small
+
+
+def test_a_plan_does_not_depend_on_batches(make_model, tokenizer, monkeypatch) -> None:
+    model = make_model()
+    one = calibrate(model, tokenizer, CALIBRATION, frozenset({"channels", "angles"}))
+    monkeypatch.setattr("compress.calibration.TOKENS_A_BATCH", 64)
+    assert TOKENS_A_BATCH > 64
+    other = calibrate(model, tokenizer, CALIBRATION, frozenset({"channels", "angles"}))
+    assert plan(model, recipe("cfsp"), one) == plan(model, recipe("cfsp"), other)
+
+
+def test_a_plan_does_not_depend_on_the_length_of_the_calibration(make_model, tokenizer) -> None:
+    model = make_model()
+    ids = windows(tokenizer, read_text(CALIBRATION)[1], CALIBRATION, "text")
+    needs = frozenset({"channels", "angles"})
+    once, thrice = (Stats(collect(model, ids.repeat(times, 1), needs)) for times in (1, 3))
+    assert plan(model, recipe("cfsp"), once) == plan(model, recipe("cfsp"), thrice)
+
+
+def test_one_calibration_serves_several_recipes(make_model, tokenizer) -> None:
+    stats = calibrate(make_model(), tokenizer, CALIBRATION, recipe("cfsp").chosen().needs)
+    shared = apply(make_model(), recipe("cfsp", 0.3), stats=stats)
+    alone = apply(make_model(), recipe("cfsp", 0.3), tokenizer)
+    assert shared.shape == alone.shape
+    assert shared.calibration == alone.calibration
+
+
+def test_a_pruned_model_can_be_pruned_again(make_model, tokenizer) -> None:
+    model = make_model()
+    apply(model, recipe("cfsp", 0.1), tokenizer)
+    before = [block.channels for block in blocks(model)]
+    receipt = apply(model, recipe("magnitude", 0.1, attention=True), tokenizer)
+    assert [layer.intermediate for layer in receipt.shape.layers] == before
+    assert receipt.ratios["r_block"] == pytest.approx(0.1, abs=0.02)
+
+
+def test_a_tied_head_is_counted_once(make_model) -> None:
+    model = make_model()
+    receipt = apply(model, recipe("magnitude", 0.25))
+    norms = 3 * 2 * 72 + 72
+    total = 320 * 72 + 3 * 2 * 13824 + norms
+    assert receipt.ratios["r_total"] == pytest.approx(0.25 * 3 * 2 * 13824 / total)
+    assert receipt.ratios["r_ffn"] == 0.5
+    assert receipt.ratios["r_group"] is None
+
+
+def test_refusals(make_model, tokenizer) -> None:
+    broken = make_model()
+    with torch.no_grad():
+        broken.model.layers[1].mlp.up_proj.weight[0, 0] = float("nan")
+    with pytest.raises(CompressError, match="layer 1: NaN or infinite activations"):
+        apply(broken, recipe("cfsp"), tokenizer)
+    with pytest.raises(CompressError, match="layer 1: a weight is NaN"):
+        apply(broken, recipe("magnitude"))
+    with pytest.raises(CompressError, match="needs the model's tokenizer"):
+        apply(make_model(), recipe("cfsp"))
+    long = Recipe(method="cfsp", sparsity=0.2, calibration=Calibration(windows=100_000))
+    with pytest.raises(CompressError, match=r"100000 windows of 256 tokens need 25600000, found \d+"):
+        apply(make_model(), long, tokenizer)
+    small = make_model(vocab_size=40, eos_token_id=1, pad_token_id=1)
+    with pytest.raises(CompressError, match="the model knows only 40 tokens"):
+        apply(small, recipe("cfsp"), tokenizer)
+
+
+def test_an_unknown_family_is_refused() -> None:
+    from transformers import GPT2Config, GPT2LMHeadModel
+
+    model = GPT2LMHeadModel(GPT2Config(n_embd=8, n_head=2, n_layer=1, vocab_size=20, n_positions=16))
+    with pytest.raises(CompressError, match="'gpt2' is not supported; known families: llama, mistral, qwen2, qwen3"):
+        apply(model, recipe("magnitude"))
+
+
+def test_a_shape_of_another_model_is_refused_untouched(make_model) -> None:
+    model = make_model()
+    before = model.model.layers[0].mlp.up_proj.weight.clone()
+    layers = [LayerShape(tuple(range(8)), (0,), size, 9, 3) for size in (64, 64, 63)]
+    with pytest.raises(CompressError, match="layer 2: the shape was made for"):
+        cut_(model, Shape(72, 8, tuple(layers)))
+    assert torch.equal(model.model.layers[0].mlp.up_proj.weight, before)
