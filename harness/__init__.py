@@ -1,0 +1,31 @@
+"""Ask both models, keep the answers, decide. `run` and `compare` from Python; importing this imports no torch."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from harness.errors import HarnessError
+
+if TYPE_CHECKING:
+    from harness.compare import compare
+    from harness.gate import judge
+    from harness.pipeline import run
+    from harness.plan import Plan, load_plan
+
+LAZY = {
+    "Plan": "harness.plan",
+    "compare": "harness.compare",
+    "judge": "harness.gate",
+    "load_plan": "harness.plan",
+    "run": "harness.pipeline",
+}
+"""Public names -> the module that has them."""
+
+__all__ = ["HarnessError", "Plan", "compare", "judge", "load_plan", "run"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in LAZY:
+        raise AttributeError(f"module 'harness' has no attribute '{name}'")
+    return getattr(importlib.import_module(LAZY[name]), name)

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from pathlib import Path
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from compress.recipe import Recipe
+from harness.errors import HarnessError
+from harness.records import ModelSpec
+from suites.document import Document, read, validated
+from suites.errors import SuiteError
+
+BUILT_IN = Path(__file__).parent / "plans"
 LIMITS = ("margin", "max", "min", "max_ratio", "min_ratio")
 
 
@@ -63,3 +71,129 @@ class Fidelity(Part):
     window: int = Field(default=512, ge=16)
     """Tokens in one window at most; a window never crosses a document."""
     tokens: int = Field(default=20_000, ge=100)
+
+
+class Model(Part):
+    """A model that exists: hub id, folder, .gguf file or the embedded one."""
+
+    model: str
+    revision: str | None = None
+    adapter: str | None = None
+    dtype: Literal["float32", "bfloat16", "float16"] = "float32"
+
+
+class Candidate(Part):
+    """A model to judge: made here from a recipe (name, file or inline), or one that exists."""
+
+    recipe: str | Recipe | None = None
+    model: str | None = None
+    revision: str | None = None
+    adapter: str | None = None
+    dtype: Literal["float32", "bfloat16", "float16"] = "float32"
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Candidate:
+        if (self.recipe is None) == (self.model is None):
+            raise ValueError("give either 'recipe' (made here) or 'model' (already there)")
+        if self.recipe is not None and (self.adapter or self.revision):
+            raise ValueError("'adapter' and 'revision' go with 'model', not with 'recipe'")
+        return self
+
+
+CandidateName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=60)]
+"""Also the name of a folder."""
+
+
+class Plan(Part):
+    """What to compare, on what, and what decides."""
+
+    name: str = Field(min_length=1)
+    original: Model
+    candidates: dict[CandidateName, Candidate] = Field(min_length=1)
+    suites: list[str] = []
+    benchmarks: list[Benchmark] = []
+    fidelity: Fidelity | None = None
+    metrics: list[str] = []
+    gates: list[Gate] = Field(min_length=1)
+    data_root: str | None = None
+    """Folder with benchmark data and an index.json, instead of the hub."""
+
+    @field_validator("original", mode="before")
+    @classmethod
+    def _model_by_name(cls, value: Any) -> Any:
+        return {"model": value} if isinstance(value, str) else value
+
+    @field_validator("benchmarks", mode="before")
+    @classmethod
+    def _tasks_by_name(cls, value: Any) -> Any:
+        return (
+            [{"task": entry} if isinstance(entry, str) else entry for entry in value]
+            if isinstance(value, list)
+            else value
+        )
+
+
+def load_plan(source: str) -> Plan:
+    """The plan of a file, or the packaged plan of that name; relative paths are relative to the file.
+
+    Raises HarnessError with every fault of the file: file, line, key, what is allowed.
+    """
+    path = Path(source)
+    if not path.exists() and source in built_in():
+        path = BUILT_IN / f"{source}.yaml"
+    try:
+        document = read(path)
+        return _anchored(validated(document, Plan), document)
+    except SuiteError as error:
+        raise HarnessError(str(error)) from error
+
+
+def only(plan: Plan, candidate: str) -> Plan:
+    """The plan with one of its candidates. Raises HarnessError naming those there are."""
+    if candidate not in plan.candidates:
+        raise HarnessError(f"no candidate {candidate!r} in plan {plan.name}; there are: {', '.join(plan.candidates)}")
+    return plan.model_copy(update={"candidates": {candidate: plan.candidates[candidate]}})
+
+
+def spec(name: str, model: Model | Candidate) -> ModelSpec:
+    """The model of a plan's entry that is already there."""
+    assert model.model is not None, "a candidate with a recipe is made first"
+    return ModelSpec(name, model.model, model.revision, model.adapter, model.dtype)
+
+
+def built_in() -> list[str]:
+    """Names of the packaged plans."""
+    return sorted(path.stem for path in BUILT_IN.glob("*.yaml"))
+
+
+def _anchored(plan: Plan, document: Document) -> Plan:
+    """The plan with the paths it names made absolute, where such a file or folder is there."""
+    folder = Path(document.file).resolve().parent
+
+    def there(name: str | None) -> str | None:
+        if name is None:
+            return None
+        path = folder / Path(name).expanduser()
+        looks_like_path = name.startswith((".", "/", "~")) or path.exists()
+        return str(path) if looks_like_path else name
+
+    candidates = {
+        name: candidate.model_copy(
+            update={
+                "model": there(candidate.model),
+                "adapter": there(candidate.adapter),
+                "recipe": there(candidate.recipe) if isinstance(candidate.recipe, str) else candidate.recipe,
+            }
+        )
+        for name, candidate in plan.candidates.items()
+    }
+    original = plan.original
+    update = {
+        "original": original.model_copy(update={"model": there(original.model), "adapter": there(original.adapter)}),
+        "candidates": candidates,
+        "suites": [there(name) for name in plan.suites],
+        "data_root": there(plan.data_root),
+    }
+    if plan.fidelity and plan.fidelity.corpus != "builtin":
+        update["fidelity"] = plan.fidelity.model_copy(update={"corpus": str(folder / plan.fidelity.corpus)})
+    return plan.model_copy(update=update)

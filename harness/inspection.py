@@ -1,0 +1,168 @@
+"""Before anything is loaded: is the plan right, and can its gates decide anything?"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import suites as suite_files
+from harness import metrics
+from harness.errors import HarnessError
+from harness.making import recipe_of
+from harness.outcome import rule
+from harness.plan import Gate, Plan
+from suites import Suite
+from suites.errors import SuiteError
+
+SUITE_METRICS = ("pass_rate", "score", "losses")
+FIDELITY_METRICS = ("kl", "top1", "perplexity_ratio", "perplexity")
+DISCORDANCE = 0.10
+"""Share of items assumed to flip when a detectable drop is said before anything was measured."""
+
+
+@dataclass(frozen=True)
+class GateOutlook:
+    """What one gate can show with the items it has."""
+
+    gate: Gate
+    items: int | None
+    """None: not known before the task is loaded, or not made of items."""
+    smallest: int | None = None
+    """Fewest yes-or-no items with which a margin gate can PASS at all."""
+    detectable: float | None = None
+    """Smallest true drop found with 80 % power if DISCORDANCE of the items flip."""
+
+    @property
+    def hopeless(self) -> bool:
+        """Whether the gate cannot PASS whatever the models answer."""
+        return self.items is not None and self.smallest is not None and self.items < self.smallest
+
+    def line(self) -> str:
+        where = f" [{self.gate.where.tag}]" if self.gate.where else ""
+        parts = [f"{self.gate.metric}{where}: {rule(self.gate, 'share' if self.smallest else '')}"]
+        if self.items is not None:
+            parts.append(f"{self.items} items")
+        if self.detectable is not None:
+            parts.append(f"finds a true drop of {100 * self.detectable:.1f} points if {DISCORDANCE:.0%} of items flip")
+        if self.hopeless:
+            parts.append(f"CANNOT PASS: needs at least {self.smallest} items without a single flip")
+        return "; ".join(parts)
+
+
+def loaded_suites(plan: Plan) -> list[Suite]:
+    """The suites of a plan. Raises HarnessError with the faults of every suite file at once."""
+    found: list[Suite] = []
+    faults: list[str] = []
+    for source in plan.suites:
+        try:
+            found.append(suite_files.load(source))
+        except SuiteError as error:
+            faults.append(str(error))
+    names = [suite.name for suite in found]
+    faults += [f"two suites are named {name}; rename one" for name in sorted({n for n in names if names.count(n) > 1})]
+    if faults:
+        raise HarnessError("\n".join(faults))
+    return found
+
+
+def refuse_impossible(plan: Plan, suites: Sequence[Suite]) -> None:
+    """Raise HarnessError for every recipe, metric, gate, corpus or data folder that cannot be right, all at once."""
+    faults = [fault for gate in plan.gates for fault in _gate_faults(gate, plan, suites)]
+    faults += [_unknown("metric", name, metrics.names()) for name in plan.metrics if name not in metrics.names()]
+    for candidate in plan.candidates.values():
+        if candidate.recipe is not None:
+            recipe_of(candidate.recipe)
+    if plan.fidelity and plan.fidelity.corpus != "builtin" and not Path(plan.fidelity.corpus).is_file():
+        faults.append(f"fidelity.corpus: no file {plan.fidelity.corpus}")
+    if plan.data_root and not (Path(plan.data_root) / "index.json").is_file():
+        faults.append(f"data_root: no index.json in {plan.data_root}")
+    if faults:
+        raise HarnessError("\n".join(f"plan {plan.name}: {fault}" for fault in faults))
+
+
+def _gate_faults(gate: Gate, plan: Plan, suites: Sequence[Suite]) -> list[str]:
+    """What of a gate can be seen to be wrong before anything is measured."""
+    source, _, metric = gate.metric.rpartition(".")
+    by_name = {suite.name: suite for suite in suites}
+    tasks = [benchmark.task for benchmark in plan.benchmarks]
+    known = [*by_name, *tasks, *plan.metrics, *(["fidelity"] if plan.fidelity else [])]
+    if source not in known and not any(gate.metric.startswith(f"{task}") for task in tasks):
+        sources = ", ".join(known) or "nothing: the plan measures nothing"
+        return [f"gate {gate.metric}: nothing in this plan measures it{_near(source, known)}; measured: {sources}"]
+    allowed = SUITE_METRICS if source in by_name else FIDELITY_METRICS if source == "fidelity" else (metric,)
+    faults = []
+    if metric not in allowed:
+        options = ", ".join(f"{source}.{name}" for name in allowed)
+        faults.append(f"gate {gate.metric}: no such metric{_near(metric, allowed)}; there are {options}")
+    if gate.where and source not in by_name:
+        faults.append(f"gate {gate.metric}: 'where' selects cases of a suite; {source} has no tags")
+    elif gate.where and not _items(gate, by_name[source]):
+        tags = sorted({tag for case in by_name[source].cases for tag in case.tags})
+        hint = _near(gate.where.tag, tags)
+        faults.append(
+            f"gate {gate.metric}: no case has tag {gate.where.tag!r}{hint}; tags: {', '.join(tags) or 'none'}"
+        )
+    return faults
+
+
+def _unknown(kind: str, name: str, known: Sequence[str]) -> str:
+    return f"unknown {kind} {name!r}{_near(name, known)}; there are {', '.join(known)}"
+
+
+def _near(name: str, known: Sequence[str]) -> str:
+    near = difflib.get_close_matches(name, known, n=1)
+    return f", did you mean {near[0]!r}?" if near else ""
+
+
+def _items(gate: Gate, suite: Suite) -> int:
+    return sum(gate.where is None or gate.where.tag in case.tags for case in suite.cases)
+
+
+def outlook(plan: Plan, suites: Sequence[Suite]) -> list[GateOutlook]:
+    """What each gate can show, counted without loading weights."""
+    return [_outlook(gate, plan, {suite.name: suite for suite in suites}) for gate in plan.gates]
+
+
+def _outlook(gate: Gate, plan: Plan, suites: dict[str, Suite]) -> GateOutlook:
+    from harness.statistics.power import detectable_drop, smallest_passing
+
+    source, _, metric = gate.metric.rpartition(".")
+    items = _items(gate, suites[source]) if source in suites else _documents(source, plan)
+    yes_or_no = metric == "pass_rate" or metric.startswith(("acc", "exact_match"))
+    if gate.margin is None or not yes_or_no or items is None:
+        return GateOutlook(gate, items)
+    found = detectable_drop(items, DISCORDANCE, gate.alpha)
+    return GateOutlook(gate, items, smallest_passing(gate.margin, gate.alpha), found)
+
+
+def _documents(task: str, plan: Plan) -> int | None:
+    """Documents of a benchmark, after its limit."""
+    from harness.benchmarks import count_items
+
+    for benchmark in plan.benchmarks:
+        if benchmark.task == task:
+            return count_items(benchmark, Path(plan.data_root) if plan.data_root else None)
+    return None
+
+
+def warnings(plan: Plan, suites: Sequence[Suite]) -> list[str]:
+    """Lines on gates over suites that cannot PASS whatever the models answer."""
+    names = {suite.name for suite in suites}
+    of_suites = plan.model_copy(update={"gates": [g for g in plan.gates if g.metric.rpartition(".")[0] in names]})
+    return [one.line() for one in outlook(of_suites, suites) if one.hopeless]
+
+
+def inspected(plan: Plan) -> list[str]:
+    """What `secateur check` says of a plan. Raises HarnessError for what is wrong."""
+    suites = loaded_suites(plan)
+    refuse_impossible(plan, suites)
+    lines = [f"plan {plan.name}: {plan.original.model} against {', '.join(plan.candidates)}"]
+    lines += [f"suite {suite.name}: {len(suite.cases)} cases" for suite in suites]
+    for benchmark in plan.benchmarks:
+        documents = _documents(benchmark.task, plan)
+        lines.append(f"benchmark {benchmark.task}: {documents if documents is not None else 'unknown'} documents")
+    if plan.fidelity:
+        lines.append(f"fidelity: at most {plan.fidelity.tokens} tokens of {plan.fidelity.corpus}")
+    return [*lines, *(f"gate {one.line()}" for one in outlook(plan, suites))]

@@ -1,0 +1,115 @@
+"""Ask one model, or a pair, what the plan asks, and keep every answer; what is already kept is not asked again."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from harness import metrics
+from harness.benchmarks import measure_benchmark, task_identity
+from harness.corpus import Corpus
+from harness.digest import digest
+from harness.fidelity import measure_fidelity, reference
+from harness.generation import GenerationSettings, Prompt, answers
+from harness.plan import Benchmark, Plan
+from harness.progress import Progress, named
+from harness.stores import Job, Store
+from harness.subject import Subject
+from suites import Suite
+
+PROTOCOL = "1"
+"""Raised whenever generation, scoring or fidelity may give other numbers; what was stored before is then not reused."""
+
+
+@dataclass(frozen=True)
+class Context:
+    """What every stage of one job needs."""
+
+    plan: Plan
+    suites: Sequence[Suite]
+    job: Job
+    store: Store
+    out: Path
+    progress: Progress
+
+    @property
+    def since(self) -> str:
+        """Results from before this moment are not used again."""
+        return self.job.started if self.job.fresh else ""
+
+    @property
+    def data_root(self) -> Path | None:
+        return Path(self.plan.data_root) if self.plan.data_root else None
+
+
+@dataclass(frozen=True)
+class PairStages:
+    """Ids of the stages of work that needs both models."""
+
+    before: tuple[str, ...]
+    after: tuple[str, ...]
+
+
+def measured(subject: Subject, context: Context) -> tuple[str, ...]:
+    """Suites and benchmarks on one model; returns the ids of their stages."""
+    suites = [_answered(subject, suite, context) for suite in context.suites]
+    return (*suites, *(_benchmarked(subject, benchmark, context) for benchmark in context.plan.benchmarks))
+
+
+def measured_pair(before: Subject, after: Subject, corpus: Corpus | None, context: Context) -> PairStages:
+    """Fidelity and the plan's metrics on a candidate against its original."""
+    faithful = (_faithful(before, after, corpus, context),) if corpus else ()
+    pairs = [_metered(name, before, after, context) for name in context.plan.metrics]
+    return PairStages(tuple(b for b, _ in pairs), (*faithful, *(a for _, a in pairs)))
+
+
+def _answered(subject: Subject, suite: Suite, context: Context) -> str:
+    settings, store = GenerationSettings(), context.store
+    key = digest("suite", PROTOCOL, suite.digest, asdict(settings))
+    stage = store.begin_stage(subject.fingerprint, key, "suite", suite.name, not_before=context.since)
+    if not stage.finished:
+        known = {answer.case for answer in store.answers(stage.id)}
+        prompts = [Prompt(c.id, c.messages, c.max_new_tokens) for c in suite.cases if c.id not in known]
+        loaded = subject.loaded()
+        progress = named(context.progress, f"{subject.spec.name}: {suite.name}")
+        answers(loaded, prompts, settings, lambda batch: store.add_answers(stage.id, batch), progress)
+        store.finish_stage(stage.id, facts=loaded.facts)
+    return stage.id
+
+
+def _benchmarked(subject: Subject, benchmark: Benchmark, context: Context) -> str:
+    key = digest("benchmark", PROTOCOL, task_identity(benchmark, context.data_root))
+    store = context.store
+    stage = store.begin_stage(subject.fingerprint, key, "benchmark", benchmark.task, not_before=context.since)
+    if not stage.finished:
+        progress = named(context.progress, f"{subject.spec.name}: {benchmark.task}")
+        result = measure_benchmark(subject.loaded(), benchmark, context.data_root, progress)
+        store.finish_stage(stage.id, result.measurements, result.facts)
+    return stage.id
+
+
+def _faithful(before: Subject, after: Subject, corpus: Corpus, context: Context) -> str:
+    key = digest("fidelity", PROTOCOL, before.fingerprint, corpus.identity)
+    stage = context.store.begin_stage(after.fingerprint, key, "fidelity", "fidelity", not_before=context.since)
+    if not stage.finished:
+        progress = named(context.progress, f"{before.spec.name}: fidelity")
+        path = reference(before, corpus, context.out / "fidelity", progress)
+        progress = named(context.progress, f"{after.spec.name}: fidelity")
+        measurements = measure_fidelity(path, after.loaded(), corpus, progress)
+        context.store.finish_stage(stage.id, measurements)
+    return stage.id
+
+
+def _metered(name: str, before: Subject, after: Subject, context: Context) -> tuple[str, str]:
+    """Meters are read again in every job: a reading says something of the machine as it is now."""
+    store = context.store
+    key = digest("metric", name, context.job.id, before.fingerprint, after.fingerprint)
+    first = store.begin_stage(before.fingerprint, f"before/{key}", "metric", name)
+    second = store.begin_stage(after.fingerprint, f"after/{key}", "metric", name)
+    if not (first.finished and second.finished):
+        progress = named(context.progress, f"{after.spec.name}: {name}")
+        pairs = metrics.load(name)().measure(before.loaded(), after.loaded(), progress)
+        store.finish_stage(first.id, [measurement for measurement, _ in pairs])
+        store.finish_stage(second.id, [measurement for _, measurement in pairs])
+    return first.id, second.id
