@@ -1,0 +1,134 @@
+"""What is stored: find jobs and runs, judge them again, draw their pages again."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import os
+import platform
+from collections.abc import Iterator
+from pathlib import Path
+
+import reports
+from compress import Receipt
+from harness.compare import compare
+from harness.errors import HarnessError
+from harness.gate import Verdict, judge
+from harness.inspection import loaded_suites
+from harness.plan import Plan
+from harness.publish import Heading, Judged, page
+from harness.stores import Job, Store, VerdictRow
+from harness.stores.duckdb_store import DuckdbStore
+from reports.page import Fact
+from suites import Suite
+
+STORE = "secateur.duckdb"
+LIBRARIES = ("secateur", "torch", "transformers", "lm-eval", "duckdb")
+
+
+def opened(out: Path) -> DuckdbStore:
+    """The store of a results folder. Raises HarnessError if there is none."""
+    path = out / STORE
+    if not path.is_file():
+        raise HarnessError(f"no store at {path}: `secateur run PLAN` makes one; --out names another folder")
+    return DuckdbStore(path)
+
+
+def found(store: Store, identifier: str | None) -> Job:
+    """The job with this id, or the start of one, or one of its runs; the newest if none is given."""
+    jobs = store.jobs()
+    if not jobs:
+        raise HarnessError("the store holds no job yet: `secateur run PLAN` makes one")
+    if identifier is None:
+        return jobs[0]
+    owners = {run.facts["job"] for run in store.runs() if run.id == identifier}
+    matching = [job for job in jobs if job.id.startswith(identifier) or job.id in owners]
+    if len(matching) != 1:
+        known = ", ".join(job.id for job in jobs[:5])
+        what = "more than one job starts with" if matching else "no job or run"
+        raise HarnessError(f"{what} {identifier!r}; newest jobs: {known}; `secateur ls` lists all")
+    return matching[0]
+
+
+def compared(store: Store, before: str, after: str, plan: Plan | None) -> Verdict:
+    """Judge two runs: by the plan given, or by that of the candidate's own job."""
+    old, new = store.run(before), store.run(after)
+    plan = plan or Plan.model_validate_json(found(store, after).plan)
+    suites = [suite for suite in loaded_suites(plan) if suite.name in new.answers]
+    return judge(compare(old, new, suites), plan.gates)
+
+
+def publish(store: Store, job: Job, path: Path) -> Path:
+    """Judge a job's candidates again from what is stored, and write the page."""
+    plan = Plan.model_validate_json(job.plan)
+    suites = loaded_suites(plan)
+    rows = sorted(store.verdicts(job.id), key=lambda row: list(plan.candidates).index(row.candidate))
+    judged = [_judged(store, row, plan, suites) for row in rows if row.decision != "ERROR"]
+    if not judged:
+        raise HarnessError(f"job {job.id} has no verdict to show")
+    failed = tuple(f"{row.candidate} could not be judged: {row.reason}" for row in rows if row.decision == "ERROR")
+    heading = Heading(plan.name, job.started, f"secateur run {plan.name}", _provenance(job), failed)
+    reports.write(page(heading, judged), path)
+    return path
+
+
+def _judged(store: Store, row: VerdictRow, plan: Plan, suites: list[Suite]) -> Judged:
+    before, after = store.run(row.before_run), store.run(row.after_run)
+    comparison = compare(before, after, suites)
+    receipt = store.receipt(after.fingerprint)
+    return Judged(
+        before, after, comparison, judge(comparison, plan.gates), Receipt.from_json(receipt) if receipt else None
+    )
+
+
+def _provenance(job: Job) -> tuple[Fact, ...]:
+    versions = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in LIBRARIES)
+    return (
+        Fact("job", job.id),
+        Fact("plan digest", job.digest[:16]),
+        Fact("started", job.started),
+        Fact("versions", f"python {platform.python_version()}, {versions}"),
+        Fact("machine", f"{platform.machine()} {platform.system()}, {os.cpu_count()} cores"),
+        Fact("decoding", "greedy, float32, chat template of the model"),
+        Fact("plan", job.plan),
+    )
+
+
+def listed(store: Store) -> Iterator[str]:
+    """A line a verdict, newest job first."""
+    rows: dict[str, list[VerdictRow]] = {}
+    for row in store.verdicts():
+        rows.setdefault(row.job, []).append(row)
+    yield f"{'job':10}{'started':18}{'plan':20}{'candidate':16}{'verdict':14}{'before':10}{'after':10}"
+    for job in store.jobs():
+        state = "running or interrupted" if job.finished is None else ""
+        head = f"{job.id:10}{job.started[:16]:18}{job.plan_name:20}"
+        for row in rows.get(job.id, []):
+            yield f"{head}{row.candidate:16}{row.decision:14}{row.before_run:10}{row.after_run:10}{state}".rstrip()
+        if job.id not in rows:
+            yield f"{head}{state or 'no verdict'}"
+
+
+def shown(store: Store, identifier: str) -> Iterator[str]:
+    """A job with its findings, or a run with its numbers."""
+    if identifier not in {run.id for run in store.runs()}:
+        yield from _shown_job(store, found(store, identifier))
+        return
+    run = store.run(identifier)
+    yield f"run {run.id}: {run.model.name}, {run.model.source}, fingerprint {run.fingerprint[:16]}"
+    for suite, answers in run.answers.items():
+        unanswered = sum(answer.text is None for answer in answers)
+        yield f"  {suite}: {len(answers)} answers" + (f", {unanswered} not answered" if unanswered else "")
+    for measurement in run.measurements.values():
+        yield f"  {measurement.metric}: {measurement.value:.6g} {measurement.unit} ({len(measurement.items)} items)"
+    for name, value in run.facts.items():
+        yield f"  {name}: {value}"
+
+
+def _shown_job(store: Store, job: Job) -> Iterator[str]:
+    yield f"job {job.id}: plan {job.plan_name}, started {job.started}, finished {job.finished or 'no'}"
+    for row in store.verdicts(job.id):
+        yield f"{row.candidate}: {row.decision}: {row.reason}"
+        for finding in json.loads(row.findings):
+            yield f"  {finding['gate']['metric']}: {finding['decision']}: {finding['reason']}"
+    yield f"plan: {job.plan}"

@@ -1,0 +1,234 @@
+"""Comparison + Verdict -> the page's own words. The only module that knows both sides."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import yaml
+
+from compress import Receipt
+from harness.compare import Comparison
+from harness.gate import Finding, Verdict, limit_of
+from harness.outcome import EXIT_CODES, rule, sentence, worst
+from harness.pairing import CasePair
+from harness.records import Answer, Run
+from harness.statistics.delta import Delta
+from reports.page import (
+    AnswerRow,
+    CandidatePage,
+    CaseRow,
+    CheckRow,
+    Fact,
+    GateRow,
+    Kind,
+    LayerRow,
+    Message,
+    MetricRow,
+    ModelPage,
+    Page,
+    RatioRow,
+    TagRow,
+)
+from suites import Graded
+
+RATIO_MEANINGS = {
+    "r_total": "of all parameters, embeddings included",
+    "r_block": "of the decoder layers' Linear weights",
+    "r_ffn": "of the FFN channels",
+    "r_group": "of the prunable groups, where both kinds were cut",
+    "r_zero": "of the Linear weights that are left and zero",
+}
+HEADLINE_KINDS = (".pass_rate", ".acc", "fidelity.perplexity_ratio", "size.bytes", "speed.decode")
+WORSE_HIGHER = ("margin", "max", "max_ratio")
+
+
+@dataclass(frozen=True)
+class Judged:
+    """One candidate with all that was concluded about it."""
+
+    before: Run
+    after: Run
+    comparison: Comparison
+    verdict: Verdict
+    receipt: Receipt | None
+
+
+@dataclass(frozen=True)
+class Heading:
+    """What the page says of the job itself."""
+
+    plan: str
+    created: str
+    command: str
+    provenance: tuple[Fact, ...]
+    notes: tuple[str, ...] = ()
+
+
+def page(heading: Heading, judged: Sequence[Judged]) -> Page:
+    """The page of one job. judged: at least one candidate."""
+    decision = worst([one.verdict.decision for one in judged])
+    first = judged[0]
+    return Page(
+        title=f"{heading.plan}: {decision}",
+        plan=heading.plan,
+        created=heading.created,
+        decision=decision,
+        sentence=f"{sentence([one.verdict for one in judged])} Exit code {EXIT_CODES[decision]}.",
+        command=heading.command,
+        original=ModelPage("original", _model_facts(first.before)),
+        candidates=tuple(_candidate(one) for one in judged),
+        headline=tuple(name for name in first.comparison.deltas if name.endswith(HEADLINE_KINDS)),
+        provenance=heading.provenance,
+        notes=heading.notes,
+    )
+
+
+def _candidate(one: Judged) -> CandidatePage:
+    receipt = one.receipt
+    return CandidatePage(
+        name=one.verdict.candidate,
+        decision=one.verdict.decision,
+        reason=sentence([one.verdict]),
+        gates=tuple(_gate(finding) for finding in one.verdict.findings),
+        numbers=tuple(_number(delta) for delta in one.comparison.deltas.values()),
+        tags=tuple(_tags(one.comparison.cases)),
+        cases=tuple(_case(pair) for pair in one.comparison.cases),
+        pattern=_pattern(receipt) if receipt else (),
+        ratios=tuple(RatioRow(name, RATIO_MEANINGS.get(name, ""), value) for name, value in receipt.ratios.items())
+        if receipt
+        else (),
+        recipe=yaml.safe_dump(receipt.recipe.model_dump(mode="json"), sort_keys=False) if receipt else "",
+        facts=(*_model_facts(one.after), *(_receipt_facts(receipt) if receipt else ())),
+        notes=tuple(_notes(one)),
+    )
+
+
+def _gate(finding: Finding) -> GateRow:
+    gate, delta = finding.gate, finding.delta
+    name, limit = limit_of(gate)
+    return GateRow(
+        metric=gate.metric,
+        rule=rule(gate, delta.unit),
+        decision=finding.decision,
+        reason=finding.reason,
+        unit=delta.unit,
+        scale=delta.of,
+        worse="higher" if name in WORSE_HIGHER else "lower",
+        limit=limit,
+        estimate=delta.estimate,
+        low=delta.low,
+        high=delta.high,
+        unchanged={"drop": 0.0, "ratio": 1.0, "value": delta.before}[delta.of],
+        before=delta.before,
+        after=delta.after,
+        where=f"tag {gate.where.tag}" if gate.where else "",
+        severity=finding.severity,
+        n=delta.n or None,
+        method=delta.method,
+        detectable=delta.detectable if delta.of == "drop" else None,
+        items_needed=finding.items_needed,
+    )
+
+
+def _number(delta: Delta) -> MetricRow:
+    is_drop = delta.of == "drop"
+    low, high = (delta.low, delta.high) if is_drop else (None, None)
+    change = "unclear"
+    if low is not None and high is not None and not low <= 0 <= high:
+        change = "worse" if low > 0 else "better"
+    return MetricRow(
+        metric=delta.metric,
+        unit=delta.unit,
+        before=delta.before,
+        after=delta.after,
+        drop=delta.drop if is_drop else None,
+        low=low,
+        high=high,
+        n=delta.n or None,
+        change=change,  # type: ignore[arg-type]
+    )
+
+
+def _tags(cases: Sequence[CasePair]) -> list[TagRow]:
+    """Pass rates by suite and tag, over the cases the original answered."""
+    groups: dict[tuple[str, str], list[tuple[bool, bool]]] = {}
+    for pair in cases:
+        if pair.before_graded is None:
+            continue
+        for tag in sorted(pair.case.tags):
+            groups.setdefault((pair.suite, tag), []).append((pair.before_graded.passed, pair.after_graded.passed))
+    return [
+        TagRow(suite, tag, sum(b for b, _ in both) / len(both), sum(a for _, a in both) / len(both), len(both))
+        for (suite, tag), both in sorted(groups.items())
+    ]
+
+
+def _case(pair: CasePair) -> CaseRow:
+    kinds: dict[str, Kind] = {"loss": "loss", "gain": "gain", "churn": "churn", "unknown": "dropped"}
+    return CaseRow(
+        suite=pair.suite,
+        id=pair.case.id,
+        kind=kinds.get(pair.kind, "pass" if pair.after_graded.passed else "fail"),
+        before=_answer(pair.before, pair.before_graded),
+        after=_answer(pair.after, pair.after_graded),
+        messages=tuple(Message(turn["role"], turn["content"]) for turn in pair.case.messages),
+        tags=tuple(sorted(pair.case.tags)),
+        description=pair.case.description or "",
+    )
+
+
+def _answer(answer: Answer | None, graded: Graded | None) -> AnswerRow:
+    checks = tuple(CheckRow(check.type, check.passed, check.reason) for check in graded.checks) if graded else ()
+    if answer is None:
+        return AnswerRow(None, checks, "not asked")
+    return AnswerRow(answer.text, checks, answer.error or "")
+
+
+def _pattern(receipt: Receipt) -> tuple[LayerRow, ...]:
+    return tuple(
+        LayerRow(
+            index=index,
+            width=len(layer.channels),
+            width_before=layer.intermediate,
+            kv_groups=len(layer.groups),
+            kv_groups_before=layer.kv_heads,
+            sparsity=sparsity,
+        )
+        for index, (layer, sparsity) in enumerate(zip(receipt.shape.layers, receipt.sparsity_by_block, strict=True))
+    )
+
+
+def _model_facts(run: Run) -> tuple[Fact, ...]:
+    known = {
+        "source": run.model.source,
+        "revision": run.model.revision,
+        "adapter": run.model.adapter,
+        "dtype": run.model.dtype,
+        "fingerprint": run.fingerprint[:16],
+        "run": run.id,
+        **run.facts,
+    }
+    return tuple(Fact(name, value) for name, value in known.items() if value)
+
+
+def _receipt_facts(receipt: Receipt) -> tuple[Fact, ...]:
+    seconds = ", ".join(f"{stage} {value:.1f} s" for stage, value in receipt.seconds.items())
+    facts = [Fact("compression took", seconds), Fact("seed", str(receipt.seed))]
+    if receipt.calibration:
+        text = f"{receipt.calibration.tokens} tokens of {receipt.calibration.source}"
+        facts.append(Fact("calibration", f"{text}, sha256 {receipt.calibration.sha256[:16]}"))
+    return tuple(facts)
+
+
+def _notes(one: Judged) -> list[str]:
+    """What a reader must know before believing a number."""
+    notes = []
+    for delta in one.comparison.deltas.values():
+        if delta.metric.endswith(".score"):
+            continue
+        if delta.dropped:
+            notes.append(f"{delta.metric}: {delta.dropped} items left out, the original did not answer them")
+        if delta.unanswered:
+            notes.append(f"{delta.metric}: {delta.unanswered} items not answered by the candidate, counted as failed")
+    return notes
