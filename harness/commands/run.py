@@ -1,0 +1,53 @@
+"""secateur run PLAN: the main job."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+
+@click.command("run", short_help="The main job: compress, ask both models, compare, judge, report.")
+@click.argument("plan", metavar="PLAN")
+@click.option(
+    "--out", type=click.Path(path_type=Path), default=Path("out"), show_default=True, help="Where results go."
+)
+@click.option("--fresh", is_flag=True, help="Measure everything again, using nothing stored before.")
+@click.option("--candidate", metavar="NAME", help="Only this candidate of the plan.")
+@click.option("--allow-inconclusive", is_flag=True, help="Exit 0 instead of 2 when the verdict is INCONCLUSIVE.")
+@click.option("--json", "as_json", is_flag=True, help="Print the verdicts as JSON.")
+@click.option("--junit", type=click.Path(path_type=Path), metavar="FILE", help="Also write JUnit XML, one test a gate.")
+@click.option("--summary", type=click.Path(path_type=Path), metavar="FILE", help="Also append a Markdown summary.")
+@click.option("-q", "--quiet", is_flag=True, help="No progress.")
+def command(
+    plan: str,
+    out: Path,
+    fresh: bool,
+    candidate: str | None,
+    allow_inconclusive: bool,
+    as_json: bool,
+    junit: Path | None,
+    summary: Path | None,
+    quiet: bool,
+) -> int:
+    """Compress each candidate of PLAN, ask it and the original the same questions, compare, judge and report.
+
+    PLAN is a YAML file, or the built-in plan `demo`. Killed at any moment, the same command goes on where it
+    stopped. Exit code: the worst over the candidates, 3 > 1 > 2 > 0.
+    """
+    from harness import outputs
+    from harness.pipeline import run
+    from harness.plan import load_plan, only
+    from harness.progress import shown
+
+    chosen = load_plan(plan)
+    if candidate:
+        chosen = only(chosen, candidate)
+    with shown(quiet) as progress:
+        outcome = run(chosen, out, fresh=fresh, progress=progress)
+    if junit:
+        outputs.write_junit(outcome, junit)
+    if summary:
+        outputs.append_markdown(outcome, summary)
+    click.echo(outputs.as_json(outcome) if as_json else outputs.as_text(outcome))
+    return 0 if allow_inconclusive and outcome.exit_code == 2 else outcome.exit_code
