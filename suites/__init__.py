@@ -1,0 +1,47 @@
+"""What to ask a model and what counts as right. No torch here."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from suites.assertions import Check
+    from suites.assertions import names as assertion_names
+    from suites.errors import SuiteError
+    from suites.grading import Graded, grade
+    from suites.loader import check, load, names
+    from suites.schema import Case, Suite
+
+_HOMES = {
+    "Case": ("suites.schema", "Case"),
+    "Check": ("suites.assertions", "Check"),
+    "Graded": ("suites.grading", "Graded"),
+    "Suite": ("suites.schema", "Suite"),
+    "SuiteError": ("suites.errors", "SuiteError"),
+    "assertion_names": ("suites.assertions", "names"),
+    "check": ("suites.loader", "check"),
+    "grade": ("suites.grading", "grade"),
+    "load": ("suites.loader", "load"),
+    "names": ("suites.loader", "names"),
+}
+
+__all__ = [
+    "Case",
+    "Check",
+    "Graded",
+    "Suite",
+    "SuiteError",
+    "assertion_names",
+    "check",
+    "grade",
+    "load",
+    "names",
+]
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'suites' has no attribute {name!r}")
+    module, attribute = _HOMES[name]
+    return getattr(importlib.import_module(module), attribute)

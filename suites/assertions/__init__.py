@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar, Protocol
+from typing import Any, Protocol
 
 from suites.document import suggestion
 from suites.errors import SuiteError
@@ -34,8 +34,10 @@ class Check:
 class Assertion(Protocol):
     """A rule on an answer; `original` is what the original model answered, None where there is no such answer."""
 
-    needs: ClassVar[frozenset[str]]
-    """Further helpers it must be handed: logprobs, judge, embeddings. Empty for a rule on text alone."""
+    @property
+    def needs(self) -> frozenset[str]:
+        """Further helpers it must be handed: logprobs, judge, embeddings. Empty for a rule on text alone."""
+        ...
 
     def check(self, answer: str, original: str | None) -> Check: ...
 
@@ -58,6 +60,11 @@ class Not:
 def found(type: str, passed: bool, reason: str) -> Check:
     """Return the check of a rule that holds or does not, with nothing between."""
     return Check(type, passed, float(passed), reason)
+
+
+def shown(text: str) -> str:
+    """Return the text quoted, and cut where it is long, for a reason."""
+    return repr(text) if len(text) <= 80 else f"{text[:77]!r}..."
 
 
 def names() -> tuple[str, ...]:

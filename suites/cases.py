@@ -1,0 +1,166 @@
+"""One test of a suite file -> the cases that it makes, one for each prompt and each choice of vars."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from suites.assertions import Assertion, Not
+from suites.assertions import load as load_assertion
+from suites.document import Document, Key
+from suites.errors import SuiteError
+from suites.prompts import Templates, Vars, chat_of, combinations, filled_vars, messages_of
+from suites.schema import MAX_NEW_TOKENS, Asserted, AssertionPart, Case, CasePart, DefaultPart, OptionsPart
+
+MAX_CASES = 100_000
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a part of the suite is written."""
+
+    document: Document
+    path: tuple[Key, ...] = ()
+
+    def at(self, *inside: Key) -> Place:
+        return Place(self.document, self.path + inside)
+
+    def fault(self, text: object) -> str:
+        return self.document.fault(self.path, str(text))
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What all tests of a suite share."""
+
+    place: Place
+    default: DefaultPart
+    prompts: tuple[str, ...]
+    templates: Templates = field(default_factory=Templates)
+
+
+def cases_of(part: CasePart, place: Place, setting: Setting, faults: list[str]) -> list[Case]:
+    """Return the cases of one test, and add what is wrong with it to the faults.
+
+    The id is the one given, with a hash of the messages where one test makes several cases, or a hash of messages and
+    vars: it stays the same when tests are re-ordered.
+    """
+    try:
+        template = _template(part, setting.default)
+        options = _merged(setting.default.options, part.options)
+        askings = list(_askings(part, options, setting))
+    except SuiteError as error:
+        faults.append(place.fault(error))
+        return []
+    made = []
+    for prompt, values in askings:
+        try:
+            filled = filled_vars(values, setting.templates)
+            messages = _messages(part, prompt, options, filled, setting.templates)
+        except SuiteError as error:
+            faults.append(place.fault(error))
+            continue
+        asserted = tuple(_asserted(part, place, options, filled, setting, faults))
+        made.append(dataclasses.replace(template, messages=messages, vars=filled, assertions=asserted))
+    return [dataclasses.replace(case, id=_id(case, several=len(made) > 1)) for case in made]
+
+
+def _template(part: CasePart, default: DefaultPart) -> Case:
+    """Return what all cases of one test have in common."""
+    metadata = {**default.metadata, **part.metadata}
+    tags = metadata.get("tags", [])
+    tags = [tags] if isinstance(tags, str) else tags
+    if not isinstance(tags, list) or not all(isinstance(tag, str) for tag in tags):
+        raise SuiteError("metadata.tags must be a list of text")
+    name = metadata.get("id", "") if part.id is None else part.id
+    if not isinstance(name, str):
+        raise SuiteError("metadata.id must be text")
+    return Case(
+        id=name,
+        messages=[],
+        tags=frozenset([*default.tags, *part.tags, *tags]),
+        description=part.description,
+        threshold=default.threshold if part.threshold is None else part.threshold,
+        max_new_tokens=part.max_new_tokens or default.max_new_tokens or MAX_NEW_TOKENS,
+        metadata=metadata,
+    )
+
+
+def _merged(default: OptionsPart, own: OptionsPart) -> OptionsPart:
+    return default.model_copy(update={name: getattr(own, name) for name in own.model_fields_set})
+
+
+def _askings(part: CasePart, options: OptionsPart, setting: Setting) -> Iterator[tuple[str, dict[str, object]]]:
+    """Yield every prompt with every choice of vars; a test with messages of its own has one empty prompt."""
+    values = {**setting.default.vars, **part.vars}
+    for name, value in values.items():
+        elements = value if isinstance(value, list) else [value]
+        if not elements and not options.disable_var_expansion:
+            raise SuiteError(f"vars.{name}: an empty list makes no case")
+        if any(isinstance(element, str) and element.startswith("file://") for element in elements):
+            raise SuiteError(f"vars.{name}: file:// is not supported yet here; write the value itself")
+    prompts: tuple[str, ...] = ("",) if part.messages else setting.prompts or ("{{ prompt }}",)
+    if not part.messages and not setting.prompts and "prompt" not in values:
+        raise SuiteError("nothing to ask; give messages or vars.prompt here, or prompts at the top of the suite")
+    lengths = [len(value) for value in values.values() if isinstance(value, list)]
+    if not options.disable_var_expansion and math.prod(lengths) * len(prompts) > MAX_CASES:
+        raise SuiteError(f"the lists in vars make more than {MAX_CASES} cases")
+    for prompt in prompts:
+        for chosen in combinations(values, expand=not options.disable_var_expansion):
+            yield prompt, chosen
+
+
+def _messages(
+    part: CasePart, prompt: str, options: OptionsPart, values: Vars, templates: Templates
+) -> list[dict[str, str]]:
+    around = bool(options.prefix or options.suffix)
+    if around and (part.messages or chat_of(prompt)):
+        raise SuiteError("options.prefix and options.suffix go around text prompts, not around chat messages")
+    if not part.messages:
+        return messages_of(options.prefix + prompt + options.suffix, values, templates)
+    return [{"role": each.role, "content": templates.render(each.content, values)} for each in part.messages]
+
+
+def _asserted(
+    part: CasePart, place: Place, options: OptionsPart, values: Vars, setting: Setting, faults: list[str]
+) -> Iterator[Asserted]:
+    """Yield the assertions of the default test, then those of the test itself; add what is wrong to the faults."""
+    default = [] if options.disable_default_asserts else setting.default.assertions
+    stated = [(each, setting.place.at("defaultTest", "assert", number)) for number, each in enumerate(default)]
+    stated += [(each, place.at("assert", number)) for number, each in enumerate(part.assertions)]
+    for each, where in stated:
+        try:
+            metric = None if each.metric is None else setting.templates.render(each.metric, values)
+            yield Asserted(each.type, _rule(each, values, setting.templates), each.weight, metric)
+        except SuiteError as error:
+            faults.append(where.fault(error))
+
+
+def _rule(part: AssertionPart, values: Vars, templates: Templates) -> Assertion:
+    """Build the assertion from its YAML options, templates in them filled in."""
+    kind = load_assertion(part.type.removeprefix("not-"))
+    given = {name: getattr(part, name) for name in ("value", "threshold") if name in part.model_fields_set}
+    fields = {each.name: each for each in dataclasses.fields(kind)}
+    if surplus := sorted(given.keys() - fields.keys()):
+        raise SuiteError(f"{part.type} takes no {surplus[0]}")
+    for name, each in fields.items():
+        if each.default is dataclasses.MISSING and name not in given:
+            raise SuiteError(f"{part.type} needs a {name}")
+    if isinstance(part.value, str) and part.value.startswith("file://"):
+        raise SuiteError(f"{part.type}: file:// is not supported yet here; write the value itself")
+    rule: Assertion = kind(**{name: templates.filled(value, values) for name, value in given.items()})
+    return Not(rule) if part.type.startswith("not-") else rule
+
+
+def _id(case: Case, several: bool) -> str:
+    if not case.id:
+        return _hash([case.messages, case.vars])[:12]
+    return f"{case.id}-{_hash(case.messages)[:8]}" if several else case.id
+
+
+def _hash(value: object) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
