@@ -29,6 +29,10 @@ class Place:
     def at(self, *inside: Key) -> Place:
         return Place(self.document, self.path + inside)
 
+    @property
+    def line(self) -> int:
+        return self.document.line(self.path)
+
     def fault(self, text: object) -> str:
         return self.document.fault(self.path, str(text))
 
@@ -137,7 +141,9 @@ def _asserted(
             metric = None if each.metric is None else setting.templates.render(each.metric, values)
             yield Asserted(each.type, _rule(each, values, setting.templates), each.weight, metric)
         except SuiteError as error:
-            faults.append(where.fault(error))
+            # A template of the default test may be wrong for one test only; any other fault is said once.
+            whose = f" (for the test on line {place.line})" if str(error).startswith("template") else ""
+            faults.append(where.fault(f"{error}{whose}"))
 
 
 def _rule(part: AssertionPart, values: Vars, templates: Templates) -> Assertion:

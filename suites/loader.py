@@ -41,10 +41,11 @@ def load(name_or_path: str | Path) -> Suite:
     faults: list[str] = []
     setting = Setting(top, part.default_test, tuple(_prompts(part.prompts, top.at("prompts"), faults)))
     cases: list[Case] = []
-    first: dict[str, str] = {}
+    first: dict[str, Place] = {}
     for test, place in _tests(part.tests, tests, faults):
-        if test.id is not None and (earlier := first.setdefault(test.id, place.fault(""))) != place.fault(""):
-            faults.append(place.at("id").fault(f"id {test.id!r} is given twice (first {earlier.rstrip(': ')})"))
+        if test.id is not None and (earlier := first.setdefault(test.id, place)) is not place:
+            where = f"{earlier.document.file}:{earlier.line}"
+            faults.append(place.at("id").fault(f"id {test.id!r} is given twice (first at {where})"))
         cases += cases_of(test, place, setting, faults)
         if len(cases) > MAX_CASES:
             raise SuiteError(place.fault(f"the suite has more than {MAX_CASES} cases; split it"))

@@ -6,6 +6,7 @@ cannot use. Every type has its `not-` form for nothing.
 
 from __future__ import annotations
 
+import functools
 import importlib
 import pkgutil
 from dataclasses import dataclass, replace
@@ -81,6 +82,7 @@ def load(name: str) -> type[Any]:
     return known[name]
 
 
+@functools.cache
 def _types() -> dict[str, type[Any]]:
     families = [importlib.import_module(f"{__name__}.{module.name}") for module in pkgutil.iter_modules(__path__)]
     return {name: kind for family in families for name, kind in family.TYPES.items()}
