@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 import json
-import os
 import shutil
 import tempfile
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 
 import torch
 from huggingface_hub import split_torch_state_dict_into_shards
+from huggingface_hub.errors import StrictDataclassError
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
@@ -166,7 +166,7 @@ def open_model(folder: Path | str, dtype: torch.dtype | None = None) -> PreTrain
     _check_weights(folder)
     try:
         config = AutoConfig.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, StrictDataclassError) as error:
         raise CompressError(f"{folder / 'config.json'}: {' '.join(str(error).split())}") from None
     kind: Any = layout.stock_class(config)
     if config.is_heterogeneous:
@@ -193,13 +193,15 @@ def _check_weights(folder: Path) -> None:
         raise CompressError(f"{folder}: no config.json, so this is not a model folder")
     index = folder / "model.safetensors.index.json"
     names = {"model.safetensors"}
-    if index.is_file():
+    if index.is_file() and not (folder / "model.safetensors").is_file():
         try:
             names = set(json.loads(index.read_text())["weight_map"].values())
         except (ValueError, KeyError, AttributeError):
             raise CompressError(f"{index}: not an index of weight files") from None
     for name in sorted(names):
-        path = folder / os.path.basename(name)
+        path = folder / name
+        if path.parent != folder:
+            raise CompressError(f"{index}: '{name}' is not a file of this folder")
         if not path.is_file():
             raise CompressError(f"{folder}: no weights: looked for {path.name} (only safetensors are read)")
         try:

@@ -52,7 +52,7 @@ def describe_(config: PreTrainedConfig, layers: Sequence[Sizes], head_dim: int) 
     values.per_layer_config = None
     values.head_dim = head_dim
     if all(layer == layers[0] for layer in layers):
-        values.allow_global_per_layer_attribute_access = False
+        vars(config).pop("allow_global_per_layer_attribute_access", None)
         for key, value in layers[0].items():
             setattr(config, key, value)
     else:

@@ -102,7 +102,7 @@ def test_equal_layers_are_a_stock_model(make_model, tokenizer, tmp_path: Path) -
     config = json.loads((tmp_path / "out" / "config.json").read_text())
     assert (config["num_attention_heads"], config["num_key_value_heads"], config["head_dim"]) == (6, 2, 8)
     assert config["architectures"] == ["Qwen2ForCausalLM"]
-    assert not {"auto_map", "per_layer_config"} & set(config)
+    assert not {"auto_map", "per_layer_config", "allow_global_per_layer_attribute_access"} & set(config)
     assert not (tmp_path / "out" / "modeling_pruned.py").exists()
 
 
@@ -202,10 +202,20 @@ def test_folders_without_a_model_are_refused(make_model, tmp_path: Path) -> None
     make_model().save_pretrained(tmp_path)
     weights = tmp_path / "model.safetensors"
     assert open_model(tmp_path).config.model_type == "llama"
+    config = (tmp_path / "config.json").read_text()
+    for wrong in ("{", config.replace('"num_attention_heads": 9', '"num_attention_heads": 7')):
+        (tmp_path / "config.json").write_text(wrong)
+        with pytest.raises(CompressError, match=r"config\.json: "):
+            open_model(tmp_path)
     weights.write_bytes(weights.read_bytes()[:-100])
     with pytest.raises(CompressError, match=r"model\.safetensors: damaged weights"):
         open_model(tmp_path)
     weights.unlink()
+    index = tmp_path / "model.safetensors.index.json"
+    index.write_text(json.dumps({"weight_map": {"lm_head.weight": "../model.safetensors"}}))
+    with pytest.raises(CompressError, match=r"'\.\./model\.safetensors' is not a file of this folder"):
+        open_model(tmp_path)
+    index.unlink()
     with pytest.raises(CompressError, match=r"no weights: looked for model\.safetensors"):
         open_model(tmp_path)
 
