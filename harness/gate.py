@@ -115,11 +115,12 @@ def _measured(series: Series, gate: Gate) -> Delta:
         return value_of(series, gate.alpha)
     if name != "margin":
         return _ratio(series, limit, gate)
-    if series.scale == "binary" and limit >= 1:
+    delta = drop_of(series, gate.alpha)
+    if delta.table and limit >= 1:
         raise HarnessError(
             f"gate on {gate.metric!r}: margin {limit:g} is not below 1, the most a share can drop; 0.05 is 5 points"
         )
-    return drop_of(series, gate.alpha)
+    return delta
 
 
 def _known_before(series: Series) -> bool:

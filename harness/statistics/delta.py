@@ -89,11 +89,12 @@ def drop_of(series: Series, alpha: float = 0.05) -> Delta:
         return _delta(series, pairs, _without_items(series, "drop", drop))
     if not np.all(np.isfinite(pairs.after)) or not pairs.ids:
         return _delta(series, pairs, _Estimate("drop", math.nan, None, "none: values are missing"))
-    if pairs.yes_or_no:
-        return _delta(series, pairs, _yes_or_no_drop(pairs, alpha))
+    unit_scale = _on_unit_scale(pairs)
+    if unit_scale and np.all(np.isin(pairs.drops, (-1, 0, 1))):
+        return _delta(series, pairs, _table_drop(pairs, alpha))
     known = mean(pairs.drops, pairs.groups, pairs.weights)
     method, interval = _t(known, alpha, pairs.groups is None)
-    if interval and _on_unit_scale(pairs):
+    if interval and unit_scale:
         interval = _wider(interval, bounded_interval(pairs.drops, alpha))
         method += " and bounded score"
     return _delta(series, pairs, _found("drop", known.value, interval, method, known, alpha))
@@ -144,10 +145,10 @@ def ratio_of(series: Series, limit: float, alpha: float = 0.05) -> Delta:
     return _delta(series, pairs, _found("ratio", ratio, interval, f"{method} of the ratio", known, alpha))
 
 
-def _yes_or_no_drop(pairs: Series, alpha: float) -> _Estimate:
-    counts = tabulate(pairs.before, pairs.after)
-    # A table of drops: where lower is better, 1 is the failure.
-    table = counts if pairs.higher_is_better else Table(counts.n00, counts.n01, counts.n10, counts.n11)
+def _table_drop(pairs: Series, alpha: float) -> _Estimate:
+    """Of items that either kept their value or went all the way from 0 to 1 or back."""
+    right = pairs.higher_is_better
+    table = tabulate(pairs.before, pairs.after) if right else tabulate(1 - pairs.before, 1 - pairs.after)
     interval: Interval | None = tango_interval(table, alpha)
     groups = pairs.groups
     detectable = detectable_drop(table.n, table.discordant / table.n, alpha)

@@ -43,7 +43,7 @@ def detectable_shift(error: float, alpha: float = 0.05, power: float = 0.8) -> f
 
 def smallest_passing(margin: float, alpha: float = 0.05) -> int:
     """Fewest yes-or-no items with which a margin gate can PASS at all: without one flip, (1 - margin)^n <= alpha."""
-    exact = math.log(alpha - GAMMA - 2 * TAIL) / math.log1p(-margin)
+    exact = math.log(alpha - GAMMA - 3 * TAIL) / math.log1p(-margin)
     asymptotic = float(special.ndtri(1 - alpha)) ** 2 * (1 - margin) / margin
     return math.ceil(max(exact, asymptotic))
 
