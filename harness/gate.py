@@ -143,7 +143,7 @@ def _decided(gate: Gate, delta: Delta) -> tuple[Decision, str, int | None]:
         return "REGRESSION", "the candidate has no value, or items without a value; missing counts as broken", None
     if delta.dropped > MOST_DROPPED * (delta.n + delta.dropped):
         lost = f"the original did not answer {delta.dropped} of {delta.n + delta.dropped} items"
-        return "INCONCLUSIVE", f"{lost}, more than {MOST_DROPPED:.0%}", None
+        return "INCONCLUSIVE", f"{lost}, more than {100 * MOST_DROPPED:g} %", None
     said, allowed, counts = estimated(delta), limited(name, limit, delta), counted(delta)
     if delta.low is not None and delta.low == delta.high:
         inside = delta.estimate <= limit if _from_above(name) else delta.estimate >= limit

@@ -83,7 +83,7 @@ def suite_series(suite: str, pairs: Sequence[CasePair], asked: bool) -> list[Ser
         ids=tuple(pair.case.id for pair in pairs),
         clusters=("",) * len(pairs),
         tags=tuple(frozenset(pair.case.tags) for pair in pairs),
-        before=_numbers([pair.before_graded and float(pair.before_graded.passed) for pair in pairs]),
+        before=_numbers([float(pair.before_graded.passed) if pair.before_graded else None for pair in pairs]),
         after=_numbers([float(pair.after_graded.passed) if asked else None for pair in pairs]),
         weights=np.ones(len(pairs)),
         unanswered=sum(pair.after is None or pair.after.text is None for pair in pairs),
@@ -93,7 +93,7 @@ def suite_series(suite: str, pairs: Sequence[CasePair], asked: bool) -> list[Ser
         metric=f"{suite}.score",
         unit="score",
         scale="graded",
-        before=_numbers([pair.before_graded and pair.before_graded.score for pair in pairs]),
+        before=_numbers([pair.before_graded.score if pair.before_graded else None for pair in pairs]),
         after=_numbers([pair.after_graded.score if asked else None for pair in pairs]),
     )
     losses = replace(passed, metric=f"{suite}.losses", unit="cases", higher_is_better=False, summary="losses")

@@ -128,7 +128,9 @@ def _probability(
         extreme = np.where(edge < 0, 0.0, special.bdtr(np.maximum(edge, 0), flips, chance))
     else:
         extreme = np.where(edge <= 0, 1.0, special.bdtrc(np.clip(edge - 1, 0, flips), flips, chance))
-    return np.bincount(point, weights=weight[point, column] * extreme, minlength=psi.shape[0])
+    total = np.zeros(psi.shape[0])
+    np.add.at(total, point, weight[point, column] * extreme)
+    return total
 
 
 def _maximum(curve: Callable[[FloatArray], FloatArray], low: float, high: float, step: float) -> float:

@@ -1,0 +1,174 @@
+"""Two runs side by side: what pairs, what is missing, which way is worse."""
+
+import math
+
+import numpy as np
+import pytest
+
+from harness.compare import compare
+from harness.errors import HarnessError
+from harness.records import Answer, Item, Measurement, ModelSpec, Run
+from suites import Suite, load
+
+SUITE = """
+tests:
+  - {id: paris, vars: {q: Capital of France?}, tags: [facts], assert: [{type: icontains, value: paris}]}
+  - {id: two, vars: {q: 1 + 1?}, tags: [maths], assert: [{type: contains, value: "2"}, {type: contains, value: equals}]}
+  - {id: rome, vars: {q: Capital of Italy?}, tags: [facts], assert: [{type: icontains, value: rome}]}
+  - {id: oslo, vars: {q: Capital of Norway?}, tags: [facts], assert: [{type: icontains, value: oslo}]}
+prompts: ["{{q}}"]
+"""
+
+
+@pytest.fixture
+def suite(tmp_path) -> Suite:
+    path = tmp_path / "capitals.yaml"
+    path.write_text(SUITE)
+    return load(path)
+
+
+def run(name="original", answers=None, measurements=()):
+    said = tuple(
+        Answer(
+            case, "prompt", text, "error" if text is None else "stop", 3, 2, 0.1, "too long" if text is None else None
+        )
+        for case, text in (answers or {}).items()
+    )
+    return Run(
+        id=f"run-{name}",
+        model=ModelSpec(name, "somewhere"),
+        fingerprint="f",
+        answers={"capitals": said} if answers is not None else {},
+        measurements={one.metric: one for one in measurements},
+    )
+
+
+def measured(metric, values, **changed):
+    items = tuple(Item(str(i), f"hash {i}", value) for i, value in enumerate(values))
+    fields = {"unit": "share", "higher_is_better": True, "scale": "binary", **changed}
+    return Measurement(
+        metric, float(np.mean(values)) if values else math.nan, items=fields.pop("items", items), **fields
+    )
+
+
+ALL_RIGHT = {"paris": "Paris", "two": "2 equals", "rome": "Rome", "oslo": "Oslo"}
+
+
+def test_cases_pair_by_id_and_are_graded_on_both_sides(suite):
+    before = run(answers={**ALL_RIGHT, "oslo": "Bergen"})
+    after = run("small", {"oslo": "Oslo", "rome": "Milan", "two": "2 is", "paris": "Paris!"})
+    comparison = compare(before, after, [suite])
+    assert {pair.case.id: pair.kind for pair in comparison.cases} == {
+        "paris": "same",
+        "two": "loss",
+        "rome": "loss",
+        "oslo": "gain",
+    }
+    rate, score = comparison.deltas["capitals.pass_rate"], comparison.deltas["capitals.score"]
+    assert (rate.before, rate.after, rate.drop, rate.losses, rate.gains) == (0.75, 0.5, 0.25, 2, 1)
+    assert (score.before, score.after) == (0.75, 0.625)
+    assert comparison.deltas["capitals.losses"].estimate == 2
+    assert [(flip.id, flip.kind, flip.before, flip.after) for flip in comparison.flips] == [
+        ("two", "loss", "2 equals", "2 is"),
+        ("rome", "loss", "Rome", "Milan"),
+        ("oslo", "gain", "Bergen", "Oslo"),
+    ]
+    lost = comparison.flips[0].after_graded
+    assert lost is not None
+    assert [check.passed for check in lost.checks] == [True, False]
+
+
+def test_two_different_wrong_answers_are_churn(suite):
+    before = run(answers={**ALL_RIGHT, "rome": "Milan", "oslo": "Bergen"})
+    after = run("small", {**ALL_RIGHT, "rome": "Turin", "oslo": "Bergen"})
+    kinds = {pair.case.id: pair.kind for pair in compare(before, after, [suite]).cases}
+    assert (kinds["rome"], kinds["oslo"]) == ("churn", "same")
+
+
+def test_unanswered_by_the_candidate_fails_and_by_the_original_is_left_out(suite):
+    before = run(answers={**ALL_RIGHT, "rome": None})
+    after = run("small", {"paris": None, "rome": "Rome", "oslo": "Oslo"})  # two: no answer at all
+    delta = compare(before, after, [suite]).deltas["capitals.pass_rate"]
+    assert (delta.n, delta.dropped, delta.unanswered, delta.losses) == (3, 1, 2, 2)
+    assert (delta.before, delta.after) == (1.0, pytest.approx(1 / 3))
+
+
+def test_a_suite_the_candidate_was_never_asked_is_absent_not_failed(suite):
+    delta = compare(run(answers=ALL_RIGHT), run("small"), [suite]).deltas["capitals.pass_rate"]
+    assert (delta.before, delta.after, delta.drop, delta.low) == (1.0, None, None, None)
+
+
+def test_answers_to_unknown_cases_are_refused(suite):
+    with pytest.raises(HarnessError, match="answered 1 cases that suite capitals does not have, for example bern"):
+        compare(run(answers={**ALL_RIGHT, "bern": "Bern"}), run("small", ALL_RIGHT), [suite])
+
+
+def test_items_with_another_hash_are_refused_by_metric_and_item():
+    other = (Item("0", "hash 0", 1.0), Item("1", "another", 1.0))
+    after = run("small", measurements=[measured("arc_easy.acc", [1, 1], items=other)])
+    with pytest.raises(HarnessError, match=r"arc_easy\.acc: item 1 was not the same question"):
+        compare(run(measurements=[measured("arc_easy.acc", [1, 1])]), after, [])
+
+
+def test_benchmark_items_pair_whatever_their_order():
+    shuffled = (Item("1", "hash 1", 0.0), Item("0", "hash 0", 1.0))
+    before = run(measurements=[measured("arc_easy.acc", [1, 1])])
+    comparison = compare(before, run("small", measurements=[measured("arc_easy.acc", [0, 1], items=shuffled)]), [])
+    assert [(flip.metric, flip.id, flip.kind) for flip in comparison.flips] == [("arc_easy.acc", "1", "loss")]
+
+
+def test_a_yes_or_no_item_the_candidate_lacks_is_failed_and_a_graded_one_breaks_the_metric():
+    missing = (Item("0", "hash 0", 1.0), Item("1", "hash 1", math.nan))
+    for scale, after in (("binary", 1 / 3), ("graded", None)):
+        before = run(measurements=[measured("task.acc", [1, 1, 1], scale=scale)])
+        candidate = run("small", measurements=[measured("task.acc", [1, 1], scale=scale, items=missing)])
+        delta = compare(before, candidate, []).deltas["task.acc"]
+        assert delta.after == (pytest.approx(after) if after else None)
+
+
+def test_a_drop_is_how_much_worse_whichever_way_is_better():
+    before = run(
+        measurements=[
+            measured("up", [0.5, 0.7], scale="graded"),
+            measured("down", [5, 7], scale="graded", higher_is_better=False),
+        ]
+    )
+    after = run(
+        "small",
+        measurements=[
+            measured("up", [0.4, 0.5], scale="graded"),
+            measured("down", [6, 9], scale="graded", higher_is_better=False),
+        ],
+    )
+    deltas = compare(before, after, []).deltas
+    assert deltas["up"].drop == pytest.approx(0.15)
+    assert deltas["down"].drop == pytest.approx(1.5)
+
+
+def test_fewer_errors_are_gains_where_lower_is_better():
+    before = run(measurements=[measured("errors", [1, 1, 0, 0], higher_is_better=False)])
+    after = run("small", measurements=[measured("errors", [0, 1, 0, 1], higher_is_better=False)])
+    delta = compare(before, after, []).deltas["errors"]
+    assert (delta.losses, delta.gains, delta.drop) == (1, 1, 0)
+
+
+def test_a_perplexity_ratio_is_exp_of_the_weighted_mean_and_the_candidates_own():
+    items = tuple(
+        Item(str(i), "h", value, f"doc {i // 2}", weight)
+        for i, (value, weight) in enumerate([(0.1, 100), (0.3, 300), (0.2, 50), (0.0, 50)])
+    )
+    ratio = Measurement("fidelity.perplexity_ratio", math.exp(0.22), "ratio", False, "graded", items)
+    delta = compare(run(), run("small", measurements=[ratio]), []).deltas["fidelity.perplexity_ratio"]
+    assert (delta.of, delta.before, delta.n, delta.clusters) == ("value", None, 4, 2)
+    assert delta.after == pytest.approx(math.exp((0.1 * 100 + 0.3 * 300 + 0.2 * 50) / 500))
+    # residuals -.12*100 + .08*300 = 12 and -.02*50 - .22*50 = -12; error sqrt(288)/500 * sqrt(2/1); t_1(.95) = 6.3138
+    reach = 6.3138 * math.sqrt(288) / 500 * math.sqrt(2)
+    assert math.log(delta.high) == pytest.approx(0.22 + reach, abs=1e-4)
+
+
+def test_a_reading_without_items_is_exact():
+    def size(value):
+        return Measurement("size.bytes", value, "bytes", False, "reading")
+
+    delta = compare(run(measurements=[size(100)]), run("small", measurements=[size(80)]), []).deltas["size.bytes"]
+    assert (delta.drop, delta.low, delta.high, delta.method) == (-20, -20, -20, "exact reading")
