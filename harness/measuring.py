@@ -10,7 +10,7 @@ from harness import metrics
 from harness.benchmarks import measure_benchmark, task_identity
 from harness.corpus import Corpus
 from harness.digest import digest
-from harness.fidelity import measure_fidelity, reference
+from harness.fidelity import measure_fidelity, original_perplexity, reference
 from harness.generation import GenerationSettings, Prompt, answers
 from harness.plan import Benchmark, Plan
 from harness.progress import Progress, named
@@ -39,6 +39,11 @@ class Context:
         return self.job.started if self.job.fresh else ""
 
     @property
+    def references(self) -> Path:
+        """Where the original's passes over corpora are kept; a fresh job makes its own."""
+        return self.out / "fidelity" / (self.job.id if self.job.fresh else "")
+
+    @property
     def data_root(self) -> Path | None:
         return Path(self.plan.data_root) if self.plan.data_root else None
 
@@ -59,9 +64,9 @@ def measured(subject: Subject, context: Context) -> tuple[str, ...]:
 
 def measured_pair(before: Subject, after: Subject, corpus: Corpus | None, context: Context) -> PairStages:
     """Fidelity and the plan's metrics on a candidate against its original."""
-    faithful = (_faithful(before, after, corpus, context),) if corpus else ()
-    pairs = [_metered(name, before, after, context) for name in context.plan.metrics]
-    return PairStages(tuple(b for b, _ in pairs), (*faithful, *(a for _, a in pairs)))
+    pairs = [_faithful(before, after, corpus, context)] if corpus else []
+    pairs += [_metered(name, before, after, context) for name in context.plan.metrics]
+    return PairStages(tuple(b for b, _ in pairs), tuple(a for _, a in pairs))
 
 
 def _answered(subject: Subject, suite: Suite, context: Context) -> str:
@@ -89,16 +94,20 @@ def _benchmarked(subject: Subject, benchmark: Benchmark, context: Context) -> st
     return stage.id
 
 
-def _faithful(before: Subject, after: Subject, corpus: Corpus, context: Context) -> str:
-    key = digest("fidelity", PROTOCOL, before.fingerprint, corpus.identity)
-    stage = context.store.begin_stage(after.fingerprint, key, "fidelity", "fidelity", not_before=context.since)
-    if not stage.finished:
+def _faithful(before: Subject, after: Subject, corpus: Corpus, context: Context) -> tuple[str, str]:
+    """The original's pass over the corpus is kept on disk: for another candidate it does not run again."""
+    store, since = context.store, context.since
+    key = digest("fidelity", PROTOCOL, corpus.identity)
+    pair_key = digest(key, before.fingerprint)
+    first = store.begin_stage(before.fingerprint, key, "fidelity", "fidelity", not_before=since)
+    second = store.begin_stage(after.fingerprint, pair_key, "fidelity", "fidelity", not_before=since)
+    if not (first.finished and second.finished):
         progress = named(context.progress, f"{before.spec.name}: fidelity")
-        path = reference(before, corpus, context.out / "fidelity", progress)
+        path = reference(before, corpus, context.references, progress)
+        store.finish_stage(first.id, [original_perplexity(path)])
         progress = named(context.progress, f"{after.spec.name}: fidelity")
-        measurements = measure_fidelity(path, after.loaded(), corpus, progress)
-        context.store.finish_stage(stage.id, measurements)
-    return stage.id
+        store.finish_stage(second.id, measure_fidelity(path, after.loaded(), corpus, progress))
+    return first.id, second.id
 
 
 def _metered(name: str, before: Subject, after: Subject, context: Context) -> tuple[str, str]:

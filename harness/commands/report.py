@@ -15,8 +15,7 @@ import click
 @click.option("--page", type=click.Path(path_type=Path), help="File to write.  [default: OUT/report.html]")
 def command(job: str | None, out: Path, page: Path | None) -> int:
     """Write the HTML page of JOB (id of a job or of one of its runs; the newest if not given)."""
-    from harness.history import found, opened
-    from harness.publish import publish
+    from harness.history import found, opened, publish
 
     store = opened(out)
     click.echo(publish(store, found(store, job), page or out / "report.html"))

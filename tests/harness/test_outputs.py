@@ -1,0 +1,72 @@
+"""Text, JSON, JUnit and Markdown say the same verdict."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+from harness import outputs
+from harness.gate import Finding, Verdict
+from harness.outcome import Outcome, worst
+from harness.plan import Gate
+from harness.statistics.delta import Delta
+
+DELTA = Delta("s.pass_rate", "share", "drop", 0.8, 0.7, 0.1, 0.1, 0.02, 0.18, 100, 100, "Tango score")
+
+
+def finding(decision: str, severity: str = "block") -> Finding:
+    gate = Gate(metric="s.pass_rate", margin=0.05, severity=severity)
+    return Finding(gate, decision, "the drop | is 10.0 points\x00", DELTA, severity)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def outcome() -> Outcome:
+    bad = Verdict("bad", "REGRESSION", (finding("REGRESSION"), finding("REGRESSION", "warn")))
+    unclear = Verdict("unclear", "INCONCLUSIVE", (finding("INCONCLUSIVE"), finding("PASS")))
+    return Outcome("p", "j", (bad, unclear), {"gone": "no such folder"})
+
+
+def test_exit_code_is_the_worst() -> None:
+    good, unclear, bad = (Verdict(d, d, (finding(d),)) for d in ("PASS", "INCONCLUSIVE", "REGRESSION"))
+    assert Outcome("p", "j", (good,)).exit_code == 0
+    assert Outcome("p", "j", (good, unclear)).exit_code == 2
+    assert Outcome("p", "j", (unclear, bad)).exit_code == 1
+    assert Outcome("p", "j", (bad,), {"x": "y"}).exit_code == 3
+    assert worst(["PASS", "INCONCLUSIVE"]) == "INCONCLUSIVE"
+
+
+def test_junit_counts(outcome: Outcome, tmp_path: Path) -> None:
+    path = tmp_path / "j.xml"
+    outputs.write_junit(outcome, path)
+    suites = {suite.get("name"): suite for suite in ElementTree.parse(path).getroot()}
+    assert (suites["bad"].get("failures"), suites["bad"].get("skipped")) == ("1", "1")
+    assert (suites["unclear"].get("failures"), suites["unclear"].get("skipped")) == ("0", "1")
+    assert suites["gone"].get("errors") == "1"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_json_holds_the_numbers(outcome: Outcome) -> None:
+    content = json.loads(outputs.as_json(outcome))
+    first = content["candidates"]["bad"]["findings"][0]
+    assert (first["low"], first["high"], first["n"]) == (0.02, 0.18, 100)
+    assert content["exit_code"] == 3
+
+
+def test_markdown_is_appended_and_pipes_escaped(outcome: Outcome, tmp_path: Path) -> None:
+    path = tmp_path / "summary.md"
+    path.write_text("before\n")
+    outputs.append_markdown(outcome, path)
+    text = path.read_text()
+    assert text.startswith("before\n## secateur: p")
+    assert "| s.pass_rate | 80.0 % | 70.0 % |" in text
+    assert "gone: could not finish: no such folder" in text
+
+
+def test_text_names_every_candidate(outcome: Outcome) -> None:
+    text = outputs.as_text(outcome)
+    assert "bad: REGRESSION" in text
+    assert "unclear: INCONCLUSIVE" in text
+    assert "REGRESSION (warning only)" in text

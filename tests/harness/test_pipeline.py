@@ -1,0 +1,151 @@
+"""The main job on tiny models: real pruning, real DuckDB, a real page."""
+
+from __future__ import annotations
+
+import json
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from harness.commands import entry
+from harness.models import LoadedModel
+from harness.outcome import Outcome
+from harness.pipeline import run
+from harness.plan import load_plan
+from harness.stores.duckdb_store import DuckdbStore
+
+ROOT = Path(__file__).parents[2]
+CASES = 40
+SUITE = """\
+description: tiny
+prompts: ["Say {{word}}"]
+tests:
+{cases}
+"""
+CASE = (
+    "  - {{vars: {{word: w{n}}}, metadata: {{tags: [{tag}]}}, max_new_tokens: 4,"
+    " assert: [{{type: regex, value: '.*'}}]}}"
+)
+PLAN = """\
+name: tiny
+original: ./model
+candidates:
+  same: {model: ./model}
+  cut: {recipe: {method: magnitude, sparsity: 0.4, options: {round_to: 1}}}
+suites: [./words.yaml]
+fidelity: {corpus: text.jsonl, window: 32, tokens: 4000}
+metrics: [size]
+gates:
+  - {metric: words.pass_rate, margin: 0.1}
+  - {metric: fidelity.perplexity_ratio, max: 1.05}
+  - {metric: words.losses, where: {tag: even}, max: 0}
+  - {metric: size.bytes, max_ratio: 0.9, severity: warn}
+"""
+
+
+@pytest.fixture(scope="module")
+def place(tiny: Callable[[int], LoadedModel], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a tiny model, a suite, a corpus and a plan."""
+    folder = tmp_path_factory.mktemp("place")
+    tiny(0).model.save_pretrained(folder / "model")
+    tiny(0).tokenizer.save_pretrained(folder / "model")
+    cases = [CASE.format(n=n, tag="even" if n % 2 == 0 else "odd") for n in range(CASES)]
+    (folder / "words.yaml").write_text(SUITE.replace("{cases}", "\n".join(cases)))
+    words = random.Random(0)
+    rows = [{"text": " ".join(str(words.randrange(999)) for _ in range(12))} for _ in range(50)]
+    (folder / "text.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (folder / "plan.yaml").write_text(PLAN)
+    return folder
+
+
+def rows(out: Path, table: str) -> list[tuple[object, ...]]:
+    with duckdb.connect(str(out / "secateur.duckdb"), read_only=True) as db:
+        return db.execute(f"SELECT * FROM {table} ORDER BY ALL").fetchall()
+
+
+@pytest.fixture(scope="module")
+def done(place: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Outcome]:
+    """A results folder with one finished job."""
+    out = tmp_path_factory.mktemp("out")
+    return out, run(load_plan(str(place / "plan.yaml")), out)
+
+
+def test_a_job_from_plan_to_page(done: tuple[Path, Outcome]) -> None:
+    out, outcome = done
+    same, cut = outcome.verdicts
+    assert (same.candidate, same.decision) == ("same", "PASS")
+    assert (cut.candidate, cut.decision) == ("cut", "REGRESSION")
+    assert outcome.exit_code == 1
+    assert outcome.report
+    page = outcome.report.read_text()
+    assert "REGRESSION" in page
+    assert "fidelity.perplexity_ratio" in page
+    # The original answered once for both candidates, and the copy of it not at all: same weights, same answers.
+    assert len(rows(out, "answers")) == 2 * CASES
+
+
+def test_a_second_job_asks_nothing_again_unless_fresh(done: tuple[Path, Outcome], place: Path) -> None:
+    (out, first), plan = done, load_plan(str(place / "plan.yaml"))
+    answers, items = rows(out, "answers"), rows(out, "items")
+    asked: list[str] = []
+    second = run(plan, out, progress=lambda what, done, total: asked.append(what))
+    assert second.job != first.job
+    assert [v.decision for v in second.verdicts] == [v.decision for v in first.verdicts]
+    assert not [what for what in asked if "words" in what or "fidelity" in what]
+    assert rows(out, "answers") == answers
+    assert [row for row in rows(out, "items") if row in items] == items
+    run(plan, out, fresh=True)
+    assert len(rows(out, "answers")) == 2 * 2 * CASES
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_killed_at_a_random_moment_it_goes_on(place: Path, tmp_path: Path, seed: int) -> None:
+    command = [sys.executable, "-c", "from harness.commands import main; main()"]
+    command += ["run", str(place / "plan.yaml"), "--out", str(tmp_path), "--quiet"]
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL)
+    while not (tmp_path / "secateur.duckdb").exists():
+        time.sleep(0.02)
+    time.sleep(random.Random(seed).uniform(0.0, 3.0))
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    outcome = run(load_plan(str(place / "plan.yaml")), tmp_path)
+    assert [verdict.decision for verdict in outcome.verdicts] == ["PASS", "REGRESSION"]
+    for table, key in (("answers", "stage, case_id"), ("items", "stage, metric, id"), ("verdicts", "job, candidate")):
+        assert len(rows(tmp_path, table)) == len(rows(tmp_path, f"(SELECT DISTINCT {key} FROM {table})"))
+    assert len(rows(tmp_path, "answers")) == 2 * CASES
+
+
+def test_one_candidate_that_cannot_be_opened_does_not_stop_the_other(place: Path, tmp_path: Path) -> None:
+    broken = (place / "plan.yaml").read_text().replace("same: {model: ./model}", "same: {model: ./nowhere}")
+    (place / "broken.yaml").write_text(broken)
+    outcome = run(load_plan(str(place / "broken.yaml")), tmp_path)
+    assert list(outcome.failures) == ["same"]
+    assert [verdict.candidate for verdict in outcome.verdicts] == ["cut"]
+    assert outcome.exit_code == 3
+
+
+def test_stored_runs_can_be_listed_shown_compared_and_drawn(
+    done: tuple[Path, Outcome], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder, outcome = done
+    out = ["--out", str(folder)]
+    assert entry(["ls", *out]) == 0
+    assert "REGRESSION" in capsys.readouterr().out
+    assert entry(["show", outcome.job, *out]) == 0
+    assert "words.pass_rate: PASS" in capsys.readouterr().out
+    store = DuckdbStore(folder / "secateur.duckdb")
+    row = next(row for row in store.verdicts(outcome.job) if row.candidate == "cut")
+    assert entry(["show", row.after_run, *out]) == 0
+    assert f"words: {CASES} answers" in capsys.readouterr().out
+    assert entry(["compare", row.before_run, row.after_run, *out]) == 1
+    assert "cut: REGRESSION" in capsys.readouterr().out
+    page = tmp_path / "again.html"
+    assert entry(["report", outcome.job[:6], *out, "--page", str(page)]) == 0
+    assert "cut" in page.read_text()

@@ -1,0 +1,84 @@
+"""Plans: all faults of a file at once, each with file, line, key and what is allowed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from harness.errors import HarnessError
+from harness.plan import built_in, load_plan, only
+
+GOOD = """\
+name: p
+original: smollm2-135m
+candidates:
+  small: {recipe: cfsp-20}
+suites: [smoke]
+gates:
+  - {metric: smoke.pass_rate, margin: 0.05}
+"""
+
+
+def written(folder: Path, text: str) -> str:
+    path = folder / "plan.yaml"
+    path.write_text(text)
+    return str(path)
+
+
+def fault(folder: Path, text: str) -> str:
+    with pytest.raises(HarnessError) as caught:
+        load_plan(written(folder, text))
+    return str(caught.value)
+
+
+def test_paths_are_relative_to_the_plan(tmp_path: Path) -> None:
+    (tmp_path / "models").mkdir()
+    text = GOOD.replace("smollm2-135m", "./models").replace("[smoke]", "[smoke, ./mine.yaml]")
+    plan = load_plan(written(tmp_path, text))
+    assert plan.original.model == str(tmp_path / "models")
+    assert plan.suites == ["smoke", str(tmp_path / "mine.yaml")]
+
+
+def test_shorthands(tmp_path: Path) -> None:
+    plan = load_plan(written(tmp_path, GOOD + "benchmarks: [arc_easy, {task: piqa, limit: 5}]\n"))
+    assert [(b.task, b.limit) for b in plan.benchmarks] == [("arc_easy", None), ("piqa", 5)]
+
+
+def test_a_misspelt_key_names_line_and_nearest(tmp_path: Path) -> None:
+    message = fault(tmp_path, GOOD.replace("recipe:", "recepi:").replace("margin", "margn"))
+    lines = message.splitlines()
+    assert any("plan.yaml:4:" in line and "recepi" in line and "did you mean 'recipe'" in line for line in lines)
+    assert any("plan.yaml:7:" in line and "margn" in line and "did you mean 'margin'" in line for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("margin: 0.05", "margin: 0.05, max: 1", "exactly one of margin, max, min, max_ratio, min_ratio"),
+        ("margin: 0.05", "margin: -0.05", "greater than 0"),
+        ("{recipe: cfsp-20}", "{recipe: cfsp-20, model: ./x}", "either 'recipe'"),
+        ("{recipe: cfsp-20}", "{recipe: {method: cfsp, sparsity: 1.5}}", "sparsity"),
+        ("small:", "../small:", "candidates"),
+        ("  - {metric: smoke.pass_rate, margin: 0.05}", "  []", "at least 1"),
+    ],
+)
+def test_impossible_values_are_refused(tmp_path: Path, old: str, new: str, said: str) -> None:
+    assert said in fault(tmp_path, GOOD.replace(old, new))
+
+
+def test_a_missing_file_is_one_line(tmp_path: Path) -> None:
+    with pytest.raises(HarnessError, match=r"nothing\.yaml"):
+        load_plan(str(tmp_path / "nothing.yaml"))
+
+
+def test_only_one_candidate(tmp_path: Path) -> None:
+    plan = load_plan(written(tmp_path, GOOD))
+    assert list(only(plan, "small").candidates) == ["small"]
+    with pytest.raises(HarnessError, match="there are: small"):
+        only(plan, "smal")
+
+
+@pytest.mark.parametrize("name", built_in())
+def test_every_built_in_plan_is_right(name: str) -> None:
+    assert load_plan(name).name == name
