@@ -1,0 +1,45 @@
+"""Metrics: one file each. A metric reads meters on the original and a candidate in turn, never on one of them alone.
+
+File name = name in a plan = class name in snake case; what it measures is named `<file>.<what>`.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import pkgutil
+from typing import TYPE_CHECKING, Protocol
+
+from harness.errors import HarnessError
+from harness.progress import Progress, silent
+from harness.records import Measurement
+
+if TYPE_CHECKING:
+    from harness.models import LoadedModel
+
+Pair = tuple[Measurement, Measurement]
+"""The same quantity, before and after."""
+
+
+class Metric(Protocol):
+    """A frozen dataclass that is made without arguments."""
+
+    def measure(self, before: LoadedModel, after: LoadedModel, progress: Progress = silent) -> list[Pair]:
+        """One pair a quantity; each measurement says its unit and which direction is better."""
+        ...
+
+
+def names() -> list[str]:
+    """All metrics: the files of this folder."""
+    return sorted(module.name for module in pkgutil.iter_modules(__path__))
+
+
+def load(name: str) -> type[Metric]:
+    """The class of a metric. Raises HarnessError naming all metrics and the nearest."""
+    if name not in names():
+        near = difflib.get_close_matches(name, names(), n=1)
+        hint = f", did you mean '{near[0]}'?" if near else ""
+        raise HarnessError(f"unknown metric '{name}'{hint}; metrics: {', '.join(names())}")
+    module = importlib.import_module(f"{__name__}.{name}")
+    metric: type[Metric] = getattr(module, "".join(part.capitalize() for part in name.split("_")))
+    return metric

@@ -1,0 +1,117 @@
+"""How much memory a model takes."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+from harness.errors import HarnessError
+from harness.metrics import Pair
+from harness.models import LoadedModel, open_spec
+from harness.progress import Progress, silent
+from harness.records import Measurement, ModelSpec
+from harness.workload import Workload, decode, prefill
+
+WORK = Workload(prompt_tokens=512, new_tokens=16)
+EVERY_SECONDS = 0.002
+
+
+@dataclass(frozen=True)
+class Memory:
+    """memory.weights: bytes of parameters and buffers once opened. memory.peak: the most while answering one prompt.
+
+    The peak is read in a fresh process for each model, which opens it, reads 512 tokens and writes 16: on a CPU the
+    highest resident memory during that work, less what the process held with all libraries imported and no model open;
+    on an accelerator the most that torch had allocated there. So it holds weights, keys and values and working memory.
+    One reading each, which repeats within about one part in a hundred.
+    """
+
+    def measure(self, before: LoadedModel, after: LoadedModel, progress: Progress = silent) -> list[Pair]:
+        """Readings without items."""
+        progress("memory", 0, 2)
+        first = _peak(before)
+        progress("memory", 1, 2)
+        second = _peak(after)
+        progress("memory", 2, 2)
+        return [(_weights(before), _weights(after)), (first, second)]
+
+
+def _weights(loaded: LoadedModel) -> Measurement:
+    tensors = (*loaded.model.parameters(), *loaded.model.buffers())
+    held = sum(tensor.numel() * tensor.element_size() for tensor in tensors)
+    return Measurement("memory.weights", float(held), "bytes", False, "reading")
+
+
+def _peak(loaded: LoadedModel) -> Measurement:
+    spec = replace(loaded.spec, source=str(loaded.sources[0].absolute()))
+    root = str(Path(__file__).parents[2])
+    # -P: the folder that we happen to be in must not offer modules of its own.
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", f"from {__name__} import child; child()"],
+        input=json.dumps(asdict(spec)),
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([root, *filter(None, [os.environ.get("PYTHONPATH")])])},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode != 0:
+        reason = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
+        raise HarnessError(f"{spec.source}: memory.peak could not be measured: {reason}")
+    return Measurement("memory.peak", float(done.stdout), "bytes", False, "reading")
+
+
+def child() -> None:
+    """The fresh process: a ModelSpec as JSON on standard input, bytes on standard output."""
+    import torch
+    import transformers.models.auto.modeling_auto  # noqa: F401
+
+    import compress.checkpoint  # noqa: F401
+
+    spec = ModelSpec(**json.load(sys.stdin))
+    libraries = _resident_bytes()
+    loaded = open_spec(spec)
+    if loaded.device.startswith("cuda"):
+        torch.cuda.reset_peak_memory_stats()
+        _answer(loaded)
+        print(torch.cuda.max_memory_allocated())
+        return
+    with _watched() as peak:
+        _answer(loaded)
+    print(peak[0] - libraries)
+
+
+def _answer(loaded: LoadedModel) -> None:
+    token, cache = prefill(loaded, WORK.prompt(loaded))
+    decode(loaded, token, cache, WORK.new_tokens)
+
+
+def _resident_bytes() -> int:
+    import psutil
+
+    return int(psutil.Process().memory_info().rss)
+
+
+@contextmanager
+def _watched() -> Iterator[list[int]]:
+    """The highest resident memory while the body runs, in the one place of the list; read whole at its end."""
+    peak, over = [_resident_bytes()], threading.Event()
+
+    def watch() -> None:
+        while not over.wait(EVERY_SECONDS):
+            peak[0] = max(peak[0], _resident_bytes())
+
+    thread = threading.Thread(target=watch)
+    thread.start()
+    try:
+        yield peak
+    finally:
+        over.set()
+        thread.join()
+        peak[0] = max(peak[0], _resident_bytes())

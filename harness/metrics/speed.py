@@ -1,0 +1,65 @@
+"""How fast a model reads and writes."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from dataclasses import dataclass
+from statistics import fmean
+
+from harness.metrics import Pair
+from harness.models import LoadedModel
+from harness.progress import Progress, silent
+from harness.records import Item, Measurement
+from harness.workload import Workload, decode, prefill
+
+
+@dataclass(frozen=True)
+class Speed:
+    """speed.prefill and speed.decode: tokens a second of wall time, one prompt at a time.
+
+    The two models take turns block by block, and in each block the other one begins, so that a machine that grows
+    slower or faster meanwhile favours neither. An item is a block; the same block of both models is a pair.
+    """
+
+    blocks: int = 12
+    prompt_tokens: int = 128
+    new_tokens: int = 10
+
+    def measure(self, before: LoadedModel, after: LoadedModel, progress: Progress = silent) -> list[Pair]:
+        """Two pairs with `blocks` items each, after a first block of both that does not count."""
+        work = Workload(self.prompt_tokens, self.new_tokens)
+        read: tuple[list[float], list[float]] = ([], [])
+        written: tuple[list[float], list[float]] = ([], [])
+        for block in range(-1, self.blocks):
+            progress("speed", max(block, 0), self.blocks)
+            turns = ((0, before), (1, after))
+            for which, loaded in turns if block % 2 else reversed(turns):
+                prefilled, decoded = _block(loaded, work)
+                if block >= 0:
+                    read[which].append(prefilled)
+                    written[which].append(decoded)
+        progress("speed", self.blocks, self.blocks)
+        return [
+            (_measurement("speed.prefill", read[0], work), _measurement("speed.prefill", read[1], work)),
+            (_measurement("speed.decode", written[0], work), _measurement("speed.decode", written[1], work)),
+        ]
+
+
+def _block(loaded: LoadedModel, work: Workload) -> tuple[float, float]:
+    """Tokens a second, read and written."""
+    prompt = work.prompt(loaded)
+    start = time.perf_counter()
+    token, cache = prefill(loaded, prompt)
+    middle = time.perf_counter()
+    decode(loaded, token, cache, work.new_tokens)
+    end = time.perf_counter()
+    return work.prompt_tokens / (middle - start), work.new_tokens / (end - middle)
+
+
+def _measurement(metric: str, rates: list[float], work: Workload) -> Measurement:
+    items = tuple(
+        Item(f"block-{number}", hashlib.sha256(f"{metric} {work} block {number}".encode()).hexdigest(), rate)
+        for number, rate in enumerate(rates)
+    )
+    return Measurement(metric, fmean(rates), "tokens/s", True, "reading", items)

@@ -1,0 +1,60 @@
+"""The fixed work on which speed and memory are measured: one prompt read, then tokens written one by one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from harness.errors import HarnessError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+    from transformers import Cache
+
+    from harness.models import LoadedModel
+
+
+@dataclass(frozen=True)
+class Workload:
+    """A single prompt of so many tokens, and so many new ones; what the tokens say does not matter."""
+
+    prompt_tokens: int
+    new_tokens: int
+
+    def prompt(self, loaded: LoadedModel) -> Tensor:
+        """(1, prompt_tokens) spread over the vocabulary. Raises HarnessError where the context is too short."""
+        import torch
+
+        config = loaded.model.config.get_text_config()
+        context = getattr(config, "max_position_embeddings", None)
+        if context is not None and context < self.prompt_tokens + self.new_tokens:
+            raise HarnessError(f"{loaded.spec.source}: its context of {context} tokens is too short to measure on")
+        tokens = torch.linspace(0, config.vocab_size - 1, self.prompt_tokens).long()
+        return tokens.unsqueeze(0).to(loaded.device)
+
+
+def prefill(loaded: LoadedModel, prompt: Tensor) -> tuple[Tensor, Cache]:
+    """Read the prompt: (1, 1) the next token, and the keys and values so far. Waits for an accelerator to finish."""
+    import torch
+
+    with torch.inference_mode():
+        output = loaded.model(prompt, use_cache=True, logits_to_keep=1)
+    _wait(loaded)
+    return output.logits[:, -1:].argmax(-1), output.cache
+
+
+def decode(loaded: LoadedModel, token: Tensor, cache: Cache, new_tokens: int) -> None:
+    """Write exactly `new_tokens` more, greedily; an end token does not end it."""
+    import torch
+
+    with torch.inference_mode():
+        for _ in range(new_tokens):
+            token = loaded.model(token, cache=cache, use_cache=True).logits[:, -1:].argmax(-1)
+    _wait(loaded)
+
+
+def _wait(loaded: LoadedModel) -> None:
+    import torch
+
+    if loaded.device.startswith("cuda"):
+        torch.cuda.synchronize()
