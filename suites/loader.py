@@ -39,7 +39,9 @@ def load(name_or_path: str | Path) -> Suite:
     else:
         part, tests = validated(document, SuitePart), top.at("tests")
     faults: list[str] = []
-    setting = Setting(top, part.default_test, tuple(_prompts(part.prompts, top.at("prompts"), faults)))
+    prompts = tuple(_prompts(part.prompts, top.at("prompts"), faults))
+    # Where no prompt is right, one stands in, so that the tests are not blamed for it.
+    setting = Setting(top, part.default_test, prompts or ("?",) * bool(faults))
     cases: list[Case] = []
     first: dict[str, Place] = {}
     for test, place in _tests(part.tests, tests, faults):

@@ -22,6 +22,7 @@ Vars = Mapping[str, object]
 
 ROLES = ("system", "user", "assistant")
 MAX_TEXT = 1_000_000
+"""Characters of a prompt."""
 MAX_LOOPS = 2
 ALLOWED_NODES = (
     *(nodes.Template, nodes.Output, nodes.TemplateData, nodes.Const, nodes.Name, nodes.Getattr, nodes.Getitem),
@@ -30,7 +31,7 @@ ALLOWED_NODES = (
 )
 ALLOWED_FILTERS = (
     *("abs", "capitalize", "default", "escape", "first", "float", "int", "join", "last", "length", "lower"),
-    *("replace", "reverse", "round", "safe", "sort", "string", "title", "trim", "unique", "upper", "urlencode"),
+    *("replace", "reverse", "safe", "sort", "string", "title", "trim", "unique", "upper", "urlencode"),
 )
 # A template is somebody else's program: these are the ways in which one can fail while it compiles or runs.
 FAILURES = (
