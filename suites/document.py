@@ -96,11 +96,14 @@ def suggestion(word: str, allowed: Collection[str]) -> str:
 
 def refuse(faults: Sequence[str]) -> None:
     """Raise one SuiteError with all faults, a line each; do nothing if there are none."""
-    if not faults:
-        return
+    if faults:
+        raise SuiteError(_joined(faults))
+
+
+def _joined(faults: Sequence[str]) -> str:
     shown = list(dict.fromkeys(faults))
     more = len(shown) - MAX_FAULTS
-    raise SuiteError("\n".join(shown[:MAX_FAULTS] + ([f"... and {more} more"] if more > 0 else [])))
+    return "\n".join(shown[:MAX_FAULTS] + ([f"... and {more} more"] if more > 0 else []))
 
 
 def validated(document: Document, model: type[M]) -> M:
@@ -111,9 +114,8 @@ def validated(document: Document, model: type[M]) -> M:
     try:
         return model.model_validate(document.data)
     except ValidationError as error:
-        faults = error.errors(include_url=False)
-    refuse([document.fault(path, text) for path, text in _told(faults, document, model)])
-    raise SuiteError(f"{document.file}: not a valid {model.__name__}")
+        told = _told(error.errors(include_url=False), document, model)
+        raise SuiteError(_joined([document.fault(path, text) for path, text in told])) from error
 
 
 def _told(faults: Sequence[ErrorDetails], document: Document, model: type[BaseModel]) -> list[tuple[Trail, str]]:
