@@ -121,13 +121,15 @@ def validated(document: Document, model: type[M]) -> M:
 def _told(faults: Sequence[ErrorDetails], document: Document, model: type[BaseModel]) -> list[tuple[Trail, str]]:
     """Return where and what for each fault, by line; branches of a union that say nothing new are left out."""
     where = [_split(document.data, fault) for fault in faults]
+    parents = {path[:length] for path, _ in where for length in range(len(path))}
     told: dict[Trail, list[str]] = {}
     for fault, (path, label) in zip(faults, where, strict=True):
-        if label and any(len(other) > len(path) and other[: len(path)] == path for other, _ in where):
+        if label and path in parents:
             continue
         text = _words(fault, model)
         texts = told.setdefault(path, [])
         if label and texts:
+            texts[-1] = texts[-1].partition(", found ")[0]
             text = text.replace("must be ", "or ")
         if text not in texts:
             texts.append(text)

@@ -18,8 +18,8 @@ MAX_PATTERN = 10_000
 class Regex:
     r"""The pattern is found anywhere in the answer.
 
-    As in JavaScript, \d, \w and \b know ASCII only and (?<name>...) names a group. The rest is Python's dialect: $ also matches
-    before a last line break, and \g<name> refers to a group.
+    As in JavaScript, \d, \w and \b know ASCII only and (?<name>...) names a group. The rest is Python's dialect:
+    $ also matches before a last line break, and \g<name> refers to a group.
     """
 
     value: object

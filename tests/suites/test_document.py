@@ -145,6 +145,7 @@ candidates:
   c: {recipe: [1]}
   d: {recipe: {}}
   e: 7
+  f: {recipe: 8}
 """
     assert refusal(file(text)) == [
         "plan.yaml:1: name: must be text, found 3",
@@ -156,6 +157,7 @@ candidates:
         "plan.yaml:8: candidates.d.recipe.method: missing",
         "plan.yaml:8: candidates.d.recipe.sparsity: missing",
         "plan.yaml:9: candidates.e: must be a mapping, found 7",
+        "plan.yaml:10: candidates.f.recipe: must be text or a mapping, found 8",
     ]
 
 
