@@ -1,4 +1,7 @@
-"""Magnitude: remove what has the smallest weights. No data; the baseline that every other method has to beat."""
+"""Magnitude: remove what has the smallest weights. No data; the usual baseline.
+
+It does not beat `random` on SmolLM2-135M; docs/compression.md has the figures.
+"""
 
 from __future__ import annotations
 
