@@ -9,8 +9,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from suites.assertions import Assertion, Not
-from suites.assertions import load as load_assertion
+from suites.assertions import build
 from suites.document import Document, Key
 from suites.errors import SuiteError
 from suites.prompts import Templates, Vars, chat_of, combinations, filled_vars, messages_of
@@ -47,6 +46,9 @@ class Setting:
     templates: Templates = field(default_factory=Templates)
 
 
+Stated = tuple[AssertionPart, Place]
+
+
 def cases_of(part: CasePart, place: Place, setting: Setting, faults: list[str]) -> list[Case]:
     """Return the cases of one test, and add what is wrong with it to the faults.
 
@@ -56,6 +58,7 @@ def cases_of(part: CasePart, place: Place, setting: Setting, faults: list[str]) 
     try:
         template = _template(part, setting.default)
         options = _merged(setting.default.options, part.options)
+        stated = _stated(part, place, options, setting)
         askings = list(_askings(part, options, setting))
     except SuiteError as error:
         faults.append(place.fault(error))
@@ -68,7 +71,7 @@ def cases_of(part: CasePart, place: Place, setting: Setting, faults: list[str]) 
         except SuiteError as error:
             faults.append(place.fault(error))
             continue
-        asserted = tuple(_asserted(part, place, options, filled, setting, faults))
+        asserted = tuple(_asserted(stated, place, filled, setting.templates, faults))
         made.append(dataclasses.replace(template, messages=messages, vars=filled, assertions=asserted))
     return [dataclasses.replace(case, id=_id(case, several=len(made) > 1)) for case in made]
 
@@ -129,37 +132,26 @@ def _messages(
     return [{"role": each.role, "content": templates.render(each.content, values)} for each in part.messages]
 
 
-def _asserted(
-    part: CasePart, place: Place, options: OptionsPart, values: Vars, setting: Setting, faults: list[str]
-) -> Iterator[Asserted]:
-    """Yield the assertions of the default test, then those of the test itself; add what is wrong to the faults."""
+def _stated(part: CasePart, place: Place, options: OptionsPart, setting: Setting) -> list[Stated]:
+    """Return the assertions of the default test, then those of the test itself, each with its place."""
     default = [] if options.disable_default_asserts else setting.default.assertions
     stated = [(each, setting.place.at("defaultTest", "assert", number)) for number, each in enumerate(default)]
-    stated += [(each, place.at("assert", number)) for number, each in enumerate(part.assertions)]
+    return stated + [(each, place.at("assert", number)) for number, each in enumerate(part.assertions)]
+
+
+def _asserted(
+    stated: list[Stated], place: Place, values: Vars, templates: Templates, faults: list[str]
+) -> Iterator[Asserted]:
+    """Yield the assertions with their templates filled in; add what is wrong to the faults."""
     for each, where in stated:
         try:
-            metric = None if each.metric is None else setting.templates.render(each.metric, values)
-            yield Asserted(each.type, _rule(each, values, setting.templates), each.weight, metric)
+            metric = None if each.metric is None else templates.render(each.metric, values)
+            options = {name: templates.filled(value, values) for name, value in each.given.items()}
+            yield Asserted(each.type, build(each.type, options), each.weight, metric)
         except SuiteError as error:
-            # A template of the default test may be wrong for one test only; any other fault is said once.
-            whose = f" (for the test on line {place.line})" if str(error).startswith("template") else ""
+            # One of the default test may be wrong for one test only.
+            whose = f" (for the test on line {place.line})" if where.path[:1] == ("defaultTest",) else ""
             faults.append(where.fault(f"{error}{whose}"))
-
-
-def _rule(part: AssertionPart, values: Vars, templates: Templates) -> Assertion:
-    """Build the assertion from its YAML options, templates in them filled in."""
-    kind = load_assertion(part.type.removeprefix("not-"))
-    given = {name: getattr(part, name) for name in ("value", "threshold") if name in part.model_fields_set}
-    fields = {each.name: each for each in dataclasses.fields(kind)}
-    if surplus := sorted(given.keys() - fields.keys()):
-        raise SuiteError(f"{part.type} takes no {surplus[0]}")
-    for name, each in fields.items():
-        if each.default is dataclasses.MISSING and name not in given:
-            raise SuiteError(f"{part.type} needs a {name}")
-    if isinstance(part.value, str) and part.value.startswith("file://"):
-        raise SuiteError(f"{part.type}: file:// is not supported yet here; write the value itself")
-    rule: Assertion = kind(**{name: templates.filled(value, values) for name, value in given.items()})
-    return Not(rule) if part.type.startswith("not-") else rule
 
 
 def _id(case: Case, several: bool) -> str:

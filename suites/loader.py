@@ -151,13 +151,15 @@ def _inside(document: Document, address: str, suffixes: tuple[str, ...]) -> Path
     folder = document.file.parent
     file = folder / address.removeprefix("file://")
     try:
-        inside = file.resolve().is_relative_to(folder.resolve())
+        inside, exists = file.resolve().is_relative_to(folder.resolve()), file.is_file()
     except (OSError, ValueError, RuntimeError) as error:
         raise SuiteError(f"{address!r} is not a path") from error
     if not inside:
         raise SuiteError(f"{address!r} leads out of the suite's folder")
     if file.suffix not in suffixes:
         raise SuiteError(f"{address!r}: this kind of file is not supported yet; allowed: {', '.join(suffixes)}")
+    if not exists:
+        raise SuiteError(f"{address!r}: no such file")
     return file
 
 

@@ -51,6 +51,14 @@ def text_of(value: object) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
+def has_template(value: object) -> bool:
+    """Return whether there is a template in any text inside the value."""
+    if isinstance(value, str):
+        return "{{" in value or "{%" in value or "{#" in value
+    inside = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return any(map(has_template, inside))
+
+
 @dataclass(frozen=True)
 class Templates:
     """Compiled templates of one suite; a text that occurs in many cases is compiled once."""
@@ -60,7 +68,7 @@ class Templates:
 
     def render(self, text: str, values: Vars) -> str:
         """Return the text with its templates filled in; raises SuiteError where that cannot be done."""
-        if "{{" not in text and "{%" not in text and "{#" not in text:
+        if not has_template(text):
             return text
         try:
             if text not in self.compiled:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, RootModel
+from pydantic import BaseModel, ConfigDict, Field, RootModel, field_validator, model_validator
 
-from suites.assertions import Assertion
+from suites.assertions import Assertion, build, kind_of, load
+from suites.errors import SuiteError
+from suites.prompts import has_template
 
 MAX_NEW_TOKENS = 64
 
@@ -71,6 +73,31 @@ class AssertionPart(FilePart):
     threshold: float | None = Field(default=None, allow_inf_nan=False)
     weight: float = Field(default=1.0, ge=0, allow_inf_nan=False)
     metric: str | None = None
+
+    @property
+    def given(self) -> dict[str, object]:
+        """The options of the assertion itself."""
+        return {name: getattr(self, name) for name in ("value", "threshold") if name in self.model_fields_set}
+
+    @field_validator("type")
+    @classmethod
+    def _known(cls, type: str) -> str:
+        try:
+            load(type.removeprefix("not-"))
+        except SuiteError as error:
+            raise ValueError(str(error)) from error
+        return type
+
+    @model_validator(mode="after")
+    def _usable(self) -> AssertionPart:
+        """Refuse what no vars can mend; values with templates are tried again once these are filled in."""
+        try:
+            kind_of(self.type, self.given)
+            if not has_template(self.value):
+                build(self.type, self.given)
+        except SuiteError as error:
+            raise ValueError(str(error)) from error
+        return self
 
 
 class OptionsPart(FilePart):

@@ -9,7 +9,8 @@ from __future__ import annotations
 import functools
 import importlib
 import pkgutil
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Mapping
+from dataclasses import MISSING, dataclass, fields, replace
 from typing import Any, Protocol
 
 from suites.document import suggestion
@@ -80,6 +81,26 @@ def load(name: str) -> type[Any]:
         near = suggestion(name, known) or ";"
         raise SuiteError(f"unknown assertion {name!r}{near} allowed: {', '.join(sorted(known))}, and not- before each")
     return known[name]
+
+
+def kind_of(type: str, given: Collection[str]) -> type[Any]:
+    """Return the dataclass of a type, with or without `not-`; raises SuiteError for options it does not take."""
+    kind = load(type.removeprefix("not-"))
+    known = {each.name: each for each in fields(kind)}
+    if surplus := sorted(set(given) - known.keys()):
+        raise SuiteError(f"{type} takes no {surplus[0]}")
+    for name, each in known.items():
+        if each.default is MISSING and name not in given:
+            raise SuiteError(f"{type} needs a {name}")
+    return kind
+
+
+def build(type: str, options: Mapping[str, object]) -> Assertion:
+    """Return the assertion of a type, with or without `not-`; raises SuiteError for options that it cannot use."""
+    if str(options.get("value", "")).startswith("file://"):
+        raise SuiteError(f"{type}: file:// is not supported yet here; write the value itself")
+    rule: Assertion = kind_of(type, options)(**options)
+    return Not(rule) if type.startswith("not-") else rule
 
 
 @functools.cache

@@ -174,6 +174,7 @@ def test_faults_in_a_file_of_tests_name_that_file(folder):
         s__yaml="prompts: [a]\ntests: file://t.yaml\n", t__yaml="- assert:\n  - {type: equals}\n  - {tipe: equals}\n"
     )
     assert faults("s.yaml") == [
+        "t.yaml:2: [0].assert[0]: equals needs a value",
         "t.yaml:3: [0].assert[1].type: missing",
         "t.yaml:3: [0].assert[1].tipe: unknown key, did you mean 'type'? "
         "allowed: metric, threshold, type, value, weight",
