@@ -4,6 +4,7 @@ A t interval of scores between 0 and 1 is far too sure when few items changed. A
 taken under the hypothesis instead: by the most likely distribution on the differences seen and the ends of the scale,
 -1 and 1, that has the hypothetical mean (empirical likelihood, Owen 1988, Biometrika 75:237). On yes-or-no items this
 is exactly Tango's statistic. Putting mass on the unseen ends of the scale is this project's extension.
+Clusters divide z by the square root of their design effect (Rao and Scott 1992, Biometrics 48:577).
 """
 
 from __future__ import annotations
@@ -11,16 +12,22 @@ from __future__ import annotations
 import math
 
 import numpy as np
+from scipy import special
 
+from harness.statistics.means import Labels, design_effect
 from harness.statistics.paired import FloatArray, Interval, inverted
 
 HALVINGS = 50
 
 
-def bounded_interval(drops: FloatArray, alpha: float) -> Interval:
-    """Bounds of the mean of `drops`, each one-sided at alpha. drops: (n,), all in [-1, 1]."""
+def bounded_interval(drops: FloatArray, alpha: float, groups: Labels | None = None) -> Interval:
+    """Bounds of the mean of `drops`, each one-sided at alpha. drops: (n,), all in [-1, 1]; at least two groups."""
+    critical = float(special.ndtri(1 - alpha))
+    if groups is not None:
+        freedom = np.unique(groups).size - 1
+        critical = float(special.stdtrit(freedom, 1 - alpha)) * math.sqrt(design_effect(drops, groups))
     values, counts = np.unique(drops, return_counts=True)
-    return inverted(lambda drop: score_z(values, counts.astype(np.float64), drop), alpha)
+    return inverted(lambda drop: score_z(values, counts.astype(np.float64), drop), critical)
 
 
 def score_z(values: FloatArray, counts: FloatArray, drop: float) -> float:

@@ -95,7 +95,7 @@ def drop_of(series: Series, alpha: float = 0.05) -> Delta:
     known = mean(pairs.drops, pairs.groups, pairs.weights)
     method, interval = _t(known, alpha, pairs.groups is None)
     if interval and unit_scale:
-        interval = _wider(interval, bounded_interval(pairs.drops, alpha))
+        interval = _wider(interval, bounded_interval(pairs.drops, alpha, pairs.groups))
         method += " and bounded score"
     return _delta(series, pairs, _found("drop", known.value, interval, method, known, alpha))
 
@@ -149,16 +149,18 @@ def _table_drop(pairs: Series, alpha: float) -> _Estimate:
     """Of items that either kept their value or went all the way from 0 to 1 or back."""
     right = pairs.higher_is_better
     table = tabulate(pairs.before, pairs.after) if right else tabulate(1 - pairs.before, 1 - pairs.after)
-    interval: Interval | None = tango_interval(table, alpha)
     groups = pairs.groups
     detectable = detectable_drop(table.n, table.discordant / table.n, alpha)
     if groups is None:
+        interval = tango_interval(table, alpha)
         return _Estimate("drop", table.drop, interval, "Tango score, exact p", table.n, table, detectable)
     known = mean(pairs.drops, groups)
-    _, robust = _t(known, alpha, alone=False)
-    interval = _wider(robust, interval) if robust and interval else None
-    detectable = max(detectable, detectable_shift(known.error, alpha)) if robust else detectable
-    method = "cluster-robust t and Tango score, exact p"
+    method, robust = _t(known, alpha, alone=False)
+    method += " and Tango score, exact p"
+    if robust is None:
+        return _Estimate("drop", table.drop, None, method, known.clusters, table)
+    interval = _wider(robust, bounded_interval(pairs.drops, alpha, groups))
+    detectable = max(detectable, detectable_shift(known.error, alpha))
     return _Estimate("drop", table.drop, interval, method, known.clusters, table, detectable)
 
 

@@ -61,3 +61,9 @@ def mean(values: FloatArray, groups: Labels | None = None, weights: FloatArray |
     _, compact = np.unique(own, return_inverse=True)
     error = cluster_error(values, compact, weights) * math.sqrt(clusters / (clusters - 1))
     return Mean(value, error, clusters)
+
+
+def design_effect(values: FloatArray, groups: Labels) -> float:
+    """How many times the clusters multiply the variance of the mean; at least 1, and 1 where nothing varies."""
+    alone = mean(values).error
+    return max(1.0, (mean(values, groups).error / alone) ** 2) if alone > 0 else 1.0

@@ -81,12 +81,12 @@ def tango_p(table: Table, margin: float) -> float:
 
 def tango_interval(table: Table, alpha: float) -> Interval:
     """Bounds of the drop; each is a one-sided (1 - alpha) bound, so both together cover 1 - 2 alpha."""
-    return inverted(lambda drop: float(tango_z(table.n, table.n10, table.n01, drop)), alpha)
-
-
-def inverted(z: Callable[[float], float], alpha: float) -> Interval:
-    """The drops in (-1, 1) that a score statistic falling in the drop does not reject."""
     critical = float(special.ndtri(1 - alpha))
+    return inverted(lambda drop: float(tango_z(table.n, table.n10, table.n01, drop)), critical)
+
+
+def inverted(z: Callable[[float], float], critical: float) -> Interval:
+    """The drops in (-1, 1) at which |z| <= critical, for a score statistic z that falls in the drop."""
     return _crossing(z, critical), _crossing(z, -critical)
 
 
