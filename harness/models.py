@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -96,13 +95,12 @@ def _adapter(spec: ModelSpec) -> Path | None:
 
 
 def _from_hub(spec: ModelSpec) -> Path:
-    from huggingface_hub import snapshot_download
+    from huggingface_hub import constants, snapshot_download
 
     try:
         return Path(snapshot_download(spec.source, revision=spec.revision, allow_patterns=list(PATTERNS)))
     except (OSError, ValueError) as error:
-        offline = os.environ.get("HF_HUB_OFFLINE", "0").upper() in ("1", "ON", "YES", "TRUE")
-        reason = "HF_HUB_OFFLINE is set" if offline else type(error).__name__
+        reason = "HF_HUB_OFFLINE is set" if constants.HF_HUB_OFFLINE else type(error).__name__
         revision = f" (revision {spec.revision})" if spec.revision else ""
         raise HarnessError(
             f"{spec.source}{revision}: neither a folder here nor a model that can be had from the hub ({reason})"
