@@ -30,7 +30,7 @@ class Finding:
     gate: Gate
     decision: Decision
     reason: str
-    """One sentence with the numbers that decided."""
+    """The numbers that decided, in one sentence that goes on after the metric's name and a colon."""
     delta: Delta
     """Of the gate's items, at the gate's alpha, on the scale of its limit."""
     severity: Literal["block", "warn"]
@@ -74,7 +74,7 @@ def _finding(comparison: Comparison, gate: Gate) -> Finding:
     series = _selected(comparison, gate)
     delta = _measured(series, gate)
     decision, reason, items = _decided(gate, delta)
-    return Finding(gate, decision, f"{gate.metric}: {reason}.", delta, gate.severity, items)
+    return Finding(gate, decision, f"{reason}.", delta, gate.severity, items)
 
 
 def _selected(comparison: Comparison, gate: Gate) -> Series:
@@ -153,7 +153,8 @@ def _decided(gate: Gate, delta: Delta) -> tuple[Decision, str, int | None]:
         side = "high" if (settled == "PASS") == _from_above(name) else "low"
         return settled, f"{said}, {bounded(delta, side, gate.alpha)}; {allowed}{counts}", None
     if delta.low is None and delta.high is None:
-        return "INCONCLUSIVE", f"{said}, but {delta.method} allows no bound; {allowed}{counts}", None
+        lacking = "one cluster" if delta.n else "a value without items"
+        return "INCONCLUSIVE", f"{said}, but {lacking} has no bound; {allowed}{counts}", None
     needed = _items_needed(gate, delta)
     more = f"about {needed} items would settle it" if needed else "no number of items in reach would settle it"
     return "INCONCLUSIVE", f"{said}, {bounded(delta, 'both', gate.alpha)}; {allowed}{counts}; {more}", needed

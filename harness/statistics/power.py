@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 
 import numpy as np
 from scipy import special
@@ -43,7 +44,7 @@ def detectable_shift(error: float, alpha: float = 0.05, power: float = 0.8) -> f
 
 def smallest_passing(margin: float, alpha: float = 0.05) -> int:
     """Fewest yes-or-no items with which a margin gate can PASS at all: without one flip, (1 - margin)^n <= alpha."""
-    exact = math.log(alpha - GAMMA - 3 * TAIL) / math.log1p(-margin)
+    exact = math.log(max(alpha - GAMMA - 3 * TAIL, sys.float_info.min)) / math.log1p(-margin)
     asymptotic = float(special.ndtri(1 - alpha)) ** 2 * (1 - margin) / margin
     return math.ceil(max(exact, asymptotic))
 

@@ -59,7 +59,7 @@ def test_margin_of_yes_or_no_items(n, losses, gains, margin, decision):
 
 def test_reasons_carry_the_numbers():
     assert found(pairs(216, 3, 2), margin=0.05).reason == (
-        "t.acc: the drop is 0.5 points, at most 2.6 points with 95 % confidence; the margin is 5.0 points "
+        "the drop is 0.5 points, at most 2.6 points with 95 % confidence; the margin is 5.0 points "
         "(216 items, 3 losses, 2 gains)."
     )
     finding = found(pairs(216, 12, 4), margin=0.05)
@@ -201,6 +201,10 @@ def test_a_value_without_items_has_no_bound():
     before = measurement("f1", [], value=0.5, scale="graded")
     finding = found(side_by_side([before], [before]), metric="f1", margin=0.1)
     assert finding.decision == "INCONCLUSIVE"
+    assert "but a value without items has no bound" in finding.reason
+    one_cluster = found(pairs(300, 1, 1, clusters=300), margin=0.1)
+    assert one_cluster.decision == "INCONCLUSIVE"
+    assert "but one cluster has no bound" in one_cluster.reason
 
 
 @pytest.mark.parametrize(
