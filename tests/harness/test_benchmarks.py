@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from lm_eval.api.instance import Instance
 
-from harness.benchmarks import BenchmarkResult, count_items, measure_benchmark, task_identity
+from harness.benchmarks import BenchmarkResult, ScoringLM, count_items, measure_benchmark, task_identity
 from harness.errors import HarnessError
-from harness.models import LoadedModel
+from harness.models import LoadedModel, open_spec
 from harness.plan import Benchmark
-from harness.records import Measurement
+from harness.records import Measurement, ModelSpec
 
 WORDS = [
     "river",
@@ -149,10 +150,7 @@ def test_last_words_as_the_stock_engine(tiny: Callable[[int], LoadedModel], data
 
 def test_generated_text_as_the_stock_engine(tiny: Callable[[int], LoadedModel], data_root: Path) -> None:
     """Text is compared through lm-eval's own requests: a random model answers nothing right."""
-    from lm_eval.api.instance import Instance
     from lm_eval.models.huggingface import HFLM
-
-    from harness.benchmarks import ScoringLM
 
     loaded = tiny(0)
     options = [{"until": ["\n", "a"], "max_gen_toks": 12}, {"until": [], "max_gen_toks": 9, "do_sample": False}]
@@ -245,3 +243,33 @@ def test_identity_changes_with_settings_and_data(data_root: Path, tmp_path: Path
         task_identity(Benchmark(task="wikitext"), data_root),
     ]
     assert len({identity, *others}) == 6
+
+
+@pytest.fixture(scope="module")
+def embedded() -> LoadedModel:
+    return open_spec(ModelSpec("original", "smollm2-135m"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("benchmark", "root"),
+    [
+        (Benchmark(task="secateur_everyday", limit=60), None),
+        (Benchmark(task="arc_easy", limit=60), SHARED),
+        (Benchmark(task="piqa", limit=60), SHARED),
+    ],
+    ids=lambda value: getattr(value, "task", ""),
+)
+def test_real_model_as_the_stock_engine(embedded: LoadedModel, benchmark: Benchmark, root: Path | None) -> None:
+    if root and not root.exists():
+        pytest.skip(f"no benchmark data in {root}; set SECATEUR_DATA")
+    ours = by_name(measure_benchmark(embedded, benchmark, root))
+    theirs = stock(embedded, benchmark, root)
+    rows = theirs["samples"][benchmark.task]
+    for metric in ("acc", "acc_norm"):
+        assert values(ours[f"{benchmark.task}.{metric}"]) == [row[metric] for row in rows]
+    requests = [request for row in rows for request in row["arguments"]][:40]
+    scores = [score for row in rows for score in row["filtered_resps"]][:40]
+    again = ScoringLM(embedded).loglikelihood([Instance("loglikelihood", {}, request, 0) for request in requests])
+    assert [score[0] for score in again] == pytest.approx([score[0] for score in scores], abs=1e-3)
+    assert [score[1] for score in again] == [score[1] for score in scores]
