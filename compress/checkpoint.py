@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import glob
 import inspect
 import json
+import os
 import shutil
 import tempfile
 from pathlib import Path
@@ -43,7 +45,8 @@ def save(
     refuse_existing(folder)
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        draft = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+        _sweep(folder)
+        draft = Path(tempfile.mkdtemp(prefix=f".{folder.name}-{os.getpid()}-", dir=folder.parent))
     except OSError as error:
         raise CompressError(f"{folder}: cannot write there: {error.strerror}") from None
     try:
@@ -62,6 +65,24 @@ def refuse_existing(folder: Path | str) -> None:
     """Raise CompressError if `folder` is already there; worth asking before long work whose result goes there."""
     if Path(folder).exists():
         raise CompressError(f"{folder}: already there; choose another folder or remove it")
+
+
+def _sweep(folder: Path) -> None:
+    """Remove drafts of this folder that processes left behind when they were killed."""
+    for draft in folder.parent.glob(f".{glob.escape(folder.name)}-*-*"):
+        owner = draft.name.removeprefix(f".{folder.name}-").partition("-")[0]
+        if owner.isdigit() and not _alive(int(owner)):
+            shutil.rmtree(draft, ignore_errors=True)
+
+
+def _alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 def _write(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase | None, draft: Path) -> None:

@@ -10,6 +10,7 @@ from compress import Receipt, Recipe, load_recipe
 from harness.digest import digest
 from harness.fingerprint import file_sha256
 from harness.progress import Progress
+from harness.quiet import quiet
 from harness.subject import Subject
 
 if TYPE_CHECKING:
@@ -61,7 +62,8 @@ def make(original: Subject, recipe: Recipe, folder: Path, progress: Progress, st
     model = copy.deepcopy(loaded.model)
     receipt = apply(model, recipe, loaded.tokenizer, stats=stats, progress=progress)
     progress(f"saving {folder.name}", 0, 1)
-    checkpoint.save(model, loaded.tokenizer, folder, receipt)
+    with quiet():
+        checkpoint.save(model, loaded.tokenizer, folder, receipt)
     progress(f"saving {folder.name}", 1, 1)
     return receipt
 

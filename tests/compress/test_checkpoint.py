@@ -172,6 +172,16 @@ def test_a_save_that_fails_leaves_nothing(make_model, tokenizer, tmp_path: Path,
     assert [path.name for path in tmp_path.iterdir()] == ["there"]
 
 
+def test_drafts_of_killed_processes_are_removed(make_model, tokenizer, tmp_path: Path) -> None:
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    for owner in (ended.pid, os.getpid()):
+        (tmp_path / f".out-{owner}-x").mkdir()
+    model = make_model()
+    save(model, tokenizer, tmp_path / "out", pruned(model))
+    assert {path.name for path in tmp_path.iterdir()} == {"out", f".out-{os.getpid()}-x"}
+
+
 def test_a_folder_that_disagrees_with_itself_is_refused(make_model, tokenizer, tmp_path: Path) -> None:
     folder = tmp_path / "out"
     model = make_model()
