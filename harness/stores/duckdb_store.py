@@ -285,7 +285,8 @@ def _measurements(db: Connection, stage: str) -> list[Measurement]:
 
 
 def _stage(row: Row) -> Stage:
-    return Stage(*row[:-1], facts=json.loads(row[-1]))
+    name, fingerprint, key, kind, subject, finished, facts = row
+    return Stage(name, fingerprint, key, kind, subject, finished, json.loads(facts))
 
 
 def _run(row: Row) -> Run:

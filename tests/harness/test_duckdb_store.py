@@ -147,5 +147,5 @@ def test_a_newer_schema_is_refused(store: DuckdbStore) -> None:
 
 def test_a_folder_that_cannot_be_made_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(HarnessError, match="cannot make the folder .*file/out"):
+    with pytest.raises(HarnessError, match=r"cannot make the folder .*file/out"):
         DuckdbStore(tmp_path / "file" / "out" / "s.duckdb")
