@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from harness.models import LoadedModel
 
-__all__ = ["FidelityRefusedError", "measure_fidelity", "original_perplexity", "reference"]
+__all__ = ["FidelityRefusedError", "measure_fidelity", "not_measured", "original_perplexity", "reference"]
 
 
 class _Tokens(NamedTuple):
@@ -73,6 +73,17 @@ def original_perplexity(path: Path) -> Measurement:
     return _perplexity(read_reference(path).nll)
 
 
+def not_measured() -> list[Measurement]:
+    """What stands for a candidate that could not be compared: NaN, which breaks every gate on it."""
+    nan = math.nan
+    return [
+        Measurement("fidelity.kl", nan, "nats/token", False, "graded"),
+        Measurement("fidelity.top1", nan, "share", True, "graded"),
+        Measurement("fidelity.perplexity_ratio", nan, "ratio", False, "graded"),
+        Measurement("fidelity.perplexity", nan, "perplexity", False, "graded"),
+    ]
+
+
 def _compared(known: Reference, candidate: LoadedModel, cut: Sequence[Window], progress: Progress) -> _Tokens:
     """One pass of the candidate, each token beside what is known of the original."""
     import torch
@@ -106,4 +117,4 @@ def _mean(items: Sequence[Item]) -> float:
 
 def _perplexity(nll: Tensor) -> Measurement:
     """No items: two models are paired through the ratio."""
-    return Measurement("fidelity.perplexity", math.exp(nll.double().mean().item()), "perplexity", False, "reading")
+    return Measurement("fidelity.perplexity", math.exp(nll.double().mean().item()), "perplexity", False, "graded")

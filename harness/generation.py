@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from jinja2 import TemplateError
@@ -20,9 +20,13 @@ from harness.records import Answer
 
 if TYPE_CHECKING:
     from torch import Tensor
-    from transformers import DynamicCache
+    from transformers import DynamicCache, GenerationConfig
 
     from harness.models import LoadedModel
+
+
+STRIDE = 8
+"""New tokens between two looks at which rows are finished."""
 
 
 @dataclass(frozen=True)
@@ -55,21 +59,24 @@ class _Encoded:
 
 @dataclass(frozen=True)
 class _Start:
-    """The common beginning of all prompts and its keys and values; no tokens and None: nothing is shared."""
+    """The common beginning of all prompts, perhaps empty, and its keys and values."""
 
     tokens: list[int]
     cache: DynamicCache | None
+    """None: a model whose cache cannot be taken apart."""
 
 
 @dataclass
 class _Watch:
     """A logits processor that changes nothing and notes the rows whose logits were NaN."""
 
-    broken: Tensor | None = None
+    rows: list[int]
+    """Which rows of the batch are being computed."""
+    broken: set[int] = field(default_factory=set)
 
     def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
-        now = scores.isnan().any(dim=-1)
-        self.broken = now if self.broken is None else self.broken | now
+        places = scores.isnan().any(dim=-1).nonzero().flatten().tolist()
+        self.broken.update(self.rows[place] for place in places)
         return scores
 
 
@@ -138,7 +145,7 @@ def _unanswered(encoded: _Encoded, error: str) -> Answer:
 def _batches(ready: Sequence[_Encoded], settings: GenerationSettings) -> Iterator[list[_Encoded]]:
     """Prompts of like length together, the largest first, so that too large a batch shows at once."""
     batch: list[_Encoded] = []
-    for one in sorted(ready, key=lambda e: (e.prompt.max_new_tokens, len(e.tokens)), reverse=True):
+    for one in sorted(ready, key=lambda e: (len(e.tokens), e.prompt.max_new_tokens), reverse=True):
         width = max(len(e.tokens) for e in [*batch, one]) + max(e.prompt.max_new_tokens for e in [*batch, one])
         if batch and (len(batch) == settings.batch_rows or width * (len(batch) + 1) > settings.batch_tokens):
             yield batch
@@ -154,18 +161,17 @@ def _start(loaded: LoadedModel, ready: Sequence[_Encoded], settings: GenerationS
     from transformers import DynamicCache
     from transformers.cache_utils import DynamicLayer
 
-    nothing = _Start([], None)
+    cache = DynamicCache(config=loaded.model.config)
+    # A layer with a window or a running state cannot be continued from after a gap of padding.
+    if any(type(layer) is not DynamicLayer for layer in cache.layers):
+        return _Start([], None)
     if len(ready) < 2:
-        return nothing
+        return _Start([], cache)
     first, last = min(e.tokens for e in ready), max(e.tokens for e in ready)
     shortest = min(len(e.tokens) for e in ready) - 1
     length = next((i for i in range(shortest) if first[i] != last[i]), shortest)
     if length < settings.shared_from:
-        return nothing
-    cache = DynamicCache(config=loaded.model.config)
-    # A layer with a window or a running state cannot be continued from after a gap of padding.
-    if any(type(layer) is not DynamicLayer for layer in cache.layers):
-        return nothing
+        return _Start([], cache)
     with torch.inference_mode():
         loaded.model(torch.tensor([first[:length]], device=loaded.device), cache=cache, logits_to_keep=1)
     return _Start(first[:length], cache)
@@ -195,42 +201,75 @@ def _out_of_memory(error: Exception) -> bool:
 
 
 def _generated(loaded: LoadedModel, batch: list[_Encoded], start: _Start) -> list[Answer]:
-    import torch
-    from transformers import GenerationConfig, LogitsProcessorList
-
     began = time.perf_counter()
-    ends = end_tokens(loaded)
-    pad = loaded.tokenizer.pad_token_id
-    pad = pad if pad is not None else (ends or [0])[0]
-    tokens, mask = _padded(batch, len(start.tokens), pad)
-    watch = _Watch()
-    cache = None if start.cache is None else copy.deepcopy(start.cache)
-    if cache is not None:
+    watch = _Watch(list(range(len(batch))))
+    rows = _written(loaded, batch, start, watch)
+    seconds = (time.perf_counter() - began) / len(batch)
+    return [
+        _unanswered(one, "the model's logits are not numbers (NaN)")
+        if number in watch.broken
+        else _answer(loaded, one, row, seconds)
+        for number, (one, row) in enumerate(zip(batch, rows, strict=True))
+    ]
+
+
+def _written(loaded: LoadedModel, batch: list[_Encoded], start: _Start, watch: _Watch) -> list[list[int]]:
+    """New tokens of each row, at least to its end. `generate` is called a few steps at a time and goes on without
+    the rows that are finished, for it keeps computing them itself.
+    """
+    import torch
+    from transformers import LogitsProcessorList
+
+    tokens, mask = (tensor.to(loaded.device) for tensor in _padded(batch, len(start.tokens), _pad(loaded)))
+    width = tokens.shape[1]
+    cache = copy.deepcopy(start.cache)
+    if cache is not None and start.tokens:
         cache.batch_repeat_interleave(len(batch))
-    config = GenerationConfig(  # type: ignore[no-untyped-call]
-        max_new_tokens=max(one.prompt.max_new_tokens for one in batch),
+    rows: list[list[int]] = [[] for _ in batch]
+    while watch.rows:
+        left = max(batch[number].prompt.max_new_tokens for number in watch.rows) + width - tokens.shape[1]
+        with torch.inference_mode():
+            tokens = loaded.model.generate(  # type: ignore[operator]
+                tokens,
+                attention_mask=mask,
+                cache=cache,
+                generation_config=_greedy(loaded, left if cache is None else min(left, STRIDE)),
+                logits_processor=LogitsProcessorList([watch]),
+            )
+        for number, new in zip(watch.rows, tokens[:, width:].tolist(), strict=True):
+            rows[number] = new
+        going = [place for place, number in enumerate(watch.rows) if not _ended(loaded, batch[number], rows[number])]
+        watch.rows = [watch.rows[place] for place in going]
+        if cache is not None and going:
+            chosen = torch.tensor(going, device=tokens.device)
+            mask = torch.nn.functional.pad(mask, (0, tokens.shape[1] - mask.shape[1]), value=1)[chosen]
+            tokens = tokens[chosen]
+            cache.batch_select_indices(chosen)
+    return rows
+
+
+def _greedy(loaded: LoadedModel, new_tokens: int) -> GenerationConfig:
+    from transformers import GenerationConfig
+
+    return GenerationConfig(  # type: ignore[no-untyped-call]
+        max_new_tokens=new_tokens,
         do_sample=False,
         num_beams=1,
         repetition_penalty=1.0,
         no_repeat_ngram_size=0,
-        eos_token_id=ends or None,
-        pad_token_id=pad,
+        eos_token_id=end_tokens(loaded) or None,
+        pad_token_id=_pad(loaded),
     )
-    with torch.inference_mode():
-        output = loaded.model.generate(  # type: ignore[operator]
-            tokens.to(loaded.device),
-            attention_mask=mask.to(loaded.device),
-            cache=cache,
-            generation_config=config,
-            logits_processor=LogitsProcessorList([watch]),
-        )
-    new = output[:, tokens.shape[1] :].tolist()
-    seconds = (time.perf_counter() - began) / len(batch)
-    broken = [False] * len(batch) if watch.broken is None else watch.broken.tolist()
-    return [
-        _unanswered(one, "the model's logits are not numbers (NaN)") if bad else _answer(loaded, one, row, seconds)
-        for one, row, bad in zip(batch, new, broken, strict=True)
-    ]
+
+
+def _pad(loaded: LoadedModel) -> int:
+    """Any token will do: what is padded is masked."""
+    pad = loaded.tokenizer.pad_token_id
+    return int(pad) if pad is not None else (end_tokens(loaded) or [0])[0]
+
+
+def _ended(loaded: LoadedModel, one: _Encoded, new: list[int]) -> bool:
+    return len(new) >= one.prompt.max_new_tokens or not set(new).isdisjoint(end_tokens(loaded))
 
 
 def _padded(batch: list[_Encoded], shared: int, pad: int) -> tuple[Tensor, Tensor]:

@@ -10,10 +10,14 @@ from harness import metrics
 from harness.benchmarks import measure_benchmark, task_identity
 from harness.corpus import Corpus
 from harness.digest import digest
-from harness.fidelity import measure_fidelity, original_perplexity, reference
+from harness.errors import HarnessError
+from harness.fidelity import measure_fidelity, not_measured, original_perplexity
 from harness.generation import GenerationSettings, Prompt, answers
 from harness.plan import Benchmark, Plan
 from harness.progress import Progress, named
+from harness.records import ORIGINAL, Measurement
+from harness.reference import FidelityRefusedError, reference
+from harness.scoring import NotFiniteError
 from harness.stores import Job, Store
 from harness.subject import Subject
 from suites import Suite
@@ -89,9 +93,36 @@ def _benchmarked(subject: Subject, benchmark: Benchmark, context: Context) -> st
     stage = store.begin_stage(subject.fingerprint, key, "benchmark", benchmark.task, not_before=context.since)
     if not stage.finished:
         progress = named(context.progress, f"{subject.spec.name}: {benchmark.task}")
-        result = measure_benchmark(subject.loaded(), benchmark, context.data_root, progress)
-        store.finish_stage(stage.id, result.measurements, result.facts)
+        try:
+            memory = StageMemory(store, stage.id)
+            result = measure_benchmark(subject.loaded(), benchmark, context.data_root, progress, memory)
+            store.finish_stage(stage.id, result.measurements, result.facts)
+        except NotFiniteError as error:
+            _not_measured(subject, stage.id, error, context)
     return stage.id
+
+
+@dataclass(frozen=True)
+class StageMemory:
+    """The scores of one stage, kept in the store batch by batch."""
+
+    store: Store
+    stage: str
+
+    def known(self) -> dict[str, tuple[float, bool]]:
+        return self.store.scores(self.stage)
+
+    def keep(self, scores: dict[str, tuple[float, bool]]) -> None:
+        self.store.add_scores(self.stage, scores)
+
+
+def _not_measured(
+    subject: Subject, stage: str, error: HarnessError, context: Context, instead: Sequence[Measurement] = ()
+) -> None:
+    """A candidate whose output is no number has no measurement, which breaks its gates; an original ends the job."""
+    if subject.spec.name == ORIGINAL:
+        raise error
+    context.store.finish_stage(stage, instead, {"not measured": str(error)})
 
 
 def _faithful(before: Subject, after: Subject, corpus: Corpus, context: Context) -> tuple[str, str]:
@@ -106,7 +137,10 @@ def _faithful(before: Subject, after: Subject, corpus: Corpus, context: Context)
         path = reference(before, corpus, context.references, progress)
         store.finish_stage(first.id, [original_perplexity(path)])
         progress = named(context.progress, f"{after.spec.name}: fidelity")
-        store.finish_stage(second.id, measure_fidelity(path, after.loaded(), corpus, progress))
+        try:
+            store.finish_stage(second.id, measure_fidelity(path, after.loaded(), corpus, progress))
+        except (NotFiniteError, FidelityRefusedError) as error:
+            _not_measured(after, second.id, error, context, not_measured())
     return first.id, second.id
 
 

@@ -19,7 +19,7 @@ from harness.outcome import Outcome, sentence
 from harness.outputs import finding_facts
 from harness.plan import Candidate, Plan, spec
 from harness.progress import Progress, silent
-from harness.records import ModelSpec, Run
+from harness.records import ORIGINAL, ModelSpec, Run
 from harness.stores import VerdictRow
 from harness.stores.duckdb_store import DuckdbStore
 from harness.subject import Subject
@@ -37,7 +37,7 @@ def run(plan: Plan, out: Path = Path("out"), *, fresh: bool = False, progress: P
     content = plan.model_dump_json()
     job = store.begin_job(plan.name, content, digest(content), fresh=fresh)
     context = Context(plan, suites, job, store, out, progress)
-    original = Subject(spec("original", plan.original), progress)
+    original = Subject(spec(ORIGINAL, plan.original), progress)
     shared = measured(original, context)
     workshop = Workshop(original, out / "models", progress)
     verdicts: list[Verdict] = []

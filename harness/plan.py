@@ -123,6 +123,13 @@ class Plan(Part):
     def _model_by_name(cls, value: Any) -> Any:
         return {"model": value} if isinstance(value, str) else value
 
+    @field_validator("gates")
+    @classmethod
+    def _one_decides(cls, gates: list[Gate]) -> list[Gate]:
+        if all(gate.severity == "warn" for gate in gates):
+            raise ValueError("nothing can be decided: give at least one gate of severity: block")
+        return gates
+
     @field_validator("benchmarks", mode="before")
     @classmethod
     def _tasks_by_name(cls, value: Any) -> Any:

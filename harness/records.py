@@ -12,6 +12,10 @@ Scale = Literal["binary", "graded", "reading"]
 """binary: items are 0 or 1. graded: items are real numbers. reading: a meter, repeated in blocks or exact."""
 
 
+ORIGINAL = "original"
+"""The name of the model that every candidate is held against."""
+
+
 @dataclass(frozen=True)
 class ModelSpec:
     """Enough to open a model again."""

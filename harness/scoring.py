@@ -6,7 +6,7 @@ Works on token ids; it knows nothing of text, tasks or verdicts.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -69,18 +69,29 @@ class _Row:
     """The last so many positions are looked at: the longest continuation of the row."""
 
 
+def keep_nothing(scores: dict[int, Score]) -> None:
+    """For a caller who waits for the whole."""
+
+
 def loglikelihoods(
-    model: PreTrainedModel, requests: Sequence[Request], progress: Progress = silent, what: str = "scoring"
+    model: PreTrainedModel,
+    requests: Sequence[Request],
+    progress: Progress = silent,
+    what: str = "scoring",
+    on_batch: Callable[[dict[int, Score]], None] = keep_nothing,
 ) -> list[Score]:
     """Score all requests, in their order.
 
+    on_batch: is handed the scores of each batch, by number of the request, as soon as they are there.
     A row too long for the model loses its first tokens, as in lm-eval. Results do not depend on the batching beyond
     rounding (1e-4). Raises HarnessError for an empty request, NotFiniteError for NaN.
     """
     limit = context_length(model)
     scores: dict[int, Score] = {}
     for batch in _batches(_rows(requests, limit)):
-        scores.update(_scored(model, batch, requests, limit))
+        found = _scored(model, batch, requests, limit)
+        on_batch(found)
+        scores.update(found)
         progress(what, len(scores), len(requests))
     return [scores[index] for index in range(len(requests))]
 

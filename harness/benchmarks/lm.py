@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import jinja2
 import torch
@@ -15,6 +15,7 @@ from lm_eval.utils import get_rolling_token_windows, make_disjoint_window
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase, StoppingCriteria
 
+from harness.digest import digest
 from harness.errors import HarnessError
 from harness.models import LoadedModel
 from harness.progress import Progress, silent
@@ -37,11 +38,28 @@ class _Prompt:
     new_tokens: int
 
 
+class Memory(Protocol):
+    """Where scores are kept as they come, so that an interrupted benchmark goes on."""
+
+    def known(self) -> dict[str, tuple[float, bool]]:
+        """Hash of a request -> (log-likelihood, greedy)."""
+        ...
+
+    def keep(self, scores: dict[str, tuple[float, bool]]) -> None: ...
+
+
 class ScoringLM(TemplateLM):  # type: ignore[misc]
     """Text in, scores or text out; splitting into context and continuation is lm-eval's own."""
 
-    def __init__(self, loaded: LoadedModel, progress: Progress = silent, what: str = "benchmark") -> None:
+    def __init__(
+        self,
+        loaded: LoadedModel,
+        progress: Progress = silent,
+        what: str = "benchmark",
+        memory: Memory | None = None,
+    ) -> None:
         super().__init__()
+        self.memory = memory
         self.model = loaded.model
         self.tokenizer = loaded.tokenizer
         self.fingerprint = loaded.fingerprint
@@ -84,8 +102,7 @@ class ScoringLM(TemplateLM):  # type: ignore[misc]
         self, requests: Sequence[tuple[object, list[int], list[int]]], disable_tqdm: bool = True
     ) -> list[tuple[float, bool]]:
         """Each request: (texts, context ids, continuation ids)."""
-        scores = self._score([Request(tuple(context), tuple(rest)) for _, context, rest in requests])
-        return [(score.logprob, score.greedy) for score in scores]
+        return self._score([Request(tuple(context), tuple(rest)) for _, context, rest in requests])
 
     def loglikelihood_rolling(self, requests: list[Instance], disable_tqdm: bool = True) -> list[float]:
         """Log-probability of each whole text, in windows of the model's context after one prefix token."""
@@ -100,7 +117,7 @@ class ScoringLM(TemplateLM):  # type: ignore[misc]
                 windows.append(Request(tuple(context), tuple(rest)))
         totals = [0.0] * len(requests)
         for owner, score in zip(owners, self._score(windows), strict=True):
-            totals[owner] += score.logprob
+            totals[owner] += score[0]
         return totals
 
     def generate_until(self, requests: list[Instance], disable_tqdm: bool = True) -> list[str]:
@@ -137,11 +154,23 @@ class ScoringLM(TemplateLM):  # type: ignore[misc]
             )
         )
 
-    def _score(self, requests: list[Request]) -> list[Score]:
-        scores = loglikelihoods(self.model, requests, self.progress, self.what)
-        if cut := sum(score.cut > 0 for score in scores):
-            self.notes.append(f"{cut} of {len(scores)} rows were longer than the model's context: cut from the left")
-        return scores
+    def _score(self, requests: list[Request]) -> list[tuple[float, bool]]:
+        """(log-likelihood, greedy) of each; those that the memory holds are not computed again."""
+        keys = [digest(request.context, request.continuation) for request in requests]
+        known = self.memory.known() if self.memory else {}
+        missing = [index for index, key in enumerate(keys) if key not in known]
+
+        def keep(scores: dict[int, Score]) -> None:
+            found = {keys[missing[index]]: (score.logprob, score.greedy) for index, score in scores.items()}
+            known.update(found)
+            if self.memory:
+                self.memory.keep(found)
+
+        loglikelihoods(self.model, [requests[index] for index in missing], self.progress, self.what, keep)
+        longest = context_length(self.model) + 1
+        if cut := sum(len(request.context) + len(request.continuation) > longest for request in requests):
+            self.notes.append(f"{cut} of {len(requests)} rows were longer than the model's context: cut from the left")
+        return [known[key] for key in keys]
 
     def _prompt(self, index: int, context: str, options: dict[str, Any]) -> _Prompt:
         """Refuses what is not greedy, and what we would have to ignore."""

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from lm_eval.evaluator import evaluate
 
 from harness.benchmarks.conditions import quiet_and_repeatable
-from harness.benchmarks.lm import ScoringLM
+from harness.benchmarks.lm import Memory, ScoringLM
 from harness.benchmarks.tasks import BuiltTasks, build
 from harness.errors import HarnessError
 from harness.models import LoadedModel
@@ -53,14 +53,19 @@ class _Metric(NamedTuple):
 
 
 def measure_benchmark(
-    loaded: LoadedModel, benchmark: Benchmark, data_root: Path | None = None, progress: Progress = silent
+    loaded: LoadedModel,
+    benchmark: Benchmark,
+    data_root: Path | None = None,
+    progress: Progress = silent,
+    memory: Memory | None = None,
 ) -> BenchmarkResult:
     """Ask every document; one measurement per metric, of a group of tasks one per metric of the group.
 
+    memory: keeps log-likelihoods batch by batch, and gives back those of an interrupted run.
     lm-eval's `evaluate` is called directly: `simple_evaluate` around it spends seconds on describing the machine.
     """
     built = build(benchmark, data_root)
-    model = ScoringLM(loaded, progress, benchmark.task)
+    model = ScoringLM(loaded, progress, benchmark.task, memory)
     with quiet_and_repeatable():
         results = evaluate(
             lm=model,

@@ -5,7 +5,6 @@ import pytest
 from scipy import stats
 
 from harness.statistics.bounded import bounded_interval, score_z
-from harness.statistics.corrections import benjamini_hochberg, holm
 from harness.statistics.exact import proves
 from harness.statistics.means import cluster_error, labels, mean
 from harness.statistics.paired import (
@@ -174,9 +173,3 @@ def test_items_to_settle():
     assert needed is not None
     assert 350 < needed < 500  # z = 1.645 = sqrt(n) * 0.02 / sqrt(0.05) at n = 338, and the score test asks for more
     assert pairs_to_settle(200, 4, 0, 0.02, 0.05) is None
-
-
-def test_corrections_by_hand():
-    assert holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
-    assert benjamini_hochberg([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.04, 0.04])
-    assert holm([]) == benjamini_hochberg([]) == []
