@@ -7,8 +7,10 @@ from dataclasses import replace
 
 import pytest
 import torch
+from transformers import MistralConfig, MistralForCausalLM
 
-from harness.generation import GenerationSettings, Prompt, answers, end_tokens, prompt_text
+from harness.decoding import end_tokens
+from harness.generation import GenerationSettings, Prompt, answers, prompt_text
 from harness.models import LoadedModel, open_spec
 from harness.records import Answer, ModelSpec
 
@@ -56,6 +58,18 @@ def test_answers_are_those_of_each_prompt_alone(loaded: LoadedModel, rows: int, 
     for prompt in asked():
         assert (found[prompt.case].text, found[prompt.case].finish) == alone(loaded, prompt)
     assert {answer.finish for answer in found.values()} == {"stop", "length"}
+
+
+def test_a_model_with_a_sliding_window_answers_as_alone(loaded: LoadedModel) -> None:
+    torch.manual_seed(0)
+    size = {name: getattr(loaded.model.config, name) for name in ("vocab_size", "hidden_size", "intermediate_size")}
+    config = MistralConfig(**size, num_hidden_layers=2, num_attention_heads=4, num_key_value_heads=2, sliding_window=16)
+    windowed = replace(loaded, model=MistralForCausalLM(config).eval())
+    windowed.model.generation_config.eos_token_id = ENDS
+    found = answered(windowed, asked(9))
+    assert {p.case: (found[p.case].text, found[p.case].finish) for p in asked(9)} == {
+        p.case: alone(windowed, p) for p in asked(9)
+    }
 
 
 def test_an_answer_says_what_was_sent_and_how_much_was_written(loaded: LoadedModel) -> None:
