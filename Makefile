@@ -17,8 +17,9 @@ demo: $(READY)
 test: lint quick
 	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -m slow --durations=10
 
+# One thread: the models are tiny, and threads would only wait for each other.
 quick: $(READY)
-	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest --durations=10
+	HF_HUB_OFFLINE=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest --durations=10
 
 lint: $(READY)
 	$(BIN)/ruff check .

@@ -67,7 +67,7 @@ def publish(store: Store, job: Job, path: Path) -> Path:
     if not judged:
         raise HarnessError(f"job {job.id} has no verdict to show")
     failed = tuple(f"{row.candidate} could not be judged: {row.reason}" for row in rows if row.decision == "ERROR")
-    heading = Heading(plan.name, job.started, f"secateur run {plan.name}", _provenance(job), failed)
+    heading = Heading(plan.name, _readable(job.started), f"secateur run {plan.name}", _provenance(job), failed)
     reports.write(page(heading, judged), path)
     return path
 
@@ -94,15 +94,19 @@ def _provenance(job: Job) -> tuple[Fact, ...]:
     )
 
 
+def _readable(moment: str) -> str:
+    return f"{moment[:10]} {moment[11:16]} UTC"
+
+
 def listed(store: Store) -> Iterator[str]:
     """A line a verdict, newest job first."""
     rows: dict[str, list[VerdictRow]] = {}
     for row in store.verdicts():
         rows.setdefault(row.job, []).append(row)
-    yield f"{'job':10}{'started':18}{'plan':20}{'candidate':16}{'verdict':14}{'before':10}{'after':10}"
+    yield f"{'job':10}{'started':22}{'plan':20}{'candidate':16}{'verdict':14}{'before':10}{'after':10}"
     for job in store.jobs():
         state = "running or interrupted" if job.finished is None else ""
-        head = f"{job.id:10}{job.started[:16]:18}{job.plan_name:20}"
+        head = f"{job.id:10}{_readable(job.started):22}{job.plan_name:20}"
         for row in rows.get(job.id, []):
             yield f"{head}{row.candidate:16}{row.decision:14}{row.before_run:10}{row.after_run:10}{state}".rstrip()
         if job.id not in rows:

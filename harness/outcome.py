@@ -52,8 +52,8 @@ def sentence(verdicts: Sequence[Verdict]) -> str:
     reasons = deciding(verdict)
     if verdict.decision == "PASS":
         return f"All {len(reasons)} blocking gates pass."
-    more = f" (and {len(reasons) - 1} more)" if len(reasons) > 1 else ""
-    return f"{reasons[0].gate.metric}: {reasons[0].reason}{more}"
+    others = ", ".join(finding.gate.metric for finding in reasons[1:])
+    return f"{reasons[0].gate.metric}: {reasons[0].reason}" + (f" Also: {others}." if others else "")
 
 
 def rule(gate: Gate, unit: str = "") -> str:

@@ -22,9 +22,9 @@ class Speed:
     slower or faster meanwhile favours neither. An item is a block; the same block of both models is a pair.
     """
 
-    blocks: int = 12
-    prompt_tokens: int = 128
-    new_tokens: int = 10
+    blocks: int = 10
+    prompt_tokens: int = 64
+    new_tokens: int = 6
 
     def measure(self, before: LoadedModel, after: LoadedModel, progress: Progress = silent) -> list[Pair]:
         """Two pairs with `blocks` items each, after a first block of both that does not count."""

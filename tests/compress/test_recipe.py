@@ -10,7 +10,7 @@ from compress import CompressError, Receipt, Recipe, Shape, apply, load_recipe, 
 
 
 def test_every_packaged_recipe_loads() -> None:
-    assert recipe_names() == ["cfsp-10", "cfsp-20", "cfsp-50", "magnitude-20"]
+    assert recipe_names() == ["cfsp-05", "cfsp-10", "cfsp-20", "cfsp-50", "magnitude-20"]
     for name in recipe_names():
         method, share = name.split("-")
         recipe = load_recipe(name)
