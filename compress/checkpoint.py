@@ -42,29 +42,36 @@ def save(
     the logits are those of `model`. Raises CompressError, also if `folder` is already there.
     """
     folder = Path(folder)
-    refuse_existing(folder)
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        _sweep(folder)
-        draft = Path(tempfile.mkdtemp(prefix=f".{folder.name}-{os.getpid()}-", dir=folder.parent))
-    except OSError as error:
-        raise CompressError(f"{folder}: cannot write there: {error.strerror}") from None
+    refuse_target(folder)
+    _sweep(folder)
+    draft = _draft(folder)
     try:
         _write(model, tokenizer, draft)
         (draft / RECEIPT).write_text(receipt.to_json())
         verify(model, draft)
         _readable(draft)
         draft.rename(folder)
-    except OSError as error:
-        raise CompressError(f"{folder}: cannot save: {error.strerror or error}") from None
+    except (OSError, SafetensorError) as error:
+        raise CompressError(f"{folder}: cannot save: {getattr(error, 'strerror', None) or error}") from None
     finally:
         shutil.rmtree(draft, ignore_errors=True)
 
 
-def refuse_existing(folder: Path | str) -> None:
-    """Raise CompressError if `folder` is already there; worth asking before long work whose result goes there."""
-    if Path(folder).exists():
+def refuse_target(folder: Path | str) -> None:
+    """Raise CompressError if `folder` is there, or cannot be made; worth asking before long work that ends there."""
+    folder = Path(folder)
+    if folder.exists():
         raise CompressError(f"{folder}: already there; choose another folder or remove it")
+    _draft(folder).rmdir()
+
+
+def _draft(folder: Path) -> Path:
+    """A new hidden folder beside `folder`, named after the process that makes it."""
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        return Path(tempfile.mkdtemp(prefix=f".{folder.name}-{os.getpid()}-", dir=folder.parent))
+    except OSError as error:
+        raise CompressError(f"{folder}: cannot write there: {error.strerror}") from None
 
 
 def _sweep(folder: Path) -> None:

@@ -11,8 +11,10 @@ import suites as suite_files
 from harness import metrics
 from harness.errors import HarnessError
 from harness.making import recipe_of
+from harness.models import refuse_missing
 from harness.outcome import rule
-from harness.plan import Gate, Plan
+from harness.plan import Candidate, Gate, Model, Plan, spec
+from harness.records import ORIGINAL
 from suites import Suite
 from suites.errors import SuiteError
 
@@ -71,15 +73,26 @@ def refuse_impossible(plan: Plan, suites: Sequence[Suite]) -> None:
     """Raise HarnessError for every recipe, metric, gate, corpus or data folder that cannot be right, all at once."""
     faults = [fault for gate in plan.gates for fault in _gate_faults(gate, plan, suites)]
     faults += [_unknown("metric", name, metrics.names()) for name in plan.metrics if name not in metrics.names()]
-    for candidate in plan.candidates.values():
+    for name, candidate in plan.candidates.items():
         if candidate.recipe is not None:
             recipe_of(candidate.recipe)
+        else:
+            faults += _source_faults(name, candidate)
+    faults += _source_faults(ORIGINAL, plan.original)
     if plan.fidelity and plan.fidelity.corpus != "builtin" and not Path(plan.fidelity.corpus).is_file():
         faults.append(f"fidelity.corpus: no file {plan.fidelity.corpus}")
     if plan.data_root and not (Path(plan.data_root) / "index.json").is_file():
         faults.append(f"data_root: no index.json in {plan.data_root}")
     if faults:
         raise HarnessError("\n".join(f"plan {plan.name}: {fault}" for fault in faults))
+
+
+def _source_faults(name: str, model: Model | Candidate) -> list[str]:
+    try:
+        refuse_missing(spec(name, model))
+    except HarnessError as error:
+        return [f"{name}: {error}"]
+    return []
 
 
 def _gate_faults(gate: Gate, plan: Plan, suites: Sequence[Suite]) -> list[str]:

@@ -57,7 +57,7 @@ def make(original: Subject, recipe: Recipe, folder: Path, progress: Progress, st
     """
     from compress import apply, checkpoint
 
-    checkpoint.refuse_existing(folder)
+    checkpoint.refuse_target(folder)
     loaded = original.loaded()
     model = copy.deepcopy(loaded.model)
     receipt = apply(model, recipe, loaded.tokenizer, stats=stats, progress=progress)

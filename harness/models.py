@@ -84,6 +84,21 @@ def located(spec: ModelSpec, progress: Progress = silent) -> Path:
     return _from_hub(spec)
 
 
+def refuse_missing(spec: ModelSpec) -> None:
+    """Raise HarnessError if the spec names a path where no model can be; nothing is opened, the hub is not asked."""
+    path = Path(spec.source).expanduser()
+    if not path.is_dir():
+        if spec.source != embedded.NAME and not HUB_ID.fullmatch(spec.source) and not path.is_file():
+            raise HarnessError(f"{spec.source}: no such folder or file")
+    elif not (path / "config.json").is_file():
+        raise HarnessError(f"{spec.source}: no config.json, so this is not a model folder")
+    elif not any(path.glob("*.safetensors")):
+        raise HarnessError(f"{spec.source}: no weights: looked for *.safetensors (pickles are never read)")
+    adapter = _adapter(spec)
+    if adapter is not None and not (adapter / "adapter_config.json").is_file():
+        raise HarnessError(f"{spec.adapter}: no adapter_config.json, so this is not an adapter folder")
+
+
 def fingerprint_of(spec: ModelSpec, progress: Progress = silent) -> str:
     """The fingerprint that `open_spec` would give, without loading the model."""
     source, adapter = located(spec, progress), _adapter(spec)

@@ -33,11 +33,11 @@ def run(plan: Plan, out: Path = Path("out"), *, fresh: bool = False, progress: P
     """
     suites = loaded_suites(plan)
     refuse_impossible(plan, suites)
+    original = Subject(spec(ORIGINAL, plan.original), progress)
     store = DuckdbStore(out / STORE)
     content = plan.model_dump_json()
     job = store.begin_job(plan.name, content, digest(content), fresh=fresh)
     context = Context(plan, suites, job, store, out, progress)
-    original = Subject(spec(ORIGINAL, plan.original), progress)
     shared = measured(original, context)
     workshop = Workshop(original, out / "models", progress)
     verdicts: list[Verdict] = []

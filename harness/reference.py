@@ -192,6 +192,7 @@ def _sound(path: Path) -> bool:
 
 def _write(made: Reference, path: Path) -> None:
     """Beside its place first, so that a killed run leaves no half file under the name."""
+    from safetensors import SafetensorError
     from safetensors.torch import save_file
 
     tensors = {name: getattr(made, name).contiguous() for name in ("hidden", "nll", "best", "head", "bias")}
@@ -201,5 +202,5 @@ def _write(made: Reference, path: Path) -> None:
             part = Path(folder) / path.name
             save_file(tensors, part, {"text": made.text})
             os.replace(part, path)
-    except OSError as error:
-        raise HarnessError(f"{path}: cannot be written: {error.strerror or error}") from error
+    except (OSError, SafetensorError) as error:
+        raise HarnessError(f"{path}: cannot be written: {getattr(error, 'strerror', None) or error}") from error

@@ -79,18 +79,20 @@ def planned(folder: Path, **values: str) -> str:
         ({"metric": "smoke.pass_rat"}, "did you mean 'pass_rate'"),
         ({"metric": "smok.pass_rate"}, "did you mean 'smoke'"),
         ({"metric": "smoke.pass_rate, where: {tag: critcal}"}, "did you mean 'critical'"),
-        ({"model": "./model-without-weights"}, "no config.json"),
+        ({"model": "./model-without-weights"}, "no weights"),
+        ({"model": "./nowhere"}, "nowhere: no such folder or file"),
     ],
 )
 def test_a_plan_that_cannot_be_run_measures_nothing(
     values: dict[str, str], said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "model-without-weights").mkdir()
+    (tmp_path / "model-without-weights" / "config.json").write_text("{}")
     assert entry(["run", planned(tmp_path, **values), "--out", str(tmp_path / "out"), "-q"]) == 3
     shown = capsys.readouterr()
     assert said in shown.err
     assert "Traceback" not in shown.err
-    assert not (tmp_path / "out" / "report.html").exists()
+    assert not (tmp_path / "out").exists()
 
 
 def test_check_says_what_a_gate_can_show(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
