@@ -43,14 +43,15 @@ def prefill(loaded: LoadedModel, prompt: Tensor) -> tuple[Tensor, Cache]:
     return output.logits[:, -1:].argmax(-1), output.cache
 
 
-def decode(loaded: LoadedModel, token: Tensor, cache: Cache, new_tokens: int) -> None:
-    """Write exactly `new_tokens` more, greedily; an end token does not end it."""
+def decode(loaded: LoadedModel, token: Tensor, cache: Cache, new_tokens: int) -> Tensor:
+    """Write exactly `new_tokens` more, greedily; an end token does not end it. Returns the next one, (1, 1)."""
     import torch
 
     with torch.inference_mode():
         for _ in range(new_tokens):
             token = loaded.model(token, cache=cache, use_cache=True).logits[:, -1:].argmax(-1)
     _wait(loaded)
+    return token
 
 
 def _wait(loaded: LoadedModel) -> None:

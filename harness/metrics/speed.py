@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import time
 from dataclasses import dataclass
-from statistics import fmean
+from statistics import fmean, median
 
 from harness.metrics import Pair
 from harness.models import LoadedModel
@@ -19,10 +19,13 @@ class Speed:
     """speed.prefill and speed.decode: tokens a second of wall time, one prompt at a time.
 
     The two models take turns block by block, and in each block the other one begins, so that a machine that grows
-    slower or faster meanwhile favours neither. An item is a block; the same block of both models is a pair.
+    slower or faster meanwhile favours neither. In a block the prompt is read `repeats` times and each new token is
+    timed by itself; the medians count, so that a moment in which other work came between does not. An item is a block;
+    the same block of both models is a pair.
     """
 
     blocks: int = 10
+    repeats: int = 3
     prompt_tokens: int = 64
     new_tokens: int = 6
 
@@ -35,7 +38,7 @@ class Speed:
             progress("speed", max(block, 0), self.blocks)
             turns = ((0, before), (1, after))
             for which, loaded in turns if block % 2 else reversed(turns):
-                prefilled, decoded = _block(loaded, work)
+                prefilled, decoded = _block(loaded, work, self.repeats)
                 if block >= 0:
                     read[which].append(prefilled)
                     written[which].append(decoded)
@@ -46,15 +49,19 @@ class Speed:
         ]
 
 
-def _block(loaded: LoadedModel, work: Workload) -> tuple[float, float]:
+def _block(loaded: LoadedModel, work: Workload, repeats: int) -> tuple[float, float]:
     """Tokens a second, read and written."""
     prompt = work.prompt(loaded)
-    start = time.perf_counter()
-    token, cache = prefill(loaded, prompt)
-    middle = time.perf_counter()
-    decode(loaded, token, cache, work.new_tokens)
-    end = time.perf_counter()
-    return work.prompt_tokens / (middle - start), work.new_tokens / (end - middle)
+    reading, writing = [], []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        token, cache = prefill(loaded, prompt)
+        reading.append(time.perf_counter() - start)
+    for _ in range(work.new_tokens):
+        start = time.perf_counter()
+        token = decode(loaded, token, cache, 1)
+        writing.append(time.perf_counter() - start)
+    return work.prompt_tokens / median(reading), 1 / median(writing)
 
 
 def _measurement(metric: str, rates: list[float], work: Workload) -> Measurement:

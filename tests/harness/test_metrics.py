@@ -80,7 +80,7 @@ def test_speed_pairs_blocks_of_both_models(tiny: Callable[[int], LoadedModel]) -
     before, after = tiny(0), tiny(1)
     for name, loaded in (("before", before), ("after", after)):
         loaded.model.register_forward_hook(lambda *_, name=name: turns.append(name))
-    found = by_name(Speed(blocks=4, prompt_tokens=64, new_tokens=5).measure(before, after))
+    found = by_name(Speed(blocks=4, repeats=2, prompt_tokens=64, new_tokens=4).measure(before, after))
     assert turns[::6] == ["before", "after", "after", "before", "before", "after", "after", "before", "before", "after"]
     assert turns.count("before") == turns.count("after") == 5 * 6
     for first, second in found.values():
