@@ -7,7 +7,6 @@ method opens the file, runs one transaction and closes it, waiting for its turn 
 from __future__ import annotations
 
 import json
-import math
 import random
 import re
 import time
@@ -20,19 +19,26 @@ from typing import Any, TypeVar
 import duckdb
 
 from harness.errors import HarnessError
-from harness.records import Answer, Item, Measurement, ModelSpec, Run
+from harness.records import Answer, Measurement, Run
 from harness.stores import Job, Stage, VerdictRow
 from harness.stores.migrations import STEPS
+from harness.stores.rows import (
+    ANSWER,
+    JOB,
+    RUN,
+    STAGE,
+    VERDICT,
+    Connection,
+    Row,
+    number_or_empty,
+    run_head,
+    stage_measurements,
+    stage_of,
+    values_of,
+    whole_run,
+)
 
 Result = TypeVar("Result")
-Connection = duckdb.DuckDBPyConnection
-Row = tuple[Any, ...]
-
-JOB = "id, plan_name, plan, digest, fresh, started, finished, exit_code"
-STAGE = "id, fingerprint, key, kind, name, finished IS NOT NULL, facts"
-ANSWER = "case_id, prompt, text, finish, prompt_tokens, new_tokens, seconds, error"
-RUN = "id, model, source, revision, adapter, dtype, fingerprint, created, job"
-VERDICT = "job, candidate, decision, reason, before_run, after_run, findings, created"
 
 
 class DuckdbStore:
@@ -59,13 +65,13 @@ class DuckdbStore:
             if found:
                 return Job(*found)
             job = Job(uuid.uuid4().hex[:8], name, plan, digest, fresh, _now())
-            db.execute(f"INSERT INTO jobs ({JOB}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)", _values(job))
+            db.execute(f"INSERT INTO jobs ({JOB}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)", values_of(job))
             return job
 
         return self._transaction(work)
 
     def finish_job(self, job: str, exit_code: int) -> None:
-        self._run("UPDATE jobs SET finished = ?, exit_code = ? WHERE id = ?", [_now(), exit_code, job])
+        self._execute("UPDATE jobs SET finished = ?, exit_code = ? WHERE id = ?", [_now(), exit_code, job])
 
     def jobs(self) -> list[Job]:
         return [Job(*row) for row in self._rows(f"SELECT {JOB} FROM jobs ORDER BY started DESC, id")]
@@ -78,7 +84,7 @@ class DuckdbStore:
                 [fingerprint, key, not_before],
             ).fetchone()
             if found:
-                return _stage(found)
+                return stage_of(found)
             stage = Stage(uuid.uuid4().hex[:12], fingerprint, key, kind, name, False)
             db.execute(
                 "INSERT INTO stages (id, fingerprint, key, kind, name, started, facts) VALUES (?, ?, ?, ?, ?, ?, '{}')",
@@ -92,13 +98,13 @@ class DuckdbStore:
         self, stage: str, measurements: Sequence[Measurement] = (), facts: dict[str, str] | None = None
     ) -> None:
         heads = [
-            {"stage": stage, "metric": m.metric, "value": _number(m.value), "unit": m.unit,
+            {"stage": stage, "metric": m.metric, "value": number_or_empty(m.value), "unit": m.unit,
              "higher_is_better": m.higher_is_better, "scale": m.scale}
             for m in measurements
         ]  # fmt: skip
         items = [
             {"stage": stage, "metric": m.metric, "position": position, "id": item.id, "hash": item.hash,
-             "value": _number(item.value), "cluster": item.cluster, "weight": item.weight}
+             "value": number_or_empty(item.value), "cluster": item.cluster, "weight": item.weight}
             for m in measurements
             for position, item in enumerate(m.items)
         ]  # fmt: skip
@@ -127,7 +133,7 @@ class DuckdbStore:
         ]
 
     def measurements(self, stage: str) -> list[Measurement]:
-        return self._transaction(lambda db: _measurements(db, stage))
+        return self._transaction(lambda db: stage_measurements(db, stage))
 
     def add_scores(self, stage: str, scores: dict[str, tuple[float, bool]]) -> None:
         rows = [
@@ -166,7 +172,9 @@ class DuckdbStore:
 
     def runs(self, job: str | None = None) -> list[Run]:
         where, values = ("WHERE job = ?", [job]) if job else ("", [])
-        return [_run(row) for row in self._rows(f"SELECT {RUN} FROM runs {where} ORDER BY created DESC, model", values)]
+        return [
+            run_head(row) for row in self._rows(f"SELECT {RUN} FROM runs {where} ORDER BY created DESC, model", values)
+        ]
 
     def run(self, run: str) -> Run:
         def work(db: Connection) -> Run:
@@ -176,20 +184,20 @@ class DuckdbStore:
             stages = db.execute(
                 f"SELECT {STAGE} FROM stages JOIN run_stages ON stage = id WHERE run = ? ORDER BY started, id", [run]
             ).fetchall()
-            return _whole(db, _run(head), [_stage(row) for row in stages])
+            return whole_run(db, run_head(head), [stage_of(row) for row in stages])
 
         return self._transaction(work)
 
     def save_receipt(self, fingerprint: str, receipt: str) -> None:
-        self._run("INSERT OR REPLACE INTO receipts VALUES (?, ?)", [fingerprint, receipt])
+        self._execute("INSERT OR REPLACE INTO receipts VALUES (?, ?)", [fingerprint, receipt])
 
     def receipt(self, fingerprint: str) -> str | None:
         rows = self._rows("SELECT receipt FROM receipts WHERE fingerprint = ?", [fingerprint])
         return str(rows[0][0]) if rows else None
 
     def save_verdict(self, verdict: VerdictRow) -> None:
-        values = [*_values(verdict)[:-1], verdict.created or _now()]
-        self._run(f"INSERT OR REPLACE INTO verdicts ({VERDICT}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)", values)
+        values = [*values_of(verdict)[:-1], verdict.created or _now()]
+        self._execute(f"INSERT OR REPLACE INTO verdicts ({VERDICT}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)", values)
 
     def verdicts(self, job: str | None = None) -> list[VerdictRow]:
         where, values = ("WHERE job = ?", [job]) if job else ("", [])
@@ -198,7 +206,7 @@ class DuckdbStore:
             for row in self._rows(f"SELECT {VERDICT} FROM verdicts {where} ORDER BY created DESC, candidate", values)
         ]
 
-    def _run(self, sql: str, values: list[Any]) -> None:
+    def _execute(self, sql: str, values: list[Any]) -> None:
         self._transaction(lambda db: db.execute(sql, values) and None)
 
     def _rows(self, sql: str, values: list[Any] | None = None) -> list[Row]:
@@ -256,56 +264,6 @@ def _append(db: Connection, table: str, rows: list[dict[str, Any]]) -> None:
     db.register("batch", batch)
     db.execute(f"INSERT INTO {table} BY NAME SELECT * FROM batch ON CONFLICT DO NOTHING")
     db.unregister("batch")
-
-
-def _whole(db: Connection, run: Run, stages: list[Stage]) -> Run:
-    """The run with what its stages hold."""
-    for stage in stages:
-        run.facts.update({f"{stage.name}: {key}": value for key, value in stage.facts.items()})
-        if stage.kind == "suite":
-            rows = db.execute(f"SELECT {ANSWER} FROM answers WHERE stage = ? ORDER BY case_id", [stage.id]).fetchall()
-            run.answers[stage.name] = tuple(Answer(*row) for row in rows)
-        run.measurements.update({m.metric: m for m in _measurements(db, stage.id)})
-    return run
-
-
-def _measurements(db: Connection, stage: str) -> list[Measurement]:
-    items: dict[str, list[Item]] = {}
-    rows = db.execute(
-        "SELECT metric, id, hash, value, cluster, weight FROM items WHERE stage = ? ORDER BY metric, position", [stage]
-    ).fetchall()
-    for metric, name, digest, value, cluster, weight in rows:
-        items.setdefault(metric, []).append(Item(name, digest, _value(value), cluster, weight))
-    heads = db.execute(
-        "SELECT metric, value, unit, higher_is_better, scale FROM measurements WHERE stage = ? ORDER BY metric", [stage]
-    ).fetchall()
-    return [
-        Measurement(m, _value(v), unit, better, scale, tuple(items.get(m, ()))) for m, v, unit, better, scale in heads
-    ]
-
-
-def _stage(row: Row) -> Stage:
-    name, fingerprint, key, kind, subject, finished, facts = row
-    return Stage(name, fingerprint, key, kind, subject, finished, json.loads(facts))
-
-
-def _run(row: Row) -> Run:
-    run, name, source, revision, adapter, dtype, fingerprint, created, job = row
-    facts = {"created": created, "job": job}
-    return Run(run, ModelSpec(name, source, revision, adapter, dtype), fingerprint, facts=facts)
-
-
-def _values(row: Job | VerdictRow) -> list[Any]:
-    return list(vars(row).values())
-
-
-def _number(value: float) -> float | None:
-    """NaN is stored as empty: SQL averages would silently turn NaN otherwise."""
-    return value if math.isfinite(value) else None
-
-
-def _value(value: float | None) -> float:
-    return math.nan if value is None else value
 
 
 def _now() -> str:
