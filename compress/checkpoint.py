@@ -240,7 +240,7 @@ def _check_weights(folder: Path) -> None:
 
 
 def _check_report(folder: Path, report: dict[str, Any]) -> None:
-    """Refuse what transformers would fill with random numbers."""
+    """Refuse what transformers would fill with random numbers, and layers that it would leave out."""
     for name, found, expected in sorted(report["mismatched_keys"]):
         raise CompressError(
             f"{folder}: weights and config.json disagree: {name} is {tuple(found)}, config.json wants {tuple(expected)}"
@@ -249,4 +249,10 @@ def _check_report(folder: Path, report: dict[str, Any]) -> None:
     if missing:
         raise CompressError(
             f"{folder}: weights and config.json disagree: {missing[0]} is missing ({len(missing)} in all)"
+        )
+    left_out = sorted(name for name in report["unexpected_keys"] if ".layers." in name and "rotary" not in name)
+    if left_out:
+        raise CompressError(
+            f"{folder}: weights and config.json disagree: config.json has no place for {left_out[0]} "
+            f"({len(left_out)} in all)"
         )

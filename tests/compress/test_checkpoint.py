@@ -204,6 +204,16 @@ def test_a_folder_that_disagrees_with_itself_is_refused(make_model, tokenizer, t
         open_model(folder)
 
 
+def test_layers_that_config_json_does_not_know_are_refused(make_model, tmp_path: Path) -> None:
+    make_model().save_pretrained(tmp_path)
+    config = json.loads((tmp_path / "config.json").read_text())
+    config["num_hidden_layers"] -= 1
+    config.pop("layer_types", None)
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    with pytest.raises(CompressError, match=r"config\.json has no place for model\.layers\.2"):
+        open_model(tmp_path)
+
+
 def test_folders_without_a_model_are_refused(make_model, tmp_path: Path) -> None:
     with pytest.raises(CompressError, match="no such folder"):
         open_model(tmp_path / "nowhere")
