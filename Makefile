@@ -12,7 +12,7 @@ READY := $(VENV)/ready
 
 demo: $(READY)
 	$(BIN)/secateur doctor --bring
-	$(BIN)/secateur run demo; code=$$?; if [ $$code -le 2 ]; then exit 0; else exit $$code; fi
+	@echo '$(BIN)/secateur run demo'; $(BIN)/secateur run demo; code=$$?; if [ $$code -le 2 ]; then exit 0; else exit $$code; fi
 
 test: lint quick
 	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -m slow --durations=10

@@ -1,0 +1,64 @@
+"""The documents name all that there is, and what they show is right."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+import compress
+import suites
+from compress import methods
+from harness import metrics
+from harness.commands import COMMANDS
+from harness.plan import Plan, built_in
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text()
+COMPRESSION = (ROOT / "docs" / "compression.md").read_text()
+SUITES = (ROOT / "docs" / "suites.md").read_text()
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_is_in_the_readme(command: str) -> None:
+    assert f"`secateur {command}" in README
+
+
+@pytest.mark.parametrize("name", [*metrics.names(), *built_in()])
+def test_every_metric_and_built_in_plan_is_in_the_readme(name: str) -> None:
+    assert f"`{name}`" in README or f"secateur run {name}" in README
+
+
+@pytest.mark.parametrize("name", [*methods.names(), *compress.recipe_names()])
+def test_every_method_and_recipe_is_documented(name: str) -> None:
+    assert f"`{name}`" in COMPRESSION
+
+
+@pytest.mark.parametrize("name", [*suites.assertion_names(), *suites.names()])
+def test_every_assertion_and_suite_is_documented(name: str) -> None:
+    assert f"`{name}`" in SUITES
+
+
+def test_the_plan_of_the_readme_is_a_plan() -> None:
+    text = next(block for block in re.findall(r"```yaml\n(.*?)```", README, re.DOTALL) if "original:" in block)
+    assert Plan.model_validate(yaml.safe_load(text)).name == "support-bot"
+
+
+def test_links_lead_somewhere() -> None:
+    for document in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")]:
+        for target in re.findall(r"\]\(([^)#:]+)\)", document.read_text()):
+            assert (document.parent / target).exists(), f"{document.name}: {target}"
+
+
+def test_every_file_the_tree_names_is_there() -> None:
+    tree = re.search(r"## The tree\n\n```\n(.*?)```", README, re.DOTALL)
+    assert tree
+    folder = ""
+    for line in tree[1].splitlines()[1:]:
+        if not line.startswith(" "):
+            folder = line.split("/")[0]
+            continue
+        for name in re.findall(r"\S+\.py|\S+/", line[:40].split("   ")[0] if "   " in line[2:] else line):
+            assert (ROOT / folder / name.strip()).exists(), f"{folder}/{name}"
