@@ -10,6 +10,7 @@ from pathlib import Path
 import suites as suite_files
 from harness import metrics
 from harness.errors import HarnessError
+from harness.estimate import estimated_seconds
 from harness.making import recipe_of
 from harness.models import refuse_missing
 from harness.outcome import rule
@@ -173,9 +174,11 @@ def inspected(plan: Plan) -> list[str]:
     refuse_impossible(plan, suites)
     lines = [f"plan {plan.name}: {plan.original.model} against {', '.join(plan.candidates)}"]
     lines += [f"suite {suite.name}: {len(suite.cases)} cases" for suite in suites]
-    for benchmark in plan.benchmarks:
-        documents = _documents(benchmark.task, plan)
-        lines.append(f"benchmark {benchmark.task}: {documents if documents is not None else 'unknown'} documents")
+    counts = {benchmark.task: _documents(benchmark.task, plan) for benchmark in plan.benchmarks}
+    lines += [f"benchmark {task}: {'unknown' if n is None else n} documents" for task, n in counts.items()]
     if plan.fidelity:
         lines.append(f"fidelity: at most {plan.fidelity.tokens} tokens of {plan.fidelity.corpus}")
+    seconds = estimated_seconds(plan, suites, sum(n or 0 for n in counts.values()))
+    if seconds is not None:
+        lines.append(f"time: very roughly {max(seconds / 60, 1):.0f} min on this machine, loading and meters on top")
     return [*lines, *(f"gate {one.line()}" for one in outlook(plan, suites))]

@@ -1,0 +1,69 @@
+"""About how long a plan takes, before anything is loaded: arithmetic over tokens, at the speed of this machine."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from harness import embedded
+from harness.plan import Plan
+from suites import Suite
+
+TOKENS_A_DOCUMENT = 100
+"""Of a benchmark, all choices together; zero-shot tasks have about that many, few-shot ones many more."""
+LETTERS_A_TOKEN = 4
+TEMPLATE_TOKENS = 30
+NEW_TOKEN_WEIGHT = 4
+"""A token that is written costs about as much as so many that are read: it goes through the model in small batches."""
+SIZE = 1024
+ROUNDS = 20
+
+
+def estimated_seconds(plan: Plan, suites: Sequence[Suite], documents: int) -> float | None:
+    """Asking the original and every candidate once; loading, making and meters come on top.
+
+    A multiply-add for each parameter and token (two operations), at the measured rate of a float32 matrix product.
+    None: the original's size cannot be seen without loading it.
+    """
+    parameters = _parameters(plan.original.model)
+    if parameters is None:
+        return None
+    tokens = documents * TOKENS_A_DOCUMENT + (plan.fidelity.tokens if plan.fidelity else 0)
+    for suite in suites:
+        for case in suite.cases:
+            letters = sum(len(message["content"]) for message in case.messages)
+            tokens += letters // LETTERS_A_TOKEN + TEMPLATE_TOKENS + case.max_new_tokens * NEW_TOKEN_WEIGHT
+    models = 1 + len(plan.candidates)
+    return 2.0 * parameters * tokens * models / _operations_a_second()
+
+
+def _parameters(model: str) -> int | None:
+    """Numbers in the safetensors files of a folder, from their headers."""
+    folder = embedded.default_cache() / embedded.NAME if model == embedded.NAME else Path(model)
+    files = sorted(folder.glob("*.safetensors"))
+    if not files:
+        return None
+    count = 0
+    for path in files:
+        with path.open("rb") as file:
+            header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
+        for name, tensor in header.items():
+            if name != "__metadata__":
+                size = 1
+                for side in tensor["shape"]:
+                    size *= side
+                count += size
+    return count
+
+
+def _operations_a_second() -> float:
+    import torch
+
+    square = torch.ones(SIZE, SIZE)
+    square @ square
+    start = time.perf_counter()
+    for _ in range(ROUNDS):
+        square @ square
+    return ROUNDS * 2 * SIZE**3 / (time.perf_counter() - start)
