@@ -153,8 +153,8 @@ def _decided(gate: Gate, delta: Delta) -> tuple[Decision, str, int | None]:
         side = "high" if (settled == "PASS") == _from_above(name) else "low"
         return settled, f"{said}, {bounded(delta, side, gate.alpha)}; {allowed}{counts}", None
     if delta.low is None and delta.high is None:
-        lacking = "one cluster" if delta.n else "a value without items"
-        return "INCONCLUSIVE", f"{said}, but {lacking} has no bound; {allowed}{counts}", None
+        lacking = "a single cluster, or a few equal items, give" if delta.n else "a value without items has"
+        return "INCONCLUSIVE", f"{said}, but {lacking} no bound; {allowed}{counts}", None
     needed = _items_needed(gate, delta)
     more = f"about {needed} items would settle it" if needed else "no number of items in reach would settle it"
     return "INCONCLUSIVE", f"{said}, {bounded(delta, 'both', gate.alpha)}; {allowed}{counts}; {more}", needed

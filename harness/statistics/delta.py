@@ -25,6 +25,11 @@ from harness.statistics.series import Series
 EXP_LIMIT = 700.0
 """exp of more than this is no longer a double."""
 
+FLAT = 1e-12
+"""A standard error below this share of the mean is rounding."""
+FEWEST_EQUAL = 59
+"""Units without any spread that count as a measurement: did 5 % of them differ, 59 would all be equal with p < 0.05."""
+
 Of = Literal["drop", "value", "ratio"]
 """What estimate, low and high speak of. value: the candidate's own. ratio: candidate over original."""
 
@@ -97,6 +102,8 @@ def drop_of(series: Series, alpha: float = 0.05) -> Delta:
     if interval and unit_scale:
         interval = _wider(interval, bounded_interval(pairs.drops, alpha, pairs.groups))
         method += " and bounded score"
+    else:
+        interval = _believed(interval, known)
     return _delta(series, pairs, _found("drop", known.value, interval, method, known, alpha))
 
 
@@ -116,6 +123,8 @@ def value_of(series: Series, alpha: float = 0.05) -> Delta:
         clustered = series.groups is not None
         interval = _wider(interval, exact) if clustered and interval else (None if clustered else exact)
         method = f"{method} and Clopper-Pearson" if clustered else "Clopper-Pearson"
+    else:
+        interval = _believed(interval, known)
     if series.summary == "exp-mean":
         interval = _exps(interval)
     return _delta(series, series, _found("value", after, interval, method, known, alpha))
@@ -137,10 +146,12 @@ def ratio_of(series: Series, limit: float, alpha: float = 0.05) -> Delta:
     if series.scale == "reading" and np.all(pairs.before > 0) and np.all(pairs.after > 0):
         known = mean(np.log(pairs.after / pairs.before), pairs.groups, pairs.weights)
         method, interval = _t(known, alpha, pairs.groups is None)
+        interval = _believed(interval, known)
         method += " of log ratios"
         return _delta(series, pairs, _found("ratio", _exp(known.value), _exps(interval), method, known, alpha))
     known = mean(pairs.after - limit * pairs.before, pairs.groups, pairs.weights)
     method, interval = _t(known, alpha, pairs.groups is None)
+    interval = _believed(interval, known)
     interval = (limit + interval[0] / before, limit + interval[1] / before) if interval else None
     return _delta(series, pairs, _found("ratio", ratio, interval, f"{method} of the ratio", known, alpha))
 
@@ -182,6 +193,12 @@ def _found(of: Of, value: float, interval: Interval | None, method: str, known: 
 
 def _t(known: Mean, alpha: float, alone: bool) -> tuple[str, Interval | None]:
     return "t" if alone else "cluster-robust t", known.interval(alpha) if known.clusters > 1 else None
+
+
+def _believed(interval: Interval | None, known: Mean) -> Interval | None:
+    """No interval where a few units are all equal: a t interval would then claim to know the mean exactly."""
+    flat = known.error <= FLAT * max(1.0, abs(known.value))
+    return None if flat and known.clusters < FEWEST_EQUAL else interval
 
 
 def _wider(one: Interval, other: Interval) -> Interval:

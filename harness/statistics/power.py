@@ -72,7 +72,7 @@ def items_to_settle(estimate: float, bound: float, limit: float, n: int) -> int 
 def pairs_to_settle(n: int, losses: int, gains: int, margin: float, alpha: float) -> int | None:
     """About how many yes-or-no items, losing and gaining at the rates seen, give PASS or REGRESSION."""
     claim: Claim = "non-inferior" if losses - gains < margin * n else "worse"
-    items = max(n + 1, smallest_passing(margin, alpha))
+    items = max(n + 1, smallest_passing(margin, alpha)) if claim == "non-inferior" else n + 1
     while items <= MOST_ITEMS:
         scaled = round(losses * items / n), round(gains * items / n)
         if proves(items, *scaled, margin, alpha, claim):

@@ -197,6 +197,15 @@ def test_no_value_on_the_candidate_is_a_regression(missing):
     assert "the candidate has no value" in finding.reason
 
 
+def test_a_few_equal_items_prove_nothing():
+    def graded(n: int, **limit: float) -> str:
+        same = measurement("m", [0.7] * n, scale="graded")
+        return found(side_by_side([same], [same]), metric="m", **limit).decision
+
+    assert [graded(2, min=0.5), graded(2, max=0.5), graded(2, max_ratio=1.1)] == ["INCONCLUSIVE"] * 3
+    assert [graded(59, min=0.5), graded(59, max=0.5), graded(59, max_ratio=1.1)] == ["PASS", "REGRESSION", "PASS"]
+
+
 def test_a_value_without_items_has_no_bound():
     before = measurement("f1", [], value=0.5, scale="graded")
     finding = found(side_by_side([before], [before]), metric="f1", margin=0.1)
@@ -204,7 +213,7 @@ def test_a_value_without_items_has_no_bound():
     assert "but a value without items has no bound" in finding.reason
     one_cluster = found(pairs(300, 1, 1, clusters=300), margin=0.1)
     assert one_cluster.decision == "INCONCLUSIVE"
-    assert "but one cluster has no bound" in one_cluster.reason
+    assert "but a single cluster, or a few equal items, give no bound" in one_cluster.reason
 
 
 @pytest.mark.parametrize(
