@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import glob
 import inspect
 import json
-import os
 import shutil
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +16,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
-from compress import layout
+from compress import drafts, layout
 from compress.calibration import embedded_tokens, evaluating
 from compress.errors import CompressError
 from compress.recipe import Receipt
@@ -43,7 +40,7 @@ def save(
     """
     folder = Path(folder)
     refuse_target(folder)
-    _sweep(folder)
+    drafts.sweep(folder)
     draft = _draft(folder)
     try:
         _write(model, tokenizer, draft)
@@ -66,30 +63,10 @@ def refuse_target(folder: Path | str) -> None:
 
 
 def _draft(folder: Path) -> Path:
-    """A new hidden folder beside `folder`, named after the process that makes it."""
     try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        return Path(tempfile.mkdtemp(prefix=f".{folder.name}-{os.getpid()}-", dir=folder.parent))
+        return drafts.draft(folder)
     except OSError as error:
         raise CompressError(f"{folder}: cannot write there: {error.strerror}") from None
-
-
-def _sweep(folder: Path) -> None:
-    """Remove drafts of this folder that processes left behind when they were killed."""
-    for draft in folder.parent.glob(f".{glob.escape(folder.name)}-*-*"):
-        owner = draft.name.removeprefix(f".{folder.name}-").partition("-")[0]
-        if owner.isdigit() and not _alive(int(owner)):
-            shutil.rmtree(draft, ignore_errors=True)
-
-
-def _alive(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
 
 
 def _write(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase | None, draft: Path) -> None:

@@ -27,6 +27,10 @@ if TYPE_CHECKING:
 __all__ = ["FidelityRefusedError", "measure_fidelity", "not_measured", "original_perplexity", "reference"]
 
 
+MOST_NATS = 700.0
+"""exp of more is no longer a double."""
+
+
 class _Tokens(NamedTuple):
     """One value for each predicted token; each (tokens,) in float64."""
 
@@ -59,7 +63,7 @@ def measure_fidelity(
     if not all(bool(values.isfinite().all()) for values in tokens):
         raise NotFiniteError(f"{name}: its log-likelihood is not finite on {corpus.name}")
     kl, same, log_ratio = (_items(cut, values) for values in tokens[:3])
-    ratio = math.exp(_mean(log_ratio))
+    ratio = _exp(_mean(log_ratio))
     return [
         Measurement("fidelity.kl", _mean(kl), "nats/token", False, "graded", kl),
         Measurement("fidelity.top1", _mean(same), "share", True, "graded", same),
@@ -117,4 +121,9 @@ def _mean(items: Sequence[Item]) -> float:
 
 def _perplexity(nll: Tensor) -> Measurement:
     """No items: two models are paired through the ratio."""
-    return Measurement("fidelity.perplexity", math.exp(nll.double().mean().item()), "perplexity", False, "graded")
+    return Measurement("fidelity.perplexity", _exp(nll.double().mean().item()), "perplexity", False, "graded")
+
+
+def _exp(nats: float) -> float:
+    """Infinite rather than an error where a double ends."""
+    return math.exp(nats) if nats < MOST_NATS else math.inf

@@ -10,8 +10,6 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from jinja2 import TemplateError
-
 from harness.decoding import Beginning, Row, end_tokens, shared_beginning, written
 from harness.progress import Progress, silent
 from harness.quiet import quiet
@@ -93,8 +91,9 @@ def prompt_text(loaded: LoadedModel, messages: Sequence[dict[str, str]]) -> str:
 def _encode(loaded: LoadedModel, prompt: Prompt) -> _Encoded | Answer:
     try:
         text = prompt_text(loaded, prompt.messages)
-    except TemplateError as error:
-        return _unanswered(_Encoded(prompt, "", Row([], 0)), f"the chat template refuses the messages: {error}")
+    except Exception as error:  # noqa: BLE001 - a template is foreign code and may raise anything
+        why = f"the chat template refuses the messages: {type(error).__name__}: {error}"
+        return _unanswered(_Encoded(prompt, "", Row([], 0)), why)
     # A template writes the tokens that begin a text itself.
     tokens = loaded.tokenizer(text, add_special_tokens=not loaded.tokenizer.chat_template)["input_ids"]
     encoded = _Encoded(prompt, text, Row(tokens, prompt.max_new_tokens))

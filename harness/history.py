@@ -6,7 +6,7 @@ import importlib.metadata
 import json
 import os
 import platform
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import reports
@@ -15,14 +15,17 @@ from harness.compare import compare
 from harness.errors import HarnessError
 from harness.gate import Verdict, judge
 from harness.inspection import loaded_suites
+from harness.measuring import DIGEST
 from harness.plan import Plan
 from harness.publish import Heading, Judged, page
+from harness.records import ORIGINAL, Run
 from harness.stores import Job, Store, VerdictRow
 from harness.stores.duckdb_store import DuckdbStore
 from reports.page import Fact
 from suites import Suite
 
 STORE = "secateur.duckdb"
+PAGE = "report.html"
 LIBRARIES = ("secateur", "torch", "transformers", "lm-eval", "duckdb")
 
 
@@ -54,7 +57,13 @@ def compared(store: Store, before: str, after: str, plan: Plan | None) -> Verdic
     """Judge two runs: by the plan given, or by that of the candidate's own job."""
     old, new = store.run(before), store.run(after)
     plan = plan or Plan.model_validate_json(found(store, after).plan)
+    if new.model.name == ORIGINAL or old.model.name != ORIGINAL:
+        raise HarnessError(
+            f"compare takes the original's run first, then a candidate's; {before} is of {old.model.name}, "
+            f"{after} of {new.model.name}"
+        )
     suites = [suite for suite in loaded_suites(plan) if suite.name in new.answers]
+    _refuse_changed(suites, old, new)
     return judge(compare(old, new, suites), plan.gates)
 
 
@@ -67,35 +76,49 @@ def publish(store: Store, job: Job, path: Path) -> Path:
     if not judged:
         raise HarnessError(f"job {job.id} has no verdict to show")
     failed = tuple(f"{row.candidate} could not be judged: {row.reason}" for row in rows if row.decision == "ERROR")
-    heading = Heading(plan.name, _readable(job.started), f"secateur run {plan.name}", _provenance(job), failed)
+    heading = Heading(plan.name, _readable(job.started), job.command, _provenance(job), failed)
     reports.write(page(heading, judged), path)
     return path
 
 
 def _judged(store: Store, row: VerdictRow, plan: Plan, suites: list[Suite]) -> Judged:
     before, after = store.run(row.before_run), store.run(row.after_run)
+    _refuse_changed(suites, before, after)
     comparison = compare(before, after, suites)
-    receipt = store.receipt(after.fingerprint)
+    receipt = store.receipt(after.id)
     return Judged(
         before, after, comparison, judge(comparison, plan.gates), Receipt.from_json(receipt) if receipt else None
     )
 
 
-def _provenance(job: Job) -> tuple[Fact, ...]:
+def environment() -> dict[str, str]:
+    """Versions and machine, as they are now."""
     versions = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in LIBRARIES)
-    return (
-        Fact("job", job.id),
-        Fact("plan digest", job.digest[:16]),
-        Fact("started", job.started),
-        Fact("versions", f"python {platform.python_version()}, {versions}"),
-        Fact("machine", f"{platform.machine()} {platform.system()}, {os.cpu_count()} cores"),
-        Fact("decoding", "greedy, float32, chat template of the model"),
-        Fact("plan", job.plan),
-    )
+    return {
+        "versions": f"python {platform.python_version()}, {versions}",
+        "machine": f"{platform.machine()} {platform.system()}, {os.cpu_count()} cores",
+    }
+
+
+def _provenance(job: Job) -> tuple[Fact, ...]:
+    known = {"job": job.id, "plan digest": job.digest[:16], "started": job.started, **job.facts}
+    known |= {"decoding": "greedy, chat template of the model", "plan": job.plan}
+    return tuple(Fact(name, value) for name, value in known.items())
 
 
 def _readable(moment: str) -> str:
     return f"{moment[:10]} {moment[11:16]} UTC"
+
+
+def _refuse_changed(suites: Sequence[Suite], *runs: Run) -> None:
+    """Old answers are never graded by another suite than the one that was asked."""
+    for suite in suites:
+        for run in runs:
+            asked = run.facts.get(f"{suite.name}: {DIGEST}")
+            if asked is not None and asked != suite.digest:
+                raise HarnessError(
+                    f"suite {suite.name} has changed since run {run.id} was made; bring the old file back, or run again"
+                )
 
 
 def listed(store: Store) -> Iterator[str]:

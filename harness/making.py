@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import copy
+import fcntl
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from compress import Receipt, Recipe, load_recipe
 from harness.digest import digest
-from harness.fingerprint import file_sha256
+from harness.errors import HarnessError
+from harness.fingerprint import file_sha256, identity
 from harness.progress import Progress
 from harness.quiet import quiet
 from harness.subject import Subject
@@ -35,8 +40,11 @@ class Workshop:
         text = file_sha256(calibration) if calibration else "builtin"
         key = digest(PROTOCOL, self.original.fingerprint, recipe.model_dump(mode="json"), text)
         folder = self.folder / f"{name}-{key[:12]}"
-        if not folder.exists():
-            make(self.original, recipe, folder, self.progress, self._calibrated(recipe, text))
+        with _alone(folder):
+            if not _sound(folder):
+                shutil.rmtree(folder, ignore_errors=True)
+                make(self.original, recipe, folder, self.progress, self._calibrated(recipe, text))
+                _seal(folder)
         return folder
 
     def _calibrated(self, recipe: Recipe, text: str) -> Stats:
@@ -66,6 +74,37 @@ def make(original: Subject, recipe: Recipe, folder: Path, progress: Progress, st
         checkpoint.save(model, loaded.tokenizer, folder, receipt)
     progress(f"saving {folder.name}", 1, 1)
     return receipt
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """One process at a time makes a candidate; the lock ends with the process, however it ends."""
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with folder.with_name(f".{folder.name}.lock").open("w") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield
+    except OSError as error:
+        raise HarnessError(f"{folder}: cannot make a candidate there: {error.strerror or error}") from error
+
+
+def _seal(folder: Path) -> None:
+    """Write down what the folder holds, so that a damaged or edited one is noticed."""
+    path = folder.with_name(f"{folder.name}.sha256")
+    draft = path.with_name(f".{path.name}")
+    draft.write_text(identity((folder,), "made"))
+    draft.replace(path)
+
+
+def _sound(folder: Path) -> bool:
+    """Whether the folder is what was made; an edited, damaged or unsealed one is made again."""
+    from compress import CompressError, read_receipt
+
+    try:
+        read_receipt(folder)
+        return folder.with_name(f"{folder.name}.sha256").read_text() == identity((folder,), "made")
+    except (OSError, CompressError):
+        return False
 
 
 def recipe_of(recipe: str | Recipe) -> Recipe:

@@ -22,6 +22,8 @@ from harness.stores import Job, Store
 from harness.subject import Subject
 from suites import Suite
 
+DIGEST = "digest"
+"""The fact of a suite's stage that says which cases were asked."""
 PROTOCOL = "1"
 """Raised whenever generation, scoring or fidelity may give other numbers; what was stored before is then not reused."""
 
@@ -83,7 +85,7 @@ def _answered(subject: Subject, suite: Suite, context: Context) -> str:
         loaded = subject.loaded()
         progress = named(context.progress, f"{subject.spec.name}: {suite.name}")
         answers(loaded, prompts, settings, lambda batch: store.add_answers(stage.id, batch), progress)
-        store.finish_stage(stage.id, facts=loaded.facts)
+        store.finish_stage(stage.id, facts={**loaded.facts, DIGEST: suite.digest})
     return stage.id
 
 
@@ -153,6 +155,5 @@ def _metered(name: str, before: Subject, after: Subject, context: Context) -> tu
     if not (first.finished and second.finished):
         progress = named(context.progress, f"{after.spec.name}: {name}")
         pairs = metrics.load(name)().measure(before.loaded(), after.loaded(), progress)
-        store.finish_stage(first.id, [measurement for measurement, _ in pairs])
-        store.finish_stage(second.id, [measurement for _, measurement in pairs])
+        store.finish_stages({first.id: [one for one, _ in pairs], second.id: [other for _, other in pairs]})
     return first.id, second.id

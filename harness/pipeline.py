@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from compress.errors import CompressError
+from compress import CompressError, read_receipt
 from harness.compare import compare
 from harness.corpus import load_corpus
 from harness.digest import digest
 from harness.errors import HarnessError
 from harness.gate import Verdict, judge
-from harness.history import STORE, publish
+from harness.history import PAGE, STORE, environment, publish
 from harness.inspection import loaded_suites, refuse_impossible
 from harness.making import Workshop, recipe_of
 from harness.measuring import Context, measured, measured_pair
@@ -20,23 +20,29 @@ from harness.outputs import finding_facts
 from harness.plan import Candidate, Plan, spec
 from harness.progress import Progress, silent
 from harness.records import ORIGINAL, ModelSpec, Run
-from harness.stores import VerdictRow
+from harness.stores import Asked, VerdictRow
 from harness.stores.duckdb_store import DuckdbStore
 from harness.subject import Subject
+from suites.errors import SuiteError
 
 
-def run(plan: Plan, out: Path = Path("out"), *, fresh: bool = False, progress: Progress = silent) -> Outcome:
+def run(
+    plan: Plan, out: Path = Path("out"), *, fresh: bool = False, progress: Progress = silent, command: str = ""
+) -> Outcome:
     """Compress, ask both models, compare, decide. Interrupted, the same call goes on where it stopped.
 
-    out: folder for the store, the candidates made and the page. fresh: use no stored result.
+    out: folder for the store, the candidates made and the page. fresh: use no stored result. command: what was typed,
+    for the page.
     Raises HarnessError for a plan that cannot be run; a candidate that cannot be judged is in `failures`.
     """
     suites = loaded_suites(plan)
     refuse_impossible(plan, suites)
+    if (out / PAGE).is_dir():
+        raise HarnessError(f"{out / PAGE} is a folder; the page goes there, so remove it or choose another --out")
     original = Subject(spec(ORIGINAL, plan.original), progress)
     store = DuckdbStore(out / STORE)
     content = plan.model_dump_json()
-    job = store.begin_job(plan.name, content, digest(content), fresh=fresh)
+    job = store.begin_job(Asked(plan.name, content, digest(content), command, environment(), fresh))
     context = Context(plan, suites, job, store, out, progress)
     shared = measured(original, context)
     workshop = Workshop(original, out / "models", progress)
@@ -46,10 +52,10 @@ def run(plan: Plan, out: Path = Path("out"), *, fresh: bool = False, progress: P
         try:
             after = _subject(name, candidate, workshop, context)
             verdicts.append(_judged(original, after, shared, context))
-        except (HarnessError, CompressError) as error:
+        except (HarnessError, CompressError, SuiteError, OSError) as error:
             failures[name] = str(error)
             store.save_verdict(VerdictRow(job.id, name, "ERROR", str(error), "", "", "[]"))
-    report = publish(store, job, out / "report.html") if verdicts else None
+    report = publish(store, job, out / PAGE) if verdicts else None
     outcome = Outcome(plan.name, job.id, tuple(verdicts), failures, report)
     store.finish_job(job.id, outcome.exit_code)
     return outcome
@@ -60,9 +66,7 @@ def _subject(name: str, candidate: Candidate, workshop: Workshop, context: Conte
     if candidate.recipe is None:
         return Subject(spec(name, candidate), context.progress)
     folder = workshop.made(name, recipe_of(candidate.recipe))
-    subject = Subject(ModelSpec(name, str(folder)), context.progress)
-    context.store.save_receipt(subject.fingerprint, (folder / "receipt.json").read_text(encoding="utf-8"))
-    return subject
+    return Subject(ModelSpec(name, str(folder), dtype=candidate.dtype or context.plan.original.dtype), context.progress)
 
 
 def _judged(original: Subject, after: Subject, shared: tuple[str, ...], context: Context) -> Verdict:
@@ -77,6 +81,8 @@ def _judged(original: Subject, after: Subject, shared: tuple[str, ...], context:
     after_run = Run(digest(job.id, name, "after")[:8], after.spec, after.fingerprint)
     store.save_run(before_run, job.id, (*shared, *pair.before))
     store.save_run(after_run, job.id, (*own, *pair.after))
+    if plan.candidates[name].recipe is not None:
+        store.save_receipt(after_run.id, read_receipt(after.spec.source).to_json())
     verdict = judge(compare(store.run(before_run.id), store.run(after_run.id), context.suites), plan.gates)
     findings = json.dumps([finding_facts(finding) for finding in verdict.findings])
     store.save_verdict(

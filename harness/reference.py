@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
+import hashlib
+import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
+from compress import drafts
 from harness.corpus import Corpus, Window, windows
 from harness.digest import digest
 from harness.errors import HarnessError
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
     from harness.models import LoadedModel
 
+PROTOCOL = "1"
+"""Raised whenever the same original and corpus may give another reference than before."""
 BATCH_TOKENS = 512
 """Tokens of one forward pass, padding counted: the logits of all of them are in memory."""
 LOGIT_ROWS = 128
@@ -86,7 +89,7 @@ def reference(original: Original, corpus: Corpus, folder: Path, progress: Progre
 
     Raises FidelityRefusedError where logits are not the output layer applied to what it reads (a soft cap, a scale).
     """
-    path = folder / f"{digest('reference', original.fingerprint, corpus.identity)[:32]}.safetensors"
+    path = folder / f"{digest('reference', PROTOCOL, original.fingerprint, corpus.identity)[:32]}.safetensors"
     if not _sound(path):
         _write(_run(original.loaded(), corpus, progress), path)
     return path
@@ -99,7 +102,10 @@ def read_reference(path: Path) -> Reference:
     try:
         with safe_open(path, framework="pt") as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
-            return Reference(**tensors, text=(file.metadata() or {})["text"])
+            about = file.metadata() or {}
+        if about["sha256"] != _checksum(tensors):
+            raise HarnessError(f"{path}: its content is damaged; delete it and run again")
+        return Reference(**tensors, text=about["text"])
     except (OSError, SafetensorError, KeyError, TypeError) as error:
         raise HarnessError(f"{path}: not a reference of an original: {error}; delete it and run again") from error
 
@@ -197,10 +203,20 @@ def _write(made: Reference, path: Path) -> None:
 
     tensors = {name: getattr(made, name).contiguous() for name in ("hidden", "nll", "best", "head", "bias")}
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=path.parent, prefix=".reference-") as folder:
-            part = Path(folder) / path.name
-            save_file(tensors, part, {"text": made.text})
-            os.replace(part, path)
+        drafts.sweep(path)
+        folder = drafts.draft(path)
+        try:
+            save_file(tensors, folder / path.name, {"text": made.text, "sha256": _checksum(tensors)})
+            (folder / path.name).replace(path)
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
     except (OSError, SafetensorError) as error:
         raise HarnessError(f"{path}: cannot be written: {getattr(error, 'strerror', None) or error}") from error
+
+
+def _checksum(tensors: dict[str, Tensor]) -> str:
+    """Sha256, in hex, of the values in the order of their names."""
+    total = hashlib.sha256()
+    for name in sorted(tensors):
+        total.update(tensors[name].contiguous().numpy().tobytes())
+    return total.hexdigest()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from harness.errors import HarnessError
 from harness.models import LoadedModel, fingerprint_of, open_spec
 from harness.progress import Progress
 from harness.records import ModelSpec
@@ -19,7 +20,10 @@ class Subject:
     def loaded(self) -> LoadedModel:
         """The open model."""
         if self._loaded is None:
-            self._loaded = open_spec(self.spec, self._progress)
+            loaded = open_spec(self.spec, self._progress)
+            if loaded.fingerprint != self.fingerprint:
+                raise HarnessError(f"{self.spec.source}: the model changed while the job ran; run it again")
+            self._loaded = loaded
         return self._loaded
 
     def release(self) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -25,6 +25,18 @@ class Stage:
 
 
 @dataclass(frozen=True)
+class Asked:
+    """What a job is begun with; the fields are those of Job."""
+
+    plan_name: str
+    plan: str
+    digest: str
+    command: str = ""
+    facts: dict[str, str] = field(default_factory=dict)
+    fresh: bool = False
+
+
+@dataclass(frozen=True)
 class Job:
     """One execution of a plan. Interrupted, the same plan goes on with the same job."""
 
@@ -33,6 +45,10 @@ class Job:
     plan: str
     """The plan as JSON."""
     digest: str
+    command: str
+    """What was typed."""
+    facts: dict[str, str]
+    """Versions and machine."""
     fresh: bool
     """True: nothing measured before `started` is used again."""
     started: str
@@ -57,7 +73,7 @@ class VerdictRow:
 class Store(Protocol):
     """Every method is one transaction; what has returned survives a SIGKILL."""
 
-    def begin_job(self, name: str, plan: str, digest: str, *, fresh: bool = False) -> Job:
+    def begin_job(self, asked: Asked) -> Job:
         """The unfinished job of this digest and freshness, or a new one."""
         ...
 
@@ -75,6 +91,10 @@ class Store(Protocol):
         self, stage: str, measurements: Sequence[Measurement] = (), facts: dict[str, str] | None = None
     ) -> None:
         """Measurements, facts and the mark that all is there, in one transaction."""
+        ...
+
+    def finish_stages(self, work: Mapping[str, Sequence[Measurement]]) -> None:
+        """The same for several stages at once: all of them or none."""
         ...
 
     def add_answers(self, stage: str, answers: Sequence[Answer]) -> None:
@@ -103,9 +123,9 @@ class Store(Protocol):
         """A whole run."""
         ...
 
-    def save_receipt(self, fingerprint: str, receipt: str) -> None: ...
+    def save_receipt(self, run: str, receipt: str) -> None: ...
 
-    def receipt(self, fingerprint: str) -> str | None: ...
+    def receipt(self, run: str) -> str | None: ...
 
     def save_verdict(self, verdict: VerdictRow) -> None: ...
 

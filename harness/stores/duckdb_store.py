@@ -6,12 +6,11 @@ method opens the file, runs one transaction and closes it, waiting for its turn 
 
 from __future__ import annotations
 
-import json
 import random
 import re
 import time
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
@@ -20,7 +19,7 @@ import duckdb
 
 from harness.errors import HarnessError
 from harness.records import Answer, Measurement, Run
-from harness.stores import Job, Stage, VerdictRow
+from harness.stores import Asked, Job, Stage, VerdictRow
 from harness.stores.migrations import STEPS
 from harness.stores.rows import (
     ANSWER,
@@ -30,7 +29,9 @@ from harness.stores.rows import (
     VERDICT,
     Connection,
     Row,
-    number_or_empty,
+    append,
+    finish,
+    job_of,
     run_head,
     stage_measurements,
     stage_of,
@@ -39,6 +40,8 @@ from harness.stores.rows import (
 )
 
 Result = TypeVar("Result")
+DAMAGED = "if the file is damaged, move it away and run again"
+STILLBORN_SECONDS = 1.0
 
 
 class DuckdbStore:
@@ -55,17 +58,17 @@ class DuckdbStore:
             ) from error
         self._transaction(_migrate)
 
-    def begin_job(self, name: str, plan: str, digest: str, *, fresh: bool = False) -> Job:
+    def begin_job(self, asked: Asked) -> Job:
         def work(db: Connection) -> Job:
             found = db.execute(
                 f"SELECT {JOB} FROM jobs WHERE digest = ? AND fresh = ? AND finished IS NULL"
                 " ORDER BY started DESC LIMIT 1",
-                [digest, fresh],
+                [asked.digest, asked.fresh],
             ).fetchone()
             if found:
-                return Job(*found)
-            job = Job(uuid.uuid4().hex[:8], name, plan, digest, fresh, _now())
-            db.execute(f"INSERT INTO jobs ({JOB}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)", values_of(job))
+                return job_of(found)
+            job = Job(id=uuid.uuid4().hex[:8], started=_now(), **vars(asked))
+            db.execute(f"INSERT INTO jobs ({JOB}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", values_of(job))
             return job
 
         return self._transaction(work)
@@ -74,7 +77,7 @@ class DuckdbStore:
         self._execute("UPDATE jobs SET finished = ?, exit_code = ? WHERE id = ?", [_now(), exit_code, job])
 
     def jobs(self) -> list[Job]:
-        return [Job(*row) for row in self._rows(f"SELECT {JOB} FROM jobs ORDER BY started DESC, id")]
+        return [job_of(row) for row in self._rows(f"SELECT {JOB} FROM jobs ORDER BY started DESC, id")]
 
     def begin_stage(self, fingerprint: str, key: str, kind: str, name: str, *, not_before: str = "") -> Stage:
         def work(db: Connection) -> Stage:
@@ -97,26 +100,14 @@ class DuckdbStore:
     def finish_stage(
         self, stage: str, measurements: Sequence[Measurement] = (), facts: dict[str, str] | None = None
     ) -> None:
-        heads = [
-            {"stage": stage, "metric": m.metric, "value": number_or_empty(m.value), "unit": m.unit,
-             "higher_is_better": m.higher_is_better, "scale": m.scale}
-            for m in measurements
-        ]  # fmt: skip
-        items = [
-            {"stage": stage, "metric": m.metric, "position": position, "id": item.id, "hash": item.hash,
-             "value": number_or_empty(item.value), "cluster": item.cluster, "weight": item.weight}
-            for m in measurements
-            for position, item in enumerate(m.items)
-        ]  # fmt: skip
+        self._transaction(lambda db: finish(db, stage, measurements, facts or {}, _now()))
 
-        def work(db: Connection) -> None:
-            _append(db, "measurements", heads)
-            _append(db, "items", items)
-            db.execute(
-                "UPDATE stages SET finished = ?, facts = ? WHERE id = ?", [_now(), json.dumps(facts or {}), stage]
-            )
+    def finish_stages(self, work: Mapping[str, Sequence[Measurement]]) -> None:
+        def finish_all(db: Connection) -> None:
+            for stage, measurements in work.items():
+                finish(db, stage, measurements, {}, _now())
 
-        self._transaction(work)
+        self._transaction(finish_all)
 
     def add_answers(self, stage: str, answers: Sequence[Answer]) -> None:
         rows = [
@@ -124,7 +115,7 @@ class DuckdbStore:
              "prompt_tokens": a.prompt_tokens, "new_tokens": a.new_tokens, "seconds": a.seconds, "error": a.error}
             for a in answers
         ]  # fmt: skip
-        self._transaction(lambda db: _append(db, "answers", rows))
+        self._transaction(lambda db: append(db, "answers", rows))
 
     def answers(self, stage: str) -> list[Answer]:
         return [
@@ -140,7 +131,7 @@ class DuckdbStore:
             {"stage": stage, "request": request, "log_likelihood": value, "greedy": greedy}
             for request, (value, greedy) in scores.items()
         ]
-        self._transaction(lambda db: _append(db, "scores", rows))
+        self._transaction(lambda db: append(db, "scores", rows))
 
     def scores(self, stage: str) -> dict[str, tuple[float, bool]]:
         rows = self._rows("SELECT request, log_likelihood, greedy FROM scores WHERE stage = ?", [stage])
@@ -166,7 +157,7 @@ class DuckdbStore:
                 ],
             )
             db.execute("DELETE FROM run_stages WHERE run = ?", [run.id])
-            _append(db, "run_stages", [{"run": run.id, "stage": stage} for stage in dict.fromkeys(stages)])
+            append(db, "run_stages", [{"run": run.id, "stage": stage} for stage in dict.fromkeys(stages)])
 
         self._transaction(work)
 
@@ -188,11 +179,11 @@ class DuckdbStore:
 
         return self._transaction(work)
 
-    def save_receipt(self, fingerprint: str, receipt: str) -> None:
-        self._execute("INSERT OR REPLACE INTO receipts VALUES (?, ?)", [fingerprint, receipt])
+    def save_receipt(self, run: str, receipt: str) -> None:
+        self._execute("INSERT OR REPLACE INTO receipts VALUES (?, ?)", [run, receipt])
 
-    def receipt(self, fingerprint: str) -> str | None:
-        rows = self._rows("SELECT receipt FROM receipts WHERE fingerprint = ?", [fingerprint])
+    def receipt(self, run: str) -> str | None:
+        rows = self._rows("SELECT receipt FROM receipts WHERE run = ?", [run])
         return str(rows[0][0]) if rows else None
 
     def save_verdict(self, verdict: VerdictRow) -> None:
@@ -220,8 +211,8 @@ class DuckdbStore:
             result = work(db)
             db.commit()
             return result
-        except duckdb.IOException as error:
-            raise HarnessError(f"cannot write {self.path}: {_first_line(error)}") from error
+        except duckdb.Error as error:
+            raise HarnessError(f"cannot use the store {self.path}: {_first_line(error)}; {DAMAGED}") from error
         finally:
             db.close()
 
@@ -229,17 +220,24 @@ class DuckdbStore:
 def _open(path: Path, wait_seconds: float) -> Connection:
     """Connect, waiting with jitter while another process is inside."""
     deadline = time.monotonic() + wait_seconds
+    _forget_stillborn(path)
     while True:
         try:
             return duckdb.connect(str(path))
-        except duckdb.IOException as error:
+        except duckdb.Error as error:
             if "lock" not in str(error).lower():
-                raise HarnessError(f"cannot open the store {path}: {_first_line(error)}") from error
+                raise HarnessError(f"cannot open the store {path}: {_first_line(error)}; {DAMAGED}") from error
             if time.monotonic() > deadline:
                 holder = re.search(r"PID (\d+)", str(error))
                 who = f"process {holder[1]}" if holder else "another process"
                 raise HarnessError(f"the store {path} is in use by {who}; waited {wait_seconds:.0f} s") from error
             time.sleep(random.uniform(0.02, 0.1))
+
+
+def _forget_stillborn(path: Path) -> None:
+    """Remove an empty file, left when a process was killed while it made the store."""
+    if path.is_file() and path.stat().st_size == 0 and time.time() - path.stat().st_mtime > STILLBORN_SECONDS:
+        path.unlink(missing_ok=True)
 
 
 def _migrate(db: Connection) -> None:
@@ -252,18 +250,6 @@ def _migrate(db: Connection) -> None:
     for number, step in enumerate(STEPS[version:], start=version + 1):
         db.execute(step)
         db.execute("INSERT INTO schema_version VALUES (?)", [number])
-
-
-def _append(db: Connection, table: str, rows: list[dict[str, Any]]) -> None:
-    """Bulk insert; rows whose key is already there are left as they are."""
-    if not rows:
-        return
-    import pyarrow
-
-    batch = pyarrow.Table.from_pylist(rows)
-    db.register("batch", batch)
-    db.execute(f"INSERT INTO {table} BY NAME SELECT * FROM batch ON CONFLICT DO NOTHING")
-    db.unregister("batch")
 
 
 def _now() -> str:

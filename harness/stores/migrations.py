@@ -3,7 +3,8 @@
 M001 = """
 CREATE TABLE jobs (
   id VARCHAR PRIMARY KEY, plan_name VARCHAR NOT NULL, plan JSON NOT NULL, digest VARCHAR NOT NULL,
-  fresh BOOLEAN NOT NULL, started VARCHAR NOT NULL, finished VARCHAR, exit_code INTEGER);
+  command VARCHAR NOT NULL, facts JSON NOT NULL, fresh BOOLEAN NOT NULL,
+  started VARCHAR NOT NULL, finished VARCHAR, exit_code INTEGER);
 CREATE TABLE stages (
   id VARCHAR PRIMARY KEY, fingerprint VARCHAR NOT NULL, key VARCHAR NOT NULL, kind VARCHAR NOT NULL,
   name VARCHAR NOT NULL, started VARCHAR NOT NULL, finished VARCHAR, facts JSON NOT NULL);
@@ -25,7 +26,7 @@ CREATE TABLE items (
   stage VARCHAR NOT NULL, metric VARCHAR NOT NULL, position INTEGER NOT NULL, id VARCHAR NOT NULL,
   hash VARCHAR NOT NULL, value DOUBLE, cluster VARCHAR NOT NULL, weight DOUBLE NOT NULL,
   PRIMARY KEY (stage, metric, position));
-CREATE TABLE receipts (fingerprint VARCHAR PRIMARY KEY, receipt JSON NOT NULL);
+CREATE TABLE receipts (run VARCHAR PRIMARY KEY, receipt JSON NOT NULL);
 CREATE TABLE verdicts (
   job VARCHAR NOT NULL, candidate VARCHAR NOT NULL, decision VARCHAR NOT NULL, reason VARCHAR NOT NULL,
   before_run VARCHAR NOT NULL, after_run VARCHAR NOT NULL, findings JSON NOT NULL, created VARCHAR NOT NULL,
@@ -37,7 +38,7 @@ COMMENT ON TABLE answers IS 'What a model said, one row a case; text is empty wh
 COMMENT ON TABLE scores IS 'Log-likelihoods of benchmark requests, kept so that an interrupted benchmark goes on';
 COMMENT ON TABLE measurements IS 'Named numbers; value is empty when it was NaN';
 COMMENT ON TABLE items IS 'One row a document, window or block; what two runs are paired by';
-COMMENT ON TABLE receipts IS 'What compression did, by fingerprint of the compressed model';
+COMMENT ON TABLE receipts IS 'What compression did to make the model of this run';
 COMMENT ON TABLE verdicts IS 'PASS, REGRESSION or INCONCLUSIVE, one row a candidate and job';
 """
 

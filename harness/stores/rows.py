@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import duckdb
@@ -14,7 +15,7 @@ from harness.stores import Job, Stage, VerdictRow
 Connection = duckdb.DuckDBPyConnection
 Row = tuple[Any, ...]
 
-JOB = "id, plan_name, plan, digest, fresh, started, finished, exit_code"
+JOB = "id, plan_name, plan, digest, command, facts, fresh, started, finished, exit_code"
 STAGE = "id, fingerprint, key, kind, name, finished IS NOT NULL, facts"
 ANSWER = "case_id, prompt, text, finish, prompt_tokens, new_tokens, seconds, error"
 RUN = "id, model, source, revision, adapter, dtype, fingerprint, created, job"
@@ -48,6 +49,11 @@ def stage_measurements(db: Connection, stage: str) -> list[Measurement]:
     ]
 
 
+def job_of(row: Row) -> Job:
+    name, plan_name, plan, digest, command, facts, *rest = row
+    return Job(name, plan_name, plan, digest, command, json.loads(facts), *rest)
+
+
 def stage_of(row: Row) -> Stage:
     name, fingerprint, key, kind, subject, finished, facts = row
     return Stage(name, fingerprint, key, kind, subject, finished, json.loads(facts))
@@ -60,7 +66,8 @@ def run_head(row: Row) -> Run:
 
 
 def values_of(row: Job | VerdictRow) -> list[Any]:
-    return list(vars(row).values())
+    """In the order of the columns; a mapping as JSON."""
+    return [json.dumps(value) if isinstance(value, dict) else value for value in vars(row).values()]
 
 
 def number_or_empty(value: float) -> float | None:
@@ -70,3 +77,33 @@ def number_or_empty(value: float) -> float | None:
 
 def number_or_nan(value: float | None) -> float:
     return math.nan if value is None else value
+
+
+def append(db: Connection, table: str, rows: list[dict[str, Any]]) -> None:
+    """Bulk insert; rows whose key is already there are left as they are."""
+    if not rows:
+        return
+    import pyarrow
+
+    batch = pyarrow.Table.from_pylist(rows)
+    db.register("batch", batch)
+    db.execute(f"INSERT INTO {table} BY NAME SELECT * FROM batch ON CONFLICT DO NOTHING")
+    db.unregister("batch")
+
+
+def finish(db: Connection, stage: str, measurements: Sequence[Measurement], facts: dict[str, str], moment: str) -> None:
+    """Write what a stage measured, and the mark that all is there."""
+    heads = [
+        {"stage": stage, "metric": m.metric, "value": number_or_empty(m.value), "unit": m.unit,
+         "higher_is_better": m.higher_is_better, "scale": m.scale}
+        for m in measurements
+    ]  # fmt: skip
+    items = [
+        {"stage": stage, "metric": m.metric, "position": position, "id": item.id, "hash": item.hash,
+         "value": number_or_empty(item.value), "cluster": item.cluster, "weight": item.weight}
+        for m in measurements
+        for position, item in enumerate(m.items)
+    ]  # fmt: skip
+    append(db, "measurements", heads)
+    append(db, "items", items)
+    db.execute("UPDATE stages SET finished = ?, facts = ? WHERE id = ?", [moment, json.dumps(facts), stage])

@@ -18,7 +18,9 @@ name: p
 original: {model}
 candidates: {{c: {{recipe: cfsp-20}}}}
 suites: [{suite}]
-gates: [{{metric: {metric}, margin: 0.05}}]
+benchmarks: [secateur_everyday]
+metrics: [size]
+gates: [{{metric: {metric}, margin: {margin}}}]
 """
 
 
@@ -66,7 +68,9 @@ def test_wrong_input_is_exit_3_and_a_line(
 
 
 def planned(folder: Path, **values: str) -> str:
-    text = PLAN.format(**{"model": "smollm2-135m", "suite": "smoke", "metric": "smoke.pass_rate", **values})
+    text = PLAN.format(
+        **{"model": "smollm2-135m", "suite": "smoke", "metric": "smoke.pass_rate", "margin": "0.05", **values}
+    )
     (folder / "plan.yaml").write_text(text)
     return str(folder / "plan.yaml")
 
@@ -78,7 +82,11 @@ def planned(folder: Path, **values: str) -> str:
         ({"suite": "./none.yaml"}, "none.yaml"),
         ({"metric": "smoke.pass_rat"}, "did you mean 'pass_rate'"),
         ({"metric": "smok.pass_rate"}, "did you mean 'smoke'"),
-        ({"metric": "smoke.pass_rate, where: {tag: critcal}"}, "did you mean 'critical'"),
+        ({"metric": "smoke.losses"}, "a count of losses takes max, not margin"),
+        ({"metric": "smoke.pass_rate", "margin": "5"}, "did you mean 0.05?"),
+        ({"metric": "size.byte"}, "did you mean 'bytes'"),
+        ({"metric": "secateur_everyday.accc"}, "did you mean 'acc'"),
+        ({"margin": "0.05, where: {tag: critcal}"}, "did you mean 'critical'"),
         ({"model": "./model-without-weights"}, "no weights"),
         ({"model": "./nowhere"}, "nowhere: no such folder or file"),
     ],
@@ -101,7 +109,7 @@ def test_check_says_what_a_gate_can_show(tmp_path: Path, capsys: pytest.CaptureF
 
 
 def test_a_gate_with_too_few_items_is_called_hopeless(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert entry(["check", planned(tmp_path, metric="smoke.pass_rate, where: {tag: critical}")]) == 0
+    assert entry(["check", planned(tmp_path, margin="0.05, where: {tag: critical}")]) == 0
     assert "CANNOT PASS" in capsys.readouterr().out
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import signal
 import subprocess
 import sys
@@ -14,7 +15,7 @@ import pytest
 
 from harness.errors import HarnessError
 from harness.records import Answer, Item, Measurement, ModelSpec, Run
-from harness.stores import VerdictRow
+from harness.stores import Asked, VerdictRow
 from harness.stores.duckdb_store import DuckdbStore
 
 ROOT = Path(__file__).parents[2]
@@ -30,7 +31,7 @@ def store(tmp_path: Path) -> DuckdbStore:
 
 
 def test_a_run_comes_back_as_it_went_in(store: DuckdbStore) -> None:
-    job = store.begin_job("p", "{}", "d")
+    job = store.begin_job(Asked("p", "{}", "d", "secateur run p", {"machine": "m"}))
     suite = store.begin_stage("model", "key", "suite", "smoke")
     store.add_answers(suite.id, [ANSWER])
     store.finish_stage(suite.id, facts={"template": "none"})
@@ -59,15 +60,15 @@ def test_appending_again_changes_nothing(store: DuckdbStore) -> None:
 
 
 def test_an_unfinished_job_and_stage_go_on(store: DuckdbStore) -> None:
-    job = store.begin_job("p", "{}", "d")
+    job = store.begin_job(Asked("p", "{}", "d", "secateur run p", {"machine": "m"}))
     stage = store.begin_stage("model", "key", "suite", "smoke")
-    assert store.begin_job("p", "{}", "d").id == job.id
+    assert store.begin_job(Asked("p", "{}", "d", "secateur run p", {"machine": "m"})).id == job.id
     assert store.begin_stage("model", "key", "suite", "smoke").id == stage.id
     store.finish_job(job.id, 0)
-    later = store.begin_job("p", "{}", "d")
+    later = store.begin_job(Asked("p", "{}", "d", "secateur run p", {"machine": "m"}))
     assert later.id != job.id
     assert store.begin_stage("model", "key", "suite", "smoke", not_before=later.started).id != stage.id
-    assert store.begin_job("p", "{}", "d", fresh=True).id != later.id
+    assert store.begin_job(Asked("p", "{}", "d", fresh=True)).id != later.id
 
 
 def test_a_verdict_is_there_once(store: DuckdbStore) -> None:
@@ -136,6 +137,27 @@ def test_a_foreign_file_is_refused_and_left_alone(tmp_path: Path) -> None:
     with pytest.raises(HarnessError, match="not a valid DuckDB"):
         DuckdbStore(path)
     assert path.read_text() == "not a database"
+
+
+def test_an_empty_file_of_a_killed_process_is_made_again(tmp_path: Path) -> None:
+    path = tmp_path / "s.duckdb"
+    path.touch()
+    os.utime(path, (0, 0))
+    assert DuckdbStore(path).jobs() == []
+
+
+def test_a_damaged_file_is_one_line(store: DuckdbStore) -> None:
+    content = store.path.read_bytes()
+    store.path.write_bytes(content[: len(content) // 2])
+    with pytest.raises(HarnessError, match="if the file is damaged, move it away"):
+        store.jobs()
+
+
+def test_two_stages_finish_together(store: DuckdbStore) -> None:
+    first, second = (store.begin_stage("model", key, "metric", "speed") for key in ("before", "after"))
+    store.finish_stages({first.id: [MEASURED], second.id: [MEASURED]})
+    assert all(store.begin_stage("model", key, "metric", "speed").finished for key in ("before", "after"))
+    assert [m.metric for m in store.measurements(second.id)] == ["task.acc"]
 
 
 def test_a_newer_schema_is_refused(store: DuckdbStore) -> None:

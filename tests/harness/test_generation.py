@@ -106,7 +106,7 @@ def test_prompts_that_cannot_be_asked_are_answered_with_the_reason(loaded: Loade
     errors = {case: answer.error for case, answer in found.items() if answer.text is None}
     assert errors == {
         "long": "the prompt is too long: 1020 tokens and 5 new ones, the model's context is 1024",
-        "refused": "the chat template refuses the messages: the user speaks first",
+        "refused": "the chat template refuses the messages: TemplateError: the user speaks first",
         "empty": "the prompt is empty",
     }
     assert found["long"].finish == "error"

@@ -19,7 +19,7 @@ DELTA = Delta("s.pass_rate", "share", "drop", 0.8, 0.7, 0.1, 0.1, 0.02, 0.18, 10
 
 def finding(decision: str, severity: str = "block") -> Finding:
     gate = Gate(metric="s.pass_rate", margin=0.05, severity=severity)
-    return Finding(gate, decision, "the drop | is 10.0 points\x00", DELTA, severity)  # type: ignore[arg-type]
+    return Finding(gate, decision, "the drop | is <b>10.0</b> points\x00\uffff", DELTA, severity)  # type: ignore[arg-type]
 
 
 @pytest.fixture
@@ -63,10 +63,11 @@ def test_markdown_is_appended_and_pipes_escaped(outcome: Outcome, tmp_path: Path
     assert text.startswith("before\n## secateur: p")
     assert "| s.pass_rate | 80.0 % | 70.0 % |" in text
     assert "gone: could not finish: no such folder" in text
+    assert "<b>" not in text
 
 
 def test_text_names_every_candidate(outcome: Outcome) -> None:
-    text = outputs.as_text(outcome)
+    text = outputs.as_text(outcome, 3)
     assert "bad: REGRESSION" in text
     assert "unclear: INCONCLUSIVE" in text
     assert "REGRESSION (warning only)" in text

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,10 +16,12 @@ import duckdb
 import pytest
 
 from harness.commands import entry
+from harness.errors import HarnessError
+from harness.history import compared
 from harness.models import LoadedModel
 from harness.outcome import Outcome
 from harness.pipeline import run
-from harness.plan import load_plan
+from harness.plan import load_plan, only
 from harness.stores.duckdb_store import DuckdbStore
 
 ROOT = Path(__file__).parents[2]
@@ -59,7 +62,7 @@ def place(tiny: Callable[[int], LoadedModel], tmp_path_factory: pytest.TempPathF
     cases = [CASE.format(n=n, tag="even" if n % 2 == 0 else "odd") for n in range(CASES)]
     (folder / "words.yaml").write_text(SUITE.replace("{cases}", "\n".join(cases)))
     words = random.Random(0)
-    rows = [{"text": " ".join(str(words.randrange(999)) for _ in range(12))} for _ in range(50)]
+    rows = [{"text": " ".join(str(words.randrange(999)) for _ in range(12))} for _ in range(70)]
     (folder / "text.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     (folder / "plan.yaml").write_text(PLAN)
     return folder
@@ -151,3 +154,30 @@ def test_stored_runs_can_be_listed_shown_compared_and_drawn(
     page = tmp_path / "again.html"
     assert entry(["report", outcome.job[:6], *out, "--page", str(page)]) == 0
     assert "cut" in page.read_text()
+
+
+def test_a_candidate_that_was_edited_is_made_again(place: Path, tmp_path: Path) -> None:
+    plan = only(load_plan(str(place / "plan.yaml")), "cut")
+    assert run(plan, tmp_path).verdicts[0].decision == "REGRESSION"
+    (folder,) = (path for path in (tmp_path / "models").iterdir() if path.is_dir())
+    for name in ("model.safetensors", "config.json"):
+        shutil.copy(place / "model" / name, folder / name)
+    assert run(plan, tmp_path).verdicts[0].decision == "REGRESSION"
+    (folder / "receipt.json").unlink()
+    assert run(plan, tmp_path).verdicts[0].decision == "REGRESSION"
+
+
+def test_old_answers_are_not_graded_by_another_suite(place: Path, tmp_path: Path) -> None:
+    suite = (place / "words.yaml").read_text()
+    (tmp_path / "words.yaml").write_text(suite)
+    (tmp_path / "plan.yaml").write_text((place / "plan.yaml").read_text().replace("./model", str(place / "model")))
+    shutil.copy(place / "text.jsonl", tmp_path)
+    plan, out = only(load_plan(str(tmp_path / "plan.yaml")), "same"), tmp_path / "out"
+    outcome = run(plan, out)
+    store = DuckdbStore(out / "secateur.duckdb")
+    (row,) = store.verdicts(outcome.job)
+    with pytest.raises(HarnessError, match="takes the original's run first"):
+        compared(store, row.after_run, row.before_run, None)
+    (tmp_path / "words.yaml").write_text(suite.replace("Say", "Shout"))
+    with pytest.raises(HarnessError, match="suite words has changed since run"):
+        compared(store, row.before_run, row.after_run, None)

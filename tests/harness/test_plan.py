@@ -57,6 +57,9 @@ def test_a_misspelt_key_names_line_and_nearest(tmp_path: Path) -> None:
     [
         ("margin: 0.05", "margin: 0.05, max: 1", "exactly one of margin, max, min, max_ratio, min_ratio"),
         ("margin: 0.05", "margin: -0.05", "greater than 0"),
+        ("margin: 0.05", "max: .inf", "finite number"),
+        ("margin: 0.05", "max: .nan", "finite number"),
+        ("name: p", 'name: "p\\e[2J"', "name"),
         ("margin: 0.05", "margin: 0.05, severity: warn", "at least one gate of severity: block"),
         ("{recipe: cfsp-20}", "{recipe: cfsp-20, model: ./x}", "either 'recipe'"),
         ("{recipe: cfsp-20}", "{recipe: {method: cfsp, sparsity: 1.5}}", "sparsity"),
