@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +11,7 @@ import suites as suite_files
 from harness import metrics
 from harness.errors import HarnessError
 from harness.estimate import estimated_seconds
+from harness.gate import limit_of
 from harness.making import recipe_of
 from harness.models import refuse_missing
 from harness.outcome import rule
@@ -20,7 +21,8 @@ from suites import Suite
 from suites.errors import SuiteError
 
 SUITE_METRICS = ("pass_rate", "score", "losses")
-FIDELITY_METRICS = ("kl", "top1", "perplexity_ratio", "perplexity")
+FIDELITY_METRICS = ("kl", "top1", "perplexity_ratio")
+SHARES = ("pass_rate", "top1", "exact_match")
 DISCORDANCE = 0.10
 """Share of items assumed to flip when a detectable drop is said before anything was measured."""
 
@@ -76,7 +78,9 @@ def refuse_impossible(plan: Plan, suites: Sequence[Suite]) -> None:
     faults += [_unknown("metric", name, metrics.names()) for name in plan.metrics if name not in metrics.names()]
     for name, candidate in plan.candidates.items():
         if candidate.recipe is not None:
-            recipe_of(candidate.recipe)
+            calibration = recipe_of(candidate.recipe).calibration.file
+            if calibration and not calibration.is_file():
+                faults.append(f"candidates.{name}: no calibration file {calibration}")
         else:
             faults += _source_faults(name, candidate)
     faults += _source_faults(ORIGINAL, plan.original)
@@ -98,27 +102,60 @@ def _source_faults(name: str, model: Model | Candidate) -> list[str]:
 
 def _gate_faults(gate: Gate, plan: Plan, suites: Sequence[Suite]) -> list[str]:
     """What of a gate can be seen to be wrong before anything is measured."""
-    source, _, metric = gate.metric.rpartition(".")
-    by_name = {suite.name: suite for suite in suites}
+    names = {suite.name: suite for suite in suites}
     tasks = [benchmark.task for benchmark in plan.benchmarks]
-    known = [*by_name, *tasks, *plan.metrics, *(["fidelity"] if plan.fidelity else [])]
-    if source not in known and not any(gate.metric.startswith(f"{task}") for task in tasks):
+    known = [*names, *tasks, *plan.metrics, *(["fidelity"] if plan.fidelity else [])]
+    source = next((name for name in known if gate.metric.startswith(f"{name}.")), None)
+    if source is None:
+        guess = gate.metric.rpartition(".")[0]
         sources = ", ".join(known) or "nothing: the plan measures nothing"
-        return [f"gate {gate.metric}: nothing in this plan measures it{_near(source, known)}; measured: {sources}"]
-    allowed = SUITE_METRICS if source in by_name else FIDELITY_METRICS if source == "fidelity" else (metric,)
-    faults = []
-    if metric not in allowed:
+        return [f"gate {gate.metric}: nothing in this plan measures it{_near(guess, known)}; measured: {sources}"]
+    metric = gate.metric.removeprefix(f"{source}.")
+    allowed = _metrics_of(source, plan, names)
+    if allowed and metric not in allowed and metric.partition(".")[0] not in allowed:
         options = ", ".join(f"{source}.{name}" for name in allowed)
-        faults.append(f"gate {gate.metric}: no such metric{_near(metric, allowed)}; there are {options}")
-    if gate.where and source not in by_name:
-        faults.append(f"gate {gate.metric}: 'where' selects cases of a suite; {source} has no tags")
-    elif gate.where and not _items(gate, by_name[source]):
-        tags = sorted({tag for case in by_name[source].cases for tag in case.tags})
-        hint = _near(gate.where.tag, tags)
-        faults.append(
-            f"gate {gate.metric}: no case has tag {gate.where.tag!r}{hint}; tags: {', '.join(tags) or 'none'}"
-        )
-    return faults
+        return [f"gate {gate.metric}: no such metric{_near(metric, allowed)}; there are {options}"]
+    return [
+        f"gate {gate.metric}: {fault}" for fault in (*_form_faults(gate, metric), *_tag_faults(gate, source, names))
+    ]
+
+
+def _metrics_of(source: str, plan: Plan, suites: Mapping[str, Suite]) -> tuple[str, ...]:
+    """Names of what a suite, fidelity, a meter or a benchmark measures; empty: not known before it is run."""
+    if source in suites:
+        return SUITE_METRICS
+    if source == "fidelity":
+        return FIDELITY_METRICS
+    if source in metrics.names():
+        return metrics.load(source).provides
+    from harness.benchmarks import metric_names
+
+    root = Path(plan.data_root) if plan.data_root else None
+    return next(metric_names(benchmark, root) for benchmark in plan.benchmarks if benchmark.task == source)
+
+
+def _form_faults(gate: Gate, metric: str) -> list[str]:
+    """A rule that does not go with its metric."""
+    form, limit = limit_of(gate)
+    if metric == "losses" and form != "max":
+        return [f"a count of losses takes max, not {form}"]
+    if metric in FIDELITY_METRICS and form not in ("max", "min"):
+        return [f"it is measured on the candidate alone; use max or min, not {form}"]
+    is_share = metric in SHARES or metric.startswith("acc")
+    if is_share and form in ("margin", "max", "min") and limit >= 1 and not (form == "max" and limit == 1):
+        return [f"a share lies between 0 and 1; {form}: {limit:g} is out of reach, did you mean {limit / 100:g}?"]
+    return []
+
+
+def _tag_faults(gate: Gate, source: str, suites: Mapping[str, Suite]) -> list[str]:
+    if gate.where is None:
+        return []
+    if source not in suites:
+        return [f"'where' selects cases of a suite; {source} has no tags"]
+    if _items(gate, suites[source]):
+        return []
+    tags = sorted({tag for case in suites[source].cases for tag in case.tags})
+    return [f"no case has tag {gate.where.tag!r}{_near(gate.where.tag, tags)}; tags: {', '.join(tags) or 'none'}"]
 
 
 def _unknown(kind: str, name: str, known: Sequence[str]) -> str:

@@ -10,17 +10,19 @@ from xml.etree import ElementTree
 
 from harness.errors import HarnessError
 from harness.gate import Finding, Verdict
-from harness.outcome import Outcome, deciding, sentence
+from harness.outcome import Outcome, sentence
 from harness.reasons import amount
 
+XML_LETTERS = (range(9, 11), range(0x20, 0xD800), range(0xE000, 0xFFFE), range(0x10000, 0x110000))
 
-def as_text(outcome: Outcome) -> str:
-    """What the terminal shows at the end of a job."""
+
+def as_text(outcome: Outcome, exit_code: int) -> str:
+    """What the terminal shows at the end of a job. exit_code: that of the command."""
     lines = [line for verdict in outcome.verdicts for line in (*verdict_lines(verdict), "")]
     lines += [f"{name}: could not finish: {why}" for name, why in outcome.failures.items()]
     if outcome.report:
         lines.append(f"report: {outcome.report}")
-    lines.append(f"job {outcome.job}, exit code {outcome.exit_code}")
+    lines.append(f"job {outcome.job}, exit code {exit_code}")
     return "\n".join(lines)
 
 
@@ -31,8 +33,9 @@ def verdict_lines(verdict: Verdict) -> list[str]:
     table = [
         "  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
     ]
-    reasons = [f"  {finding.gate.metric}: {finding.reason}" for finding in deciding(verdict)]
-    return [f"{verdict.candidate}: {verdict.decision}", *table, *(reasons if verdict.decision != "PASS" else [])]
+    unmet = [finding for finding in verdict.findings if finding.severity == "block" and finding.decision != "PASS"]
+    reasons = [f"  {finding.gate.metric}: {finding.reason}" for finding in unmet]
+    return [f"{verdict.candidate}: {verdict.decision}", *table, *reasons]
 
 
 def _cells(finding: Finding) -> tuple[str, ...]:
@@ -106,7 +109,7 @@ def finding_facts(finding: Finding) -> dict[str, object]:
 
 def write_junit(outcome: Outcome, path: Path) -> None:
     """One suite a candidate, one test a gate. REGRESSION: failure. INCONCLUSIVE: skipped. Not judged: error."""
-    root = ElementTree.Element("testsuites", name=f"secateur {outcome.plan}")
+    root = ElementTree.Element("testsuites", name=_printable(f"secateur {outcome.plan}"))
     for verdict in outcome.verdicts:
         suite = ElementTree.SubElement(root, "testsuite", name=verdict.candidate, tests=str(len(verdict.findings)))
         for finding in verdict.findings:
@@ -124,7 +127,9 @@ def write_junit(outcome: Outcome, path: Path) -> None:
 
 def _junit_case(suite: ElementTree.Element, finding: Finding) -> None:
     where = f" [{finding.gate.where.tag}]" if finding.gate.where else ""
-    case = ElementTree.SubElement(suite, "testcase", name=finding.gate.metric + where, classname=suite.get("name", ""))
+    case = ElementTree.SubElement(
+        suite, "testcase", name=_printable(finding.gate.metric + where), classname=suite.get("name", "")
+    )
     warning = "warning only: " if finding.severity == "warn" else ""
     if finding.decision == "INCONCLUSIVE" or (finding.severity == "warn" and finding.decision == "REGRESSION"):
         ElementTree.SubElement(case, "skipped", message=_printable(warning + finding.reason))
@@ -133,19 +138,19 @@ def _junit_case(suite: ElementTree.Element, finding: Finding) -> None:
 
 
 def _printable(text: str) -> str:
-    """Without the control characters that XML 1.0 forbids."""
-    return "".join(letter for letter in text if letter in "\t\n" or ord(letter) >= 32)
+    """Without the characters that XML 1.0 forbids."""
+    return "".join(letter for letter in text if any(ord(letter) in part for part in XML_LETTERS))
 
 
 def append_markdown(outcome: Outcome, path: Path) -> None:
     """Append a summary, as CI systems want it in their step summary file."""
-    lines = [f"## secateur: {outcome.plan}", ""]
+    lines = [f"## secateur: {_inline(outcome.plan)}", ""]
     for verdict in outcome.verdicts:
-        lines += [f"### {verdict.candidate}: {verdict.decision}", "", sentence([verdict]), ""]
+        lines += [f"### {verdict.candidate}: {verdict.decision}", "", _inline(sentence([verdict])), ""]
         lines += ["| gate | before | after | bounds | items | decision |", "|---|---|---|---|---|---|"]
         lines += ["| " + " | ".join(_escaped(_cells(finding))) + " |" for finding in verdict.findings]
         lines.append("")
-    lines += [f"- {name}: could not finish: {why}" for name, why in outcome.failures.items()]
+    lines += [f"- {name}: could not finish: {_inline(why)}" for name, why in outcome.failures.items()]
     try:
         with path.open("a", encoding="utf-8") as file:
             file.write("\n".join(lines) + "\n")
@@ -154,7 +159,12 @@ def append_markdown(outcome: Outcome, path: Path) -> None:
 
 
 def _escaped(cells: Iterable[str]) -> list[str]:
-    return [cell.replace("|", "\\|") for cell in cells]
+    return [_inline(cell).replace("|", "\\|") for cell in cells]
+
+
+def _inline(text: str) -> str:
+    """One line of Markdown that holds no HTML."""
+    return " ".join(text.split()).replace("&", "&amp;").replace("<", "&lt;")
 
 
 def _write(path: Path, text: str) -> None:
@@ -163,4 +173,5 @@ def _write(path: Path, text: str) -> None:
         draft.write_text(text, encoding="utf-8")
         draft.replace(path)
     except OSError as error:
+        draft.unlink(missing_ok=True)
         raise HarnessError(f"cannot write {path}: {error.strerror}") from error

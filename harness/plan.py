@@ -17,6 +17,10 @@ BUILT_IN = Path(__file__).parent / "plans"
 LIMITS = ("margin", "max", "min", "max_ratio", "min_ratio")
 
 
+Line = Annotated[str, Field(min_length=1, pattern=r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]+$")]
+"""Text that is shown in terminals and reports: no control characters, one line."""
+
+
 class Part(BaseModel):
     """A piece of the plan: immutable, unknown keys refused."""
 
@@ -26,7 +30,7 @@ class Part(BaseModel):
 class Where(Part):
     """Which items a gate looks at."""
 
-    tag: str
+    tag: Line
 
 
 class Gate(Part):
@@ -36,12 +40,12 @@ class Gate(Part):
     max_ratio, min_ratio: of candidate over original.
     """
 
-    metric: str
-    margin: float | None = Field(default=None, gt=0)
-    max: float | None = None
-    min: float | None = None
-    max_ratio: float | None = Field(default=None, gt=0)
-    min_ratio: float | None = Field(default=None, gt=0)
+    metric: Line
+    margin: float | None = Field(default=None, gt=0, allow_inf_nan=False)
+    max: float | None = Field(default=None, allow_inf_nan=False)
+    min: float | None = Field(default=None, allow_inf_nan=False)
+    max_ratio: float | None = Field(default=None, gt=0, allow_inf_nan=False)
+    min_ratio: float | None = Field(default=None, gt=0, allow_inf_nan=False)
     where: Where | None = None
     alpha: float = Field(default=0.05, gt=0, lt=0.5)
     severity: Literal["block", "warn"] = "block"
@@ -89,7 +93,8 @@ class Candidate(Part):
     model: str | None = None
     revision: str | None = None
     adapter: str | None = None
-    dtype: Literal["float32", "bfloat16", "float16"] = "float32"
+    dtype: Literal["float32", "bfloat16", "float16"] | None = None
+    """None: that of the original, so that nothing else differs."""
 
     @model_validator(mode="after")
     def _one_source(self) -> Candidate:
@@ -107,7 +112,7 @@ CandidateName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", ma
 class Plan(Part):
     """What to compare, on what, and what decides."""
 
-    name: str = Field(min_length=1)
+    name: Line
     original: Model
     candidates: dict[CandidateName, Candidate] = Field(min_length=1)
     suites: list[str] = []
@@ -165,7 +170,7 @@ def only(plan: Plan, candidate: str) -> Plan:
 def spec(name: str, model: Model | Candidate) -> ModelSpec:
     """The model of a plan's entry that is already there."""
     assert model.model is not None, "a candidate with a recipe is made first"
-    return ModelSpec(name, model.model, model.revision, model.adapter, model.dtype)
+    return ModelSpec(name, model.model, model.revision, model.adapter, model.dtype or "float32")
 
 
 def built_in() -> list[str]:
@@ -184,12 +189,19 @@ def _anchored(plan: Plan, document: Document) -> Plan:
         looks_like_path = name.startswith((".", "/", "~")) or path.exists()
         return str(path) if looks_like_path else name
 
+    def inline(recipe: Recipe | None) -> Recipe | None:
+        if recipe is None or recipe.calibration.file is None:
+            return recipe
+        calibration = recipe.calibration.model_copy(update={"file": folder / recipe.calibration.file})
+        return recipe.model_copy(update={"calibration": calibration})
+
     candidates = {
         name: candidate.model_copy(
             update={
                 "model": there(candidate.model),
                 "adapter": there(candidate.adapter),
-                "recipe": there(candidate.recipe) if isinstance(candidate.recipe, str) else candidate.recipe,
+                "recipe": there(candidate.recipe) if isinstance(candidate.recipe, str) else inline(candidate.recipe),
+                "dtype": candidate.dtype or plan.original.dtype,
             }
         )
         for name, candidate in plan.candidates.items()

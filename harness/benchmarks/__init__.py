@@ -8,15 +8,16 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from harness.benchmarks.lm import ScoringLM
     from harness.benchmarks.measure import BenchmarkResult, measure_benchmark
-    from harness.benchmarks.tasks import count_items, task_identity
+    from harness.benchmarks.tasks import count_items, metric_names, task_identity
 
-__all__ = ["BenchmarkResult", "ScoringLM", "count_items", "measure_benchmark", "task_identity"]
+__all__ = ["BenchmarkResult", "ScoringLM", "count_items", "measure_benchmark", "metric_names", "task_identity"]
 
 _HOMES = {
     "BenchmarkResult": "measure",
     "ScoringLM": "lm",
     "count_items": "tasks",
     "measure_benchmark": "measure",
+    "metric_names": "tasks",
     "task_identity": "tasks",
 }
 

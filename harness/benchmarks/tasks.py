@@ -32,6 +32,10 @@ MENTION = re.compile(rb"^(?:tag: *| *- *)[\"']?([\w.+-]+)[\"']? *$", re.MULTILIN
 Config = dict[str, Any]
 
 
+PERPLEXITIES = {"word_perplexity", "byte_perplexity", "bits_per_byte", "perplexity"}
+"""Metrics behind which the log-likelihood of each document is measured too."""
+
+
 class Found(NamedTuple):
     """An index that holds a task, group or tag with all its members, and the members' configurations."""
 
@@ -83,6 +87,16 @@ def count_items(benchmark: Benchmark, data_root: Path | None) -> int | None:
         return None
     tasks = build(benchmark, data_root).tasks["tasks"].values()
     return sum(min(len(task.eval_docs), benchmark.limit or len(task.eval_docs)) for task in tasks)
+
+
+def metric_names(benchmark: Benchmark, data_root: Path | None) -> tuple[str, ...]:
+    """What a single task measures, as gates name it; empty for a group, or where its data are on the hub."""
+    configs = index_of(benchmark.task).configs
+    if len(configs) != 1 or local_files(_source(configs[0]), data_root) is None:
+        return ()
+    (task,) = build(benchmark, data_root).tasks["tasks"].values()
+    names = tuple(task.aggregation())
+    return (*names, "loglikelihood") if set(names) & PERPLEXITIES else names
 
 
 def task_identity(benchmark: Benchmark, data_root: Path | None) -> str:

@@ -26,4 +26,6 @@ def command(model: str, recipe: str, folder: Path, quiet: bool) -> int:
     for name, value in receipt.ratios.items():
         click.echo(f"{name:8s} {'-' if value is None else format(value, '.4f')}")
     click.echo(f"saved in {folder}, with receipt.json beside the weights")
+    trust = "" if receipt.shape.uniform else ", trust_remote_code=True"
+    click.echo(f"open it: AutoModelForCausalLM.from_pretrained({str(folder)!r}{trust})")
     return 0

@@ -11,9 +11,15 @@ import click
 @click.argument("folder", metavar="[DIR]", type=click.Path(path_type=Path), default=Path("."))
 def command(folder: Path) -> int:
     """Write plan.yaml and suites/support.yaml into DIR (default: here); files already there are left alone."""
+    from harness.errors import HarnessError
     from harness.starter import write_starter
 
-    for path in write_starter(folder):
+    if folder.exists() and not folder.is_dir():
+        raise HarnessError(f"{folder} is a file; give a folder")
+    written = write_starter(folder)
+    for path in written:
         click.echo(f"wrote {path}")
+    if not written:
+        click.echo("nothing written: the files are there already and were left alone")
     click.echo(f"next: secateur check {folder / 'plan.yaml'} && secateur run {folder / 'plan.yaml'}")
     return 0

@@ -36,6 +36,7 @@ def command(
     stopped. Exit code: the worst over the candidates, 3 > 1 > 2 > 0.
     """
     from harness import outputs
+    from harness.errors import HarnessError
     from harness.pipeline import run
     from harness.plan import load_plan, only
     from harness.progress import shown
@@ -43,11 +44,15 @@ def command(
     chosen = load_plan(plan)
     if candidate:
         chosen = only(chosen, candidate)
+    for target in filter(None, (junit, summary)):
+        if target.is_dir() or not target.absolute().parent.is_dir():
+            raise HarnessError(f"cannot write {target}: give a file in a folder that is there")
     with shown(quiet) as progress:
-        outcome = run(chosen, out, fresh=fresh, progress=progress)
+        outcome = run(chosen, out, fresh=fresh, progress=progress, command=f"secateur run {plan}")
+    exit_code = 0 if allow_inconclusive and outcome.exit_code == 2 else outcome.exit_code
+    click.echo(outputs.as_json(outcome) if as_json else outputs.as_text(outcome, exit_code))
     if junit:
         outputs.write_junit(outcome, junit)
     if summary:
         outputs.append_markdown(outcome, summary)
-    click.echo(outputs.as_json(outcome) if as_json else outputs.as_text(outcome))
-    return 0 if allow_inconclusive and outcome.exit_code == 2 else outcome.exit_code
+    return exit_code

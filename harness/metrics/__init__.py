@@ -8,7 +8,7 @@ from __future__ import annotations
 import difflib
 import importlib
 import pkgutil
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, ClassVar, Protocol
 
 from harness.errors import HarnessError
 from harness.progress import Progress, silent
@@ -23,6 +23,9 @@ Pair = tuple[Measurement, Measurement]
 
 class Metric(Protocol):
     """A frozen dataclass that is made without arguments."""
+
+    provides: ClassVar[tuple[str, ...]]
+    """What is measured, without the metric's own name."""
 
     def measure(self, before: LoadedModel, after: LoadedModel, progress: Progress = silent) -> list[Pair]:
         """One pair a quantity; each measurement says its unit and which direction is better."""

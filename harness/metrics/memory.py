@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import ClassVar
 
 from harness.errors import HarnessError
 from harness.metrics import Pair
@@ -33,6 +34,8 @@ class Memory:
     One reading each, which repeats within one to three parts in a hundred; how far is not known for a given machine, so
     a gate on memory.peak stays INCONCLUSIVE. memory.weights is exact.
     """
+
+    provides: ClassVar[tuple[str, ...]] = ("weights", "peak")
 
     def measure(self, before: LoadedModel, after: LoadedModel, progress: Progress = silent) -> list[Pair]:
         """Readings without items."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 from harness.errors import HarnessError
 from harness.metrics import Pair
@@ -16,6 +17,8 @@ from harness.records import Measurement
 @dataclass(frozen=True)
 class Size:
     """size.parameters: tied weights counted once. size.bytes: of the weights as stored, an adapter's included."""
+
+    provides: ClassVar[tuple[str, ...]] = ("parameters", "bytes")
 
     def measure(self, before: LoadedModel, after: LoadedModel, progress: Progress = silent) -> list[Pair]:
         """Exact readings, without items."""

@@ -6,6 +6,7 @@ import hashlib
 import time
 from dataclasses import dataclass
 from statistics import fmean, median
+from typing import ClassVar
 
 from harness.metrics import Pair
 from harness.models import LoadedModel
@@ -23,6 +24,8 @@ class Speed:
     timed by itself; the medians count, so that a moment in which other work came between does not. An item is a block;
     the same block of both models is a pair.
     """
+
+    provides: ClassVar[tuple[str, ...]] = ("prefill", "decode")
 
     blocks: int = 10
     repeats: int = 3
