@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import yaml
 
@@ -134,7 +135,7 @@ def _gate(finding: Finding) -> GateRow:
 def _number(delta: Delta) -> MetricRow:
     is_drop = delta.of == "drop"
     low, high = (delta.low, delta.high) if is_drop else (None, None)
-    change = "unclear"
+    change: Literal["better", "worse", "unclear"] = "unclear"
     if low is not None and high is not None and not low <= 0 <= high:
         change = "worse" if low > 0 else "better"
     return MetricRow(
@@ -146,7 +147,7 @@ def _number(delta: Delta) -> MetricRow:
         low=low,
         high=high,
         n=delta.n or None,
-        change=change,  # type: ignore[arg-type]
+        change=change,
     )
 
 

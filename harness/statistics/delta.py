@@ -27,8 +27,8 @@ EXP_LIMIT = 700.0
 
 FLAT = 1e-12
 """A standard error below this share of the mean is rounding."""
-FEWEST_EQUAL = 59
-"""Units without any spread that count as a measurement: did 5 % of them differ, 59 would all be equal with p < 0.05."""
+FEWEST_EQUAL = 20
+"""Units without spread that count as a measurement: did 14 % of them differ, 20 would all be equal with p < 0.05."""
 
 Of = Literal["drop", "value", "ratio"]
 """What estimate, low and high speak of. value: the candidate's own. ratio: candidate over original."""
