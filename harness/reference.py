@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -102,11 +103,11 @@ def read_reference(path: Path) -> Reference:
     try:
         with safe_open(path, framework="pt") as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
-            about = file.metadata() or {}
+            about = json.loads((file.metadata() or {})["about"])
         if about["sha256"] != _checksum(tensors):
             raise HarnessError(f"{path}: its content is damaged; delete it and run again")
         return Reference(**tensors, text=about["text"])
-    except (OSError, SafetensorError, KeyError, TypeError) as error:
+    except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
         raise HarnessError(f"{path}: not a reference of an original: {error}; delete it and run again") from error
 
 
@@ -206,7 +207,9 @@ def _write(made: Reference, path: Path) -> None:
         drafts.sweep(path)
         folder = drafts.draft(path)
         try:
-            save_file(tensors, folder / path.name, {"text": made.text, "sha256": _checksum(tensors)})
+            about = json.dumps({"text": made.text, "sha256": _checksum(tensors)})
+            # One entry: safetensors writes several in any order, and equal content should be equal bytes.
+            save_file(tensors, folder / path.name, {"about": about})
             (folder / path.name).replace(path)
         finally:
             shutil.rmtree(folder, ignore_errors=True)

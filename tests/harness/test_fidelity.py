@@ -121,6 +121,10 @@ def test_a_broken_reference_is_made_again(tiny: Callable[[int], LoadedModel], tm
     with pytest.raises(HarnessError, match="not a reference of an original"):
         measure_fidelity(path, tiny(1), CORPUS)
     assert reference(original, CORPUS, tmp_path).read_bytes() == whole
+    path.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+    with pytest.raises(HarnessError, match="its content is damaged"):
+        measure_fidelity(path, tiny(1), CORPUS)
+    assert reference(original, CORPUS, tmp_path).read_bytes() == whole
 
 
 def test_another_corpus_has_another_reference(tiny: Callable[[int], LoadedModel], tmp_path: Path) -> None:
