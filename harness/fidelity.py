@@ -18,6 +18,7 @@ from harness.progress import Progress, silent
 from harness.records import Item, Measurement
 from harness.reference import FidelityRefusedError, Reference, read_reference, reference, sweep, text_digest
 from harness.scoring import NotFiniteError
+from harness.statistics.delta import exp_or_inf
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -25,10 +26,6 @@ if TYPE_CHECKING:
     from harness.models import LoadedModel
 
 __all__ = ["FidelityRefusedError", "measure_fidelity", "not_measured", "original_perplexity", "reference"]
-
-
-MOST_NATS = 700.0
-"""exp of more is no longer a double."""
 
 
 class _Tokens(NamedTuple):
@@ -63,7 +60,7 @@ def measure_fidelity(
     if not all(bool(values.isfinite().all()) for values in tokens):
         raise NotFiniteError(f"{name}: its log-likelihood is not finite on {corpus.name}")
     kl, same, log_ratio = (_items(cut, values) for values in tokens[:3])
-    ratio = _exp(_mean(log_ratio))
+    ratio = exp_or_inf(_mean(log_ratio))
     return [
         Measurement("fidelity.kl", _mean(kl), "nats/token", False, "graded", kl),
         Measurement("fidelity.top1", _mean(same), "share", True, "graded", same),
@@ -121,9 +118,4 @@ def _mean(items: Sequence[Item]) -> float:
 
 def _perplexity(nll: Tensor) -> Measurement:
     """No items: two models are paired through the ratio."""
-    return Measurement("fidelity.perplexity", _exp(nll.double().mean().item()), "perplexity", False, "graded")
-
-
-def _exp(nats: float) -> float:
-    """Infinite rather than an error where a double ends."""
-    return math.exp(nats) if nats < MOST_NATS else math.inf
+    return Measurement("fidelity.perplexity", exp_or_inf(nll.double().mean().item()), "perplexity", False, "graded")

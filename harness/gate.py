@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from harness.statistics.delta import Delta, drop_of, ratio_of, value_of
 from harness.statistics.exact import Claim, proves
 from harness.statistics.power import items_to_settle, pairs_to_settle
 from harness.statistics.series import Series
+from suites.document import suggestion
 
 Decision = Literal["PASS", "REGRESSION", "INCONCLUSIVE"]
 
@@ -81,8 +81,7 @@ def _selected(comparison: Comparison, gate: Gate) -> Series:
     """The items a gate looks at."""
     if gate.metric not in comparison.series:
         known = sorted(comparison.series)
-        near = difflib.get_close_matches(gate.metric, known, n=1)
-        hint = f", did you mean {near[0]!r}?" if near else ";"
+        hint = suggestion(gate.metric, known) or ";"
         raise HarnessError(f"gate on {gate.metric!r}: no such metric was measured{hint} there are: {', '.join(known)}")
     series = comparison.series[gate.metric]
     if gate.where is None:
@@ -90,8 +89,7 @@ def _selected(comparison: Comparison, gate: Gate) -> Series:
     chosen = series.where(gate.where.tag)
     if not chosen.ids:
         tags = sorted(set().union(*series.tags))
-        near = difflib.get_close_matches(gate.where.tag, tags, n=1)
-        hint = f", did you mean {near[0]!r}?" if near else ";"
+        hint = suggestion(gate.where.tag, tags) or ";"
         listed = f"its tags are: {', '.join(tags)}" if tags else "its items have no tags"
         raise HarnessError(f"gate on {gate.metric!r}: no item has the tag {gate.where.tag!r}{hint} {listed}")
     return chosen

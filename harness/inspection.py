@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +17,7 @@ from harness.outcome import rule
 from harness.plan import Candidate, Gate, Model, Plan, spec
 from harness.records import ORIGINAL
 from suites import Suite
+from suites.document import suggestion
 from suites.errors import SuiteError
 
 SUITE_METRICS = ("pass_rate", "score", "losses")
@@ -109,12 +109,12 @@ def _gate_faults(gate: Gate, plan: Plan, suites: Sequence[Suite]) -> list[str]:
     if source is None:
         guess = gate.metric.rpartition(".")[0]
         sources = ", ".join(known) or "nothing: the plan measures nothing"
-        return [f"gate {gate.metric}: nothing in this plan measures it{_near(guess, known)}; measured: {sources}"]
+        return [f"gate {gate.metric}: nothing in this plan measures it{suggestion(guess, known)}; measured: {sources}"]
     metric = gate.metric.removeprefix(f"{source}.")
     allowed = _metrics_of(source, plan, names)
     if allowed and metric not in allowed and metric.partition(".")[0] not in allowed:
         options = ", ".join(f"{source}.{name}" for name in allowed)
-        return [f"gate {gate.metric}: no such metric{_near(metric, allowed)}; there are {options}"]
+        return [f"gate {gate.metric}: no such metric{suggestion(metric, allowed)}; there are {options}"]
     return [
         f"gate {gate.metric}: {fault}" for fault in (*_form_faults(gate, metric), *_tag_faults(gate, source, names))
     ]
@@ -155,16 +155,11 @@ def _tag_faults(gate: Gate, source: str, suites: Mapping[str, Suite]) -> list[st
     if _items(gate, suites[source]):
         return []
     tags = sorted({tag for case in suites[source].cases for tag in case.tags})
-    return [f"no case has tag {gate.where.tag!r}{_near(gate.where.tag, tags)}; tags: {', '.join(tags) or 'none'}"]
+    return [f"no case has tag {gate.where.tag!r}{suggestion(gate.where.tag, tags)}; tags: {', '.join(tags) or 'none'}"]
 
 
 def _unknown(kind: str, name: str, known: Sequence[str]) -> str:
-    return f"unknown {kind} {name!r}{_near(name, known)}; there are {', '.join(known)}"
-
-
-def _near(name: str, known: Sequence[str]) -> str:
-    near = difflib.get_close_matches(name, known, n=1)
-    return f", did you mean {near[0]!r}?" if near else ""
+    return f"unknown {kind} {name!r}{suggestion(name, known)}; there are {', '.join(known)}"
 
 
 def _items(gate: Gate, suite: Suite) -> int:

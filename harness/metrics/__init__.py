@@ -5,7 +5,6 @@ File name = name in a plan = class name in snake case; what it measures is named
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import pkgutil
 from typing import TYPE_CHECKING, ClassVar, Protocol
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, ClassVar, Protocol
 from harness.errors import HarnessError
 from harness.progress import Progress, silent
 from harness.records import Measurement
+from suites.document import suggestion
 
 if TYPE_CHECKING:
     from harness.models import LoadedModel
@@ -40,9 +40,7 @@ def names() -> list[str]:
 def load(name: str) -> type[Metric]:
     """The class of a metric. Raises HarnessError naming all metrics and the nearest."""
     if name not in names():
-        near = difflib.get_close_matches(name, names(), n=1)
-        hint = f", did you mean '{near[0]}'?" if near else ""
-        raise HarnessError(f"unknown metric '{name}'{hint}; metrics: {', '.join(names())}")
+        raise HarnessError(f"unknown metric '{name}'{suggestion(name, names())}; metrics: {', '.join(names())}")
     module = importlib.import_module(f"{__name__}.{name}")
     metric: type[Metric] = getattr(module, "".join(part.capitalize() for part in name.split("_")))
     return metric

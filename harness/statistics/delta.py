@@ -148,7 +148,7 @@ def ratio_of(series: Series, limit: float, alpha: float = 0.05) -> Delta:
         method, interval = _t(known, alpha, pairs.groups is None)
         interval = _believed(interval, known)
         method += " of log ratios"
-        return _delta(series, pairs, _found("ratio", _exp(known.value), _exps(interval), method, known, alpha))
+        return _delta(series, pairs, _found("ratio", exp_or_inf(known.value), _exps(interval), method, known, alpha))
     known = mean(pairs.after - limit * pairs.before, pairs.groups, pairs.weights)
     method, interval = _t(known, alpha, pairs.groups is None)
     interval = _believed(interval, known)
@@ -219,7 +219,7 @@ def _values(series: Series) -> tuple[float, float]:
 
 def _mean(series: Series, items: FloatArray) -> float:
     value = float(np.average(items, weights=series.weights))
-    return _exp(value) if series.summary == "exp-mean" else value
+    return exp_or_inf(value) if series.summary == "exp-mean" else value
 
 
 def _delta(series: Series, used: Series, found: _Estimate) -> Delta:
@@ -249,12 +249,13 @@ def _delta(series: Series, used: Series, found: _Estimate) -> Delta:
     )
 
 
-def _exp(value: float) -> float:
+def exp_or_inf(value: float) -> float:
+    """Infinite rather than an error where a double ends."""
     return math.exp(value) if value < EXP_LIMIT else math.inf
 
 
 def _exps(interval: Interval | None) -> Interval | None:
-    return (_exp(interval[0]), _exp(interval[1])) if interval else None
+    return (exp_or_inf(interval[0]), exp_or_inf(interval[1])) if interval else None
 
 
 def _known(value: float) -> float | None:
