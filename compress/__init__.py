@@ -10,13 +10,14 @@ from compress.recipe import Calibration, CalibrationFacts, Receipt, Recipe, load
 from compress.shape import LayerShape, Shape
 
 if TYPE_CHECKING:
-    from compress.calibration import Stats, calibrate
+    from compress.calibration import calibrate
     from compress.checkpoint import is_pruned, open_model, read_receipt, save
     from compress.cut import cut_
     from compress.prune import apply, plan
+    from compress.stats import Stats
 
 LAZY = {
-    "Stats": "compress.calibration",
+    "Stats": "compress.stats",
     "apply": "compress.prune",
     "calibrate": "compress.calibration",
     "cut_": "compress.cut",

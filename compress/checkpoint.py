@@ -17,9 +17,10 @@ from torch import Tensor
 from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
 from compress import drafts, layout
-from compress.calibration import embedded_tokens, evaluating
+from compress.calibration import embedded_tokens
 from compress.errors import CompressError
 from compress.recipe import Receipt
+from compress.walk import evaluating
 
 RECEIPT = "receipt.json"
 MODELING = "modeling_pruned.py"

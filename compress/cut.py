@@ -1,15 +1,16 @@
-"""Obey a Shape: make the matrices of a model really narrower."""
+"""Obey a Shape: make the matrices of a model really narrower, and its list of layers shorter."""
 
 from __future__ import annotations
+
+from collections.abc import Iterable
 
 import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
+from compress.blocks import Block, Part, Projection, blocks
 from compress.errors import CompressError
-from compress.families import Block, blocks
 from compress.layout import describe_, sizes
-from compress.masks import spread
 from compress.shape import LayerShape, Shape
 
 
@@ -21,39 +22,40 @@ def cut_(model: PreTrainedModel, shape: Shape) -> None:
     found = blocks(model)
     _check(found, shape)
     for block, layer in zip(found, shape.layers, strict=True):
-        cut_mlp_(block, layer)
-        cut_attention_(block, layer)
+        cut_block_(block, layer)
     describe_(model.config, sizes(model), shape.head_dim)
 
 
-def cut_mlp_(block: Block, layer: LayerShape) -> None:
-    """Keep these rows of gate and up, and the same columns of down."""
-    kept = torch.tensor(layer.channels, dtype=torch.long)
-    narrow_(block.gate, rows=kept)
-    narrow_(block.up, rows=kept)
-    narrow_(block.mlp_out, columns=kept)
+def cut_block_(block: Block, layer: LayerShape) -> None:
+    """Keep the rows and columns of these channels and kv groups."""
+    kept: dict[tuple[str, int], list[Tensor]] = {}
+    for part, units in _units(block, layer):
+        kept.setdefault((part.projection.name, part.axis), []).append(part.index[units].flatten())
+    for projection in block.projections:
+        for axis in (0, 1):
+            lines = kept.get((projection.name, axis))
+            if lines is not None:
+                narrow_(projection, axis, torch.cat(lines).sort().values)
 
 
-def cut_attention_(block: Block, layer: LayerShape) -> None:
-    """Keep these groups' rows of q, k and v, and their columns of o."""
-    keys = spread(layer.groups, block.head_dim)
-    queries = spread(layer.groups, block.head_dim * (layer.heads // layer.kv_heads))
-    narrow_(block.queries, rows=queries)
-    narrow_(block.keys, rows=keys)
-    narrow_(block.values, rows=keys)
-    narrow_(block.attention_out, columns=queries)
+def _units(block: Block, layer: LayerShape) -> Iterable[tuple[Part, Tensor]]:
+    for parts, units in ((block.group_parts, layer.groups), (block.channel_parts, layer.channels)):
+        kept = torch.tensor(units, dtype=torch.long)
+        for part in parts:
+            yield part, kept
 
 
-def narrow_(linear: nn.Linear, rows: Tensor | None = None, columns: Tensor | None = None) -> None:
-    """Keep only these rows (outputs, with their biases) and columns (inputs) of a Linear."""
-    if rows is not None and len(rows) < linear.out_features:
-        linear.weight = _selected(linear.weight, 0, rows)
-        if linear.bias is not None:
-            linear.bias = _selected(linear.bias, 0, rows)
-        linear.out_features = len(rows)
-    if columns is not None and len(columns) < linear.in_features:
-        linear.weight = _selected(linear.weight, 1, columns)
-        linear.in_features = len(columns)
+def narrow_(projection: Projection, axis: int, kept: Tensor) -> None:
+    """Keep only these rows (axis 0: outputs, with their biases) or columns (axis 1: inputs)."""
+    module = projection.module
+    if len(kept) == projection.weight.shape[axis]:
+        return
+    stored_axis = 1 - axis if projection.transposed else axis
+    module.weight = _selected(module.weight, stored_axis, kept)
+    if axis == 0 and module.bias is not None:
+        module.bias = _selected(module.bias, 0, kept)
+    out_name, in_name = ("nf", "nx") if projection.transposed else ("out_features", "in_features")
+    setattr(module, out_name if axis == 0 else in_name, len(kept))
 
 
 def _selected(parameter: Tensor, axis: int, kept: Tensor) -> nn.Parameter:

@@ -7,8 +7,9 @@ from typing import Any
 
 from transformers import AutoModelForCausalLM, MistralConfig, PreTrainedConfig, PreTrainedModel
 
+from compress.blocks import blocks
 from compress.errors import CompressError
-from compress.families import FAMILIES, blocks
+from compress.families import FAMILIES
 
 Sizes = dict[str, int]
 """Config key -> value, of one layer."""

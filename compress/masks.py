@@ -1,4 +1,4 @@
-"""Scores -> which channels or groups stay, and the rows and columns that they own."""
+"""Scores -> which channels or kv groups stay."""
 
 from __future__ import annotations
 
@@ -17,9 +17,3 @@ def top(scores: Tensor, count: int, where: str) -> tuple[int, ...]:
         raise CompressError(f"{where}: a score is NaN or infinite; the weights or activations of this layer are broken")
     order = torch.sort(scores, descending=True, stable=True).indices[:count]
     return tuple(sorted(order.tolist()))
-
-
-def spread(groups: tuple[int, ...], size: int) -> Tensor:
-    """Indices of all the channels of these groups, when each group owns `size` neighbouring channels."""
-    starts = torch.tensor(groups, dtype=torch.long).unsqueeze(1) * size
-    return (starts + torch.arange(size)).flatten()

@@ -7,20 +7,24 @@ import platform
 import resource
 import sys
 import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 
 import torch
 import transformers
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from compress import budget, masks, ratios
-from compress.calibration import BlockStats, Stats, calibrate
+from compress import apportion, masks, ratios
+from compress.blocks import Block, blocks, check_finite
+from compress.budgets import Layer
+from compress.calibration import calibrate
 from compress.cut import cut_
-from compress.errors import CompressError
-from compress.families import Block, blocks
-from compress.methods import Method
+from compress.methods import Width
 from compress.progress import Progress, silent
 from compress.recipe import Receipt, Recipe
 from compress.shape import LayerShape, Shape
+from compress.stats import Stats
 
 
 def apply(
@@ -29,32 +33,32 @@ def apply(
     tokenizer: PreTrainedTokenizerBase | None = None,
     *,
     stats: Stats | None = None,
+    shape: Shape | None = None,
     progress: Progress = silent,
 ) -> Receipt:
     """Narrow `model` in place as `recipe` says.
 
     stats: of a calibration of this model that was already run, for another recipe with the same calibration.
+    shape: what to keep, instead of what the recipe's method would decide.
     Raises CompressError before the model is touched.
     """
     before = ratios.count(model)
-    seconds = {}
-    start = time.perf_counter()
+    clock = Clock()
     if stats is None:
-        stats = calibrate(model, tokenizer, recipe.calibration, recipe.chosen().needs, progress)
-        seconds["calibrate"] = time.perf_counter() - start
-    start = time.perf_counter()
-    shape = plan(model, recipe, stats, progress)
-    seconds["plan"] = time.perf_counter() - start
-    start = time.perf_counter()
-    cut_(model, shape)
-    seconds["cut"] = time.perf_counter() - start
+        with clock.stage("calibrate"):
+            stats = calibrate(model, tokenizer, recipe.calibration, recipe.needs, progress)
+    if shape is None:
+        with clock.stage("plan"):
+            shape = plan(model, recipe, stats, progress)
+    with clock.stage("cut"):
+        cut_(model, shape)
     after = ratios.count(model)
     return Receipt(
         recipe=recipe,
         shape=shape,
         sparsity_by_block=ratios.by_block(before, after),
         ratios=ratios.measure(before, after),
-        seconds=seconds,
+        seconds=clock.seconds,
         peak_bytes=peak_bytes(),
         calibration=stats.facts,
         versions=versions(),
@@ -66,36 +70,48 @@ def plan(model: PreTrainedModel, recipe: Recipe, stats: Stats, progress: Progres
 
     Raises CompressError if the sparsity cannot be reached, or a weight is NaN.
     """
-    found, method = blocks(model), recipe.chosen()
-    target = budget.target(found, recipe.sparsity, method.attention, _round_to(method, found))
-    keep = method.keep_shares(stats, target.removed)
-    groups = budget.groups(found, keep, target)
-    widths = budget.widths(found, keep, groups, target)
+    found = blocks(model)
+    check_finite(found)
+    method: Width = recipe.chosen()
     layers = []
     for block, seen in zip(found, stats.blocks, strict=True):
-        sizes = (widths[block.index], groups[block.index])
-        layers.append(_layer_shape(block, seen, recipe, sizes))
+        groups = method.group_scores(block, seen, recipe.seed) if method.attention else None
+        layers.append(Layer(block, seen, method.channel_scores(block, seen, recipe.seed), groups))
         progress("choosing", block.index + 1, len(found))
-    return Shape(found[0].hidden, found[0].head_dim, tuple(layers))
+    widths, groups_kept = sizes(layers, recipe, ratios.count(model).parameters)
+    kept = [_kept(layer, width, count) for layer, width, count in zip(layers, widths, groups_kept, strict=True)]
+    return Shape(found[0].hidden, found[0].head_dim, tuple(kept))
 
 
-def _layer_shape(block: Block, seen: BlockStats, recipe: Recipe, sizes: tuple[int, int]) -> LayerShape:
-    """sizes: (channels, groups) to keep."""
-    if any(not bool(torch.isfinite(linear.weight).all()) for linear in block.linears):
-        raise CompressError(f"layer {block.index}: a weight is NaN or infinite")
-    method, (width, groups) = recipe.chosen(), sizes
-    channels: tuple[int, ...] = tuple(range(block.channels))
-    if width < block.channels:
-        scores = method.channel_scores(block, seen, recipe.seed)
-        channels = masks.top(scores, width, f"layer {block.index}")
-    kept_groups: tuple[int, ...] = tuple(range(block.kv_heads))
-    if groups < block.kv_heads:
-        scores = method.group_scores(block, seen, recipe.seed)
-        kept_groups = masks.top(scores, groups, f"layer {block.index}")
-    return LayerShape(channels, kept_groups, block.channels, block.heads, block.kv_heads)
+def sizes(layers: Sequence[Layer], recipe: Recipe, parameters: int) -> tuple[list[int], list[int]]:
+    """(FFN channels, kv groups) that each layer keeps. parameters: of the whole model.
+
+    Raises CompressError if the sparsity cannot be reached.
+    """
+    found = [layer.block for layer in layers]
+    method: Width = recipe.chosen()
+    goal = recipe.goal
+    assert goal is not None, "only N:M patterns go without"
+    weights = apportion.weights(found, goal, parameters, method.attention)
+    target = apportion.target(found, weights, method.attention, round_to(method, found))
+    if recipe.equal_layers:
+        width, groups = apportion.equal(found, target)
+        return [width] * len(found), [groups] * len(found)
+    shares = recipe.rule().shares(layers, target)
+    counts = apportion.groups(found, shares.groups, target)
+    return apportion.widths(found, shares.channels, counts, target), counts
 
 
-def _round_to(method: Method, found: list[Block]) -> int:
+def _kept(layer: Layer, width: int, count: int) -> LayerShape:
+    block, where = layer.block, f"layer {layer.block.index}"
+    channels = masks.top(layer.channel_scores, width, where)
+    groups = tuple(range(block.kv_heads))
+    if layer.group_scores is not None:
+        groups = masks.top(layer.group_scores, count, where)
+    return LayerShape(channels, groups, block.channels, block.heads, block.kv_heads)
+
+
+def round_to(method: Width, found: Sequence[Block]) -> int:
     """auto: 128 for large models, as in the CFSP paper; 8 for small ones, which would lose all resolution.
 
     On a CPU, multiples of 8 and of 16 were equally fast, and odd widths 5 to 8 % slower.
@@ -103,6 +119,20 @@ def _round_to(method: Method, found: list[Block]) -> int:
     if method.round_to != "auto":
         return method.round_to
     return 128 if max(block.channels for block in found) >= 4096 else 8
+
+
+@dataclass
+class Clock:
+    """Wall seconds by stage."""
+
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """What is done inside counts as this stage."""
+        start = time.perf_counter()
+        yield
+        self.seconds[name] = time.perf_counter() - start
 
 
 def peak_bytes() -> int:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from transformers import PreTrainedModel
 
-from compress.families import Block, blocks
+from compress.blocks import Block, blocks
 
 
 @dataclass(frozen=True)
@@ -17,8 +17,8 @@ class Counts:
     """Of the whole model, tied weights once."""
     weights: tuple[int, ...]
     """Linear weights of each decoder layer; biases are not counted."""
-    zeros: int
-    """Of those, in all."""
+    zeros: tuple[int, ...]
+    """Of those, exactly zero."""
     channels: tuple[int, ...]
     groups: tuple[int, ...]
 
@@ -28,8 +28,8 @@ def count(model: PreTrainedModel) -> Counts:
     found = blocks(model)
     return Counts(
         parameters=sum(parameter.numel() for parameter in model.parameters()),
-        weights=tuple(sum(linear.weight.numel() for linear in block.linears) for block in found),
-        zeros=sum(_zeros(block) for block in found),
+        weights=tuple(block.weights for block in found),
+        zeros=tuple(_zeros(block) for block in found),
         channels=tuple(block.channels for block in found),
         groups=tuple(block.kv_heads for block in found),
     )
@@ -49,13 +49,14 @@ def measure(before: Counts, after: Counts) -> dict[str, float | None]:
         "r_block": 1 - sum(after.weights) / sum(before.weights),
         "r_ffn": 1 - sum(after.channels) / sum(before.channels),
         "r_group": _group_ratio(before, after),
-        "r_zero": after.zeros / sum(after.weights),
+        "r_zero": sum(after.zeros) / sum(after.weights),
     }
 
 
 def by_block(before: Counts, after: Counts) -> tuple[float, ...]:
-    """Share of each decoder layer's Linear weights that was removed."""
-    return tuple(1 - left / had for had, left in zip(before.weights, after.weights, strict=True))
+    """Share of each decoder layer's Linear weights that was removed or zeroed; a layer that went counts as 1."""
+    left = [left - zeros for left, zeros in zip(after.weights, after.zeros, strict=True)]
+    return tuple(1 - left / had for had, left in zip(before.weights, left, strict=True))
 
 
 def _group_ratio(before: Counts, after: Counts) -> float | None:
@@ -72,4 +73,4 @@ def _group_ratio(before: Counts, after: Counts) -> float | None:
 
 
 def _zeros(block: Block) -> int:
-    return sum(linear.weight.numel() - int(linear.weight.count_nonzero()) for linear in block.linears)
+    return block.weights - sum(int(projection.weight.count_nonzero()) for projection in block.projections)

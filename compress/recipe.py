@@ -7,12 +7,20 @@ import json
 from dataclasses import asdict, dataclass
 from importlib import resources
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
-from compress import methods
+from compress import budgets, methods
 from compress.errors import CompressError
 from compress.shape import Shape
 
@@ -33,6 +41,48 @@ class Calibration(BaseModel):
     """Which windows of the text are read."""
 
 
+Ratio = Literal["r_total", "r_block", "r_ffn", "r_group", "r_zero"]
+
+RATIOS: dict[str, tuple[str, ...]] = {
+    "width": ("r_block", "r_total", "r_ffn", "r_group"),
+    "weights": ("r_zero",),
+    "layers": ("r_block", "r_total"),
+}
+"""What a method removes -> the ratios that can be its target; the first is what a bare `sparsity` means."""
+
+
+class Target(BaseModel):
+    """How much to remove, by one of the ratio definitions of `ratios.measure`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    ratio: Ratio
+    value: float = Field(gt=0, lt=1, allow_inf_nan=False)
+
+
+class BudgetChoice(BaseModel):
+    """Which rule hands the sparsity out over the layers; a bare name is short for its defaults."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    rule: str
+    options: dict[str, Any] = Field(default_factory=dict)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _named(cls, given: Any) -> Any:
+        return {"rule": given} if isinstance(given, str) else given
+
+    @model_validator(mode="after")
+    def _known(self) -> Self:
+        self.chosen()
+        return self
+
+    def chosen(self) -> budgets.Budget:
+        """The rule with its options."""
+        return budgets.make(self.rule, self.options)
+
+
 class Recipe(BaseModel):
     """How to make a model smaller."""
 
@@ -41,8 +91,16 @@ class Recipe(BaseModel):
     method: str
     options: dict[str, Any] = Field(default_factory=dict, validate_default=True)
     """The method's own options; those not given are filled in with their defaults."""
-    sparsity: float = Field(gt=0, lt=1, allow_inf_nan=False)
-    """r_block: the share of the decoder layers' Linear weights to remove."""
+    sparsity: float | None = Field(default=None, gt=0, lt=1, allow_inf_nan=False)
+    """How much to remove: r_block, or r_zero for methods that zero single weights."""
+    target: Target | None = None
+    """The same by another ratio; one of the two."""
+    budget: BudgetChoice | None = None
+    """None: the method's own rule."""
+    compensate: Literal["none", "bias", "least_squares"] = "none"
+    """What makes up for the removed channels and groups in the weights that stay."""
+    equal_layers: bool = False
+    """Every layer keeps the same number of channels and groups, so that stock classes open the result."""
     calibration: Calibration = Calibration()
     seed: int = Field(default=0, ge=0)
     """For what the method itself draws at random."""
@@ -50,7 +108,7 @@ class Recipe(BaseModel):
     @field_validator("method")
     @classmethod
     def _known(cls, name: str) -> str:
-        methods.load(name)
+        methods.FOLDER.load(name)
         return name
 
     @field_validator("options")
@@ -60,9 +118,52 @@ class Recipe(BaseModel):
             return options
         return methods.options(methods.make(info.data["method"], options))
 
-    def chosen(self) -> methods.Method:
-        """The method with its options."""
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        method = self.chosen()
+        allowed = RATIOS[method.removes]
+        if self.sparsity is not None and self.target is not None:
+            raise ValueError("give either 'sparsity' or 'target', not both")
+        patterned = method.removes == "weights" and method.kept(0, 1) is not None
+        if self.sparsity is None and self.target is None and not patterned:
+            raise ValueError("how much to remove is missing: give 'sparsity', or 'target' with 'ratio' and 'value'")
+        if patterned and (self.sparsity is not None or self.target is not None):
+            raise ValueError("the N:M pattern says how much to remove; leave 'sparsity' and 'target' out")
+        if self.target is not None and self.target.ratio not in allowed:
+            raise ValueError(f"target: {self.method} can aim at {', '.join(allowed)}, not at {self.target.ratio}")
+        if method.removes != "width":
+            chosen = {"budget": self.budget, "compensate": self.compensate != "none", "equal_layers": self.equal_layers}
+            for key in (key for key, value in chosen.items() if value):
+                raise ValueError(f"{key}: goes with methods that remove channels; {self.method} does not")
+        return self
+
+    def chosen(self) -> Any:
+        """The method with its options: a `methods.Width`, `Sparse` or `Depth`."""
         return methods.make(self.method, self.options)
+
+    def rule(self) -> budgets.Budget:
+        """The budget rule: the recipe's, or else the method's own."""
+        return self.budget.chosen() if self.budget else budgets.make(self.chosen().budget, {})
+
+    @property
+    def goal(self) -> Target | None:
+        """How much to remove; None only where an N:M pattern says it."""
+        if self.target is not None or self.sparsity is None:
+            return self.target
+        return Target.model_validate({"ratio": RATIOS[self.chosen().removes][0], "value": self.sparsity})
+
+    @property
+    def needs(self) -> frozenset[str]:
+        """What one calibration of the original has to gather; any of `stats.NEEDS`."""
+        method = self.chosen()
+        needs: frozenset[str] = method.needs
+        if method.removes == "weights" and method.sequential:
+            return frozenset()
+        if method.removes == "width":
+            needs = needs | self.rule().needs
+            if self.compensate == "bias":
+                needs = needs | {"activations"}
+        return needs
 
 
 @dataclass(frozen=True)
@@ -81,7 +182,7 @@ class Receipt:
     recipe: Recipe
     shape: Shape
     sparsity_by_block: tuple[float, ...]
-    """Share of each decoder layer's Linear weights that was removed."""
+    """Share of each decoder layer's Linear weights that was removed or zeroed."""
     ratios: dict[str, float | None]
     """r_total, r_block, r_ffn, r_group, r_zero, as `ratios.measure` defines them; None where one does not apply."""
     seconds: dict[str, float]
@@ -90,6 +191,8 @@ class Receipt:
     """Highest resident memory of the whole process so far, so an upper bound of what compression needed."""
     calibration: CalibrationFacts | None
     versions: dict[str, str]
+    notes: tuple[str, ...] = ()
+    """What a reader has to know, in sentences."""
 
     @property
     def widths(self) -> tuple[int, ...]:
@@ -119,6 +222,7 @@ class Receipt:
             "calibration": asdict(self.calibration) if self.calibration else None,
             "seed": self.seed,
             "versions": self.versions,
+            "notes": self.notes,
             "shape_digest": self.shape.digest,
             "shape": asdict(self.shape),
         }
@@ -138,6 +242,7 @@ class Receipt:
                 peak_bytes=raw["peak_bytes"],
                 calibration=CalibrationFacts(**raw["calibration"]) if raw["calibration"] else None,
                 versions=raw["versions"],
+                notes=tuple(raw.get("notes", ())),
             )
         except (ValueError, KeyError, TypeError) as error:
             raise CompressError(f"not a receipt: {error!r}") from None
@@ -185,7 +290,7 @@ def _parsed(where: str, text: str) -> Recipe:
     except yaml.YAMLError as error:
         raise CompressError(f"{where}: not YAML: {' '.join(str(error).split())}") from None
     if not isinstance(content, dict) or not isinstance(node, yaml.MappingNode):
-        raise CompressError(f"{where}: a recipe is a mapping with at least 'method' and 'sparsity'")
+        raise CompressError(f"{where}: a recipe is a mapping with at least 'method'")
     lines = {key.value: key.start_mark.line + 1 for key, _ in node.value}
     if len(lines) < len(node.value):
         raise CompressError(f"{where}: a key is given twice")
@@ -200,11 +305,13 @@ def _fault(where: str, lines: dict[str, int], fault: Any) -> str:
     line = lines.get(str(fault["loc"][0])) if fault["loc"] else None
     message = fault["msg"].removeprefix("Value error, ")
     if fault["type"] == "extra_forbidden":
-        model = Recipe if len(fault["loc"]) == 1 else Calibration
+        parts: dict[str, type[BaseModel]] = {"calibration": Calibration, "target": Target, "budget": BudgetChoice}
+        model: type[BaseModel] = Recipe if len(fault["loc"]) == 1 else parts[str(fault["loc"][0])]
         message = f"unknown key; allowed: {', '.join(model.model_fields)}"
     if fault["loc"] == ("sparsity",) and "input" in fault and fault["type"] != "missing":
         message = f"{fault['input']!r} is not allowed: a number above 0 and below 1"
-    return f"{where}:{line}: {key}: {message}" if line else f"{where}: {key}: {message}"
+    place = f"{where}:{line}" if line else where
+    return f"{place}: {key}: {message}" if key else f"{place}: {message}"
 
 
 def _beside(recipe: Recipe, folder: Path) -> Recipe:

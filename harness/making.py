@@ -50,7 +50,7 @@ class Workshop:
     def _calibrated(self, recipe: Recipe, text: str) -> Stats:
         from compress import calibrate
 
-        needs = recipe.chosen().needs
+        needs = recipe.needs
         key = digest(recipe.calibration.model_dump(mode="json"), text, sorted(needs))
         if key not in self._stats:
             loaded = self.original.loaded()

@@ -1,26 +1,43 @@
-"""Pruning methods: one file each. A method decides what stays; it never touches the model.
+"""Compression methods: one file each. A method decides; it never touches the model.
 
-File name = name in a recipe = class name in snake case; the fields of its frozen dataclass are its options.
+What a method removes is one of three things, and each has its Protocol: channels and kv groups (`Width`), single
+weights (`Sparse`), or whole layers (`Depth`). `removes` says which.
 """
 
 from __future__ import annotations
 
-import difflib
-import importlib
-import pkgutil
+import sys
 from collections.abc import Mapping
-from dataclasses import asdict, fields
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+from compress.plugins import Folder
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from compress.calibration import BlockStats, Stats
-    from compress.families import Block
+    from compress.blocks import Block, Projection
+    from compress.stats import BlockStats, Inputs, Stats
+
+FOLDER = Folder(sys.modules[__name__], "method")
+
+Removes = Literal["width", "weights", "layers"]
 
 
 class Method(Protocol):
-    """What `plan` asks of a pruning method."""
+    """What all methods have."""
+
+    @property
+    def removes(self) -> Removes:
+        """Which of the three Protocols below this is."""
+
+    @property
+    def needs(self) -> frozenset[str]:
+        """What calibration has to gather: any of `stats.NEEDS`; empty: no data."""
+
+
+class Width(Method, Protocol):
+    """Removes FFN channels, and kv groups if asked; matrices get narrower."""
 
     @property
     def attention(self) -> bool:
@@ -31,11 +48,8 @@ class Method(Protocol):
         """FFN widths are multiples of this. auto: 128 where the FFN is 4096 wide or more, else 8."""
 
     @property
-    def needs(self) -> frozenset[str]:
-        """What calibration has to gather: any of "channels", "heads", "angles"; empty: no data."""
-
-    def keep_shares(self, stats: Stats, removed: float) -> list[float]:
-        """The share that each layer keeps; their mean is 1 - removed."""
+    def budget(self) -> str:
+        """The rule in `budgets` that hands out the sparsity over layers, if the recipe names none."""
 
     def channel_scores(self, block: Block, stats: BlockStats, seed: int) -> Tensor:
         """(channels,) importance of each FFN channel; the highest stay."""
@@ -44,45 +58,53 @@ class Method(Protocol):
         """(kv_heads,) importance of each kv group; the highest stay."""
 
 
+@dataclass(frozen=True)
+class Site:
+    """Which weights a `Sparse` method is asked about."""
+
+    block: int
+    blocks: int
+    """How many decoder layers there are."""
+    projection: Projection
+    sparsity: float
+    """Share of the weights to zero where the pattern does not say it."""
+    seed: int
+
+
+class Sparse(Method, Protocol):
+    """Zeroes single weights; matrices keep their sizes."""
+
+    @property
+    def sequential(self) -> bool:
+        """Whether a layer is calibrated on what the already sparse layers before it put out."""
+
+    def kept(self, block: int, blocks: int) -> tuple[int, int] | None:
+        """(N, M) of the pattern in this layer: N of every M neighbouring inputs stay; None: no pattern."""
+
+    def sparse(self, site: Site, inputs: Inputs | None) -> Tensor:
+        """(out, in) the new weight of one projection. inputs: None unless `needs` asks for them."""
+
+
+class Depth(Method, Protocol):
+    """Removes whole decoder layers."""
+
+    def layer_scores(self, stats: Stats) -> list[float]:
+        """Importance of each layer; the lowest go."""
+
+    def removed(self, stats: Stats, count: int) -> list[int]:
+        """Ascending indices of the `count` layers to remove."""
+
+
 def names() -> list[str]:
-    """All methods: the files of this folder."""
-    return sorted(module.name for module in pkgutil.iter_modules(__path__))
+    """All methods."""
+    return FOLDER.names()
 
 
-def load(name: str) -> type[Method]:
-    """The class of a method. Raises ValueError naming all methods and the nearest."""
-    if name not in names():
-        raise ValueError(f"unknown method '{name}'{_nearest(name, names())}; methods: {', '.join(names())}")
-    module = importlib.import_module(f"{__name__}.{name}")
-    method: type[Method] = getattr(module, "".join(part.capitalize() for part in name.split("_")))
-    return method
-
-
-def make(name: str, given: Mapping[str, Any]) -> Method:
-    """A method with its options. Raises ValueError for an unknown option, or a value of the wrong kind."""
-    from pydantic import TypeAdapter, ValidationError
-
-    kind: Any = load(name)
-    allowed = [field.name for field in fields(kind)]
-    for option in given:
-        if option not in allowed:
-            raise ValueError(
-                f"unknown option '{option}' of method '{name}'{_nearest(option, allowed)}; "
-                f"allowed: {', '.join(allowed) or 'none'}"
-            )
-    try:
-        method: Method = TypeAdapter(kind).validate_python(dict(given))
-    except ValidationError as error:
-        faults = "; ".join(f"{fault['loc'][0]}: {fault['msg']}" for fault in error.errors())
-        raise ValueError(f"option of method '{name}': {faults}") from None
-    return method
+def make(name: str, given: Mapping[str, Any]) -> Any:
+    """A method with its options: a Width, Sparse or Depth. Raises ValueError, naming what is allowed."""
+    return FOLDER.make(name, given)
 
 
 def options(method: Any) -> dict[str, Any]:
     """All options of a method, defaults included."""
     return asdict(method)
-
-
-def _nearest(name: str, known: list[str]) -> str:
-    near = difflib.get_close_matches(str(name), known, n=1)
-    return f", did you mean '{near[0]}'?" if near else ""

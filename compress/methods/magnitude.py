@@ -13,8 +13,8 @@ from pydantic import Field
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from compress.calibration import BlockStats, Stats
-    from compress.families import Block
+    from compress.blocks import Block, Part
+    from compress.stats import BlockStats
 
 
 @dataclass(frozen=True)
@@ -24,24 +24,20 @@ class Magnitude:
     attention: bool = False
     round_to: Annotated[int, Field(ge=1)] | Literal["auto"] = "auto"
 
+    removes: ClassVar[Literal["width"]] = "width"
     needs: ClassVar[frozenset[str]] = frozenset()
-
-    def keep_shares(self, stats: Stats, removed: float) -> list[float]:
-        """Uniform."""
-        return [1.0 - removed] * len(stats.blocks)
+    budget: ClassVar[str] = "uniform"
 
     def channel_scores(self, block: Block, stats: BlockStats, seed: int) -> Tensor:
-        """Over a row of gate and up and a column of down."""
-        squares = _squares(block.gate.weight) + _squares(block.up.weight) + _squares(block.mlp_out.weight.T)
-        return squares.sqrt()
+        """Over a row of every reader and a column of mlp_out."""
+        return _norms(block.channel_parts)
 
     def group_scores(self, block: Block, stats: BlockStats, seed: int) -> Tensor:
-        """Over the rows of q, k, v and the columns of o."""
-        parts = (block.queries.weight, block.keys.weight, block.values.weight, block.attention_out.weight.T)
-        squares = [_squares(part).view(block.kv_heads, -1).sum(dim=1) for part in parts]
-        return sum(squares[1:], squares[0]).sqrt()
+        """Over the rows of q, k, v and the columns of attention_out."""
+        return _norms(block.group_parts)
 
 
-def _squares(weight: Tensor) -> Tensor:
-    """weight: (n, m). Returns (n,) sums of squares, in float64."""
-    return weight.detach().double().square().sum(dim=1)
+def _norms(parts: tuple[Part, ...]) -> Tensor:
+    """(units,) L2 norms over all parts, in float64."""
+    squares = [part.weight.double().square().sum(dim=(1, 2)) for part in parts]
+    return sum(squares[1:], squares[0]).sqrt()

@@ -10,8 +10,8 @@ from pydantic import Field
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from compress.calibration import BlockStats, Stats
-    from compress.families import Block
+    from compress.blocks import Block
+    from compress.stats import BlockStats
 
 
 @dataclass(frozen=True)
@@ -21,11 +21,9 @@ class Random:
     attention: bool = False
     round_to: Annotated[int, Field(ge=1)] | Literal["auto"] = "auto"
 
+    removes: ClassVar[Literal["width"]] = "width"
     needs: ClassVar[frozenset[str]] = frozenset()
-
-    def keep_shares(self, stats: Stats, removed: float) -> list[float]:
-        """Uniform."""
-        return [1.0 - removed] * len(stats.blocks)
+    budget: ClassVar[str] = "uniform"
 
     def channel_scores(self, block: Block, stats: BlockStats, seed: int) -> Tensor:
         """Uniform noise."""

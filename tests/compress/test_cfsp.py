@@ -9,9 +9,16 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from compress.calibration import BlockStats, collect, token_angles
-from compress.families import blocks
-from compress.methods.cfsp import Cfsp, allocation
+from compress.blocks import blocks
+from compress.budgets.cfsp import allocation
+from compress.collect import collect, token_cosines
+from compress.methods.cfsp import Cfsp
+from compress.stats import BlockStats, Inputs
+
+
+def seen(projection, squares: torch.Tensor) -> BlockStats:
+    return BlockStats(inputs={projection.name: Inputs(100, torch.zeros_like(squares), squares)})
+
 
 shares = st.lists(st.floats(0, 1), min_size=1, max_size=40)
 
@@ -41,16 +48,16 @@ def test_allocation_by_hand() -> None:
 
 def test_angles_of_equal_rows_are_zero_and_not_nan() -> None:
     rows = torch.randn(2, 50, 33)
-    assert float(token_angles(rows, rows * 3).max()) < 1e-7
-    assert token_angles(torch.tensor([[1.0, 0.0]]), torch.tensor([[0.0, 2.0]])).item() == pytest.approx(0.5)
+    assert float(token_cosines(rows, rows * 3).arccos().max()) < 1e-7
+    assert token_cosines(torch.tensor([[1.0, 0.0]]), torch.tensor([[0.0, 2.0]])).item() == pytest.approx(0.0)
 
 
 def test_paper_score_is_the_formula(make_model) -> None:
     block = blocks(make_model(intermediate_size=5, hidden_size=24, num_attention_heads=3, num_key_value_heads=1))[0]
     squares = torch.rand(5, dtype=torch.float64)
-    scores = Cfsp().channel_scores(block, BlockStats(channel_squares=squares), seed=0)
+    scores = Cfsp().channel_scores(block, seen(block.mlp_out, squares), seed=0)
 
-    down, up, gate = (linear.weight.detach().double().abs() for linear in (block.mlp_out, block.up, block.gate))
+    gate, up, down = (part.projection.weight.double().abs() for part in block.channel_parts)
     activation = squares.sqrt()
     for i in range(5):
         factor = 0.0
@@ -65,15 +72,15 @@ def test_released_score_is_the_formula_and_forgets_the_weights(make_model) -> No
     """Each of |Wd| A, |Wu|, |Wg| over its own sum, added, times A, averaged over the hidden axis."""
     block = blocks(make_model())[0]
     squares = torch.rand(64, dtype=torch.float64)
-    scores = Cfsp(score="released").channel_scores(block, BlockStats(channel_squares=squares), seed=0)
+    scores = Cfsp(score="released").channel_scores(block, seen(block.mlp_out, squares), seed=0)
 
     activation = squares.sqrt()
-    down, up, gate = (linear.weight.detach().double().abs() for linear in (block.mlp_out, block.up, block.gate))
+    gate, up, down = (part.projection.weight.double().abs() for part in block.channel_parts)
     for i in (0, 17, 63):
         column = down[:, i] * activation[i]
         parts = column / column.sum() + up[i] / up[i].sum() + gate[i] / gate[i].sum()
         assert float(scores[i]) == pytest.approx(float((parts * activation[i]).mean()), rel=1e-12)
-    paper = Cfsp().channel_scores(block, BlockStats(channel_squares=squares), seed=0)
+    paper = Cfsp().channel_scores(block, seen(block.mlp_out, squares), seed=0)
     assert float((paper / activation).std()) > 1e-3
     assert float((scores / activation).std()) < 1e-12
 
@@ -81,8 +88,8 @@ def test_released_score_is_the_formula_and_forgets_the_weights(make_model) -> No
 def test_group_score_is_the_wanda_sum(make_model) -> None:
     block = blocks(make_model())[0]
     squares = torch.rand(72, dtype=torch.float64)
-    scores = Cfsp(attention=True).group_scores(block, BlockStats(head_squares=squares), seed=0)
-    weight = block.attention_out.weight.detach().double().abs()
+    scores = Cfsp(attention=True).group_scores(block, seen(block.attention_out, squares), seed=0)
+    weight = block.attention_out.weight.double().abs()
     for group in range(3):
         columns = range(group * 24, group * 24 + 24)
         expected = sum(float(weight[:, c].mean() * squares[c].sqrt()) for c in columns)
@@ -91,31 +98,46 @@ def test_group_score_is_the_wanda_sum(make_model) -> None:
 
 def test_a_channel_of_zeros_scores_zero(make_model) -> None:
     block = blocks(make_model())[0]
-    with torch.no_grad():
-        for linear in (block.gate, block.up):
-            linear.weight.zero_()
-        block.mlp_out.weight.zero_()
-    scores = Cfsp().channel_scores(block, BlockStats(channel_squares=torch.rand(64, dtype=torch.float64)), seed=0)
+    for part in block.channel_parts:
+        part.projection.weight.zero_()
+    scores = Cfsp().channel_scores(block, seen(block.mlp_out, torch.rand(64, dtype=torch.float64)), seed=0)
     assert float(scores.abs().max()) == 0.0
 
 
 def test_statistics_are_sums_over_a_plain_forward(make_model) -> None:
     model = make_model("qwen3")
     ids = torch.randint(0, 256, (2, 16))
-    seen = collect(model, ids, frozenset({"channels", "heads", "angles"}))
+    stats = collect(model, ids, frozenset({"inputs", "angles"}))
 
     with torch.no_grad():
         states = model.model(ids, output_hidden_states=True).hidden_states
     inputs: dict[str, torch.Tensor] = {}
     block = blocks(model)[1]
-    for name, linear in (("channels", block.mlp_out), ("heads", block.attention_out)):
-        linear.register_forward_pre_hook(lambda module, args, name=name: inputs.__setitem__(name, args[0]))
+    for projection in block.projections:
+        projection.module.register_forward_pre_hook(
+            lambda module, args, name=projection.name: inputs.__setitem__(name, args[0].double().flatten(0, 1))
+        )
     with torch.no_grad():
         model(ids)
-    assert torch.allclose(seen[1].channel_squares, inputs["channels"].double().square().sum(dim=(0, 1)), rtol=1e-5)
-    assert torch.allclose(seen[1].head_squares, inputs["heads"].double().square().sum(dim=(0, 1)), rtol=1e-5)
-    angles = []
+    assert len(inputs) == 7
+    for name, expected in inputs.items():
+        assert torch.allclose(stats[1].seen(name).squares, expected.square().sum(dim=0), rtol=1e-5)
+        assert torch.allclose(stats[1].seen(name).means, expected.mean(dim=0), atol=1e-6)
+        assert torch.allclose(stats[1].seen(name).variances, expected.var(dim=0, unbiased=False), rtol=1e-4, atol=1e-7)
+    cosines = []
     for before, after in zip(states[1].flatten(0, 1), states[2].flatten(0, 1), strict=True):
-        cosine = float(before @ after / before.norm() / after.norm())
-        angles.append(math.acos(max(-1.0, min(1.0, cosine))) / math.pi)
-    assert seen[1].angle == pytest.approx(sum(angles) / len(angles), abs=1e-5)
+        cosines.append(float(before @ after / before.norm() / after.norm()))
+    angles = [math.acos(max(-1.0, min(1.0, cosine))) / math.pi for cosine in cosines]
+    assert stats[1].angle == pytest.approx(sum(angles) / 32, abs=1e-5)
+    assert stats[1].influence == pytest.approx(1 - sum(cosines) / 32, abs=1e-5)
+    assert stats[1].last_angle == pytest.approx((angles[15] + angles[31]) / 2, abs=1e-5)
+
+
+def test_a_gram_is_the_product_of_the_inputs(make_model) -> None:
+    model = make_model()
+    ids = torch.randint(0, 256, (2, 16))
+    plain = collect(model, ids, frozenset({"inputs"}))[2].seen("mlp.down_proj")
+    gram = collect(model, ids, frozenset({"grams"}))[2].seen("mlp.down_proj")
+    assert gram.gram is not None
+    assert torch.allclose(gram.gram.diagonal(), plain.squares, rtol=1e-5)
+    assert torch.allclose(gram.gram, gram.gram.T)

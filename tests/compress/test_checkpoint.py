@@ -77,7 +77,7 @@ def test_plain_transformers_opens_what_was_saved(make_model, tokenizer, tmp_path
         save(model, tokenizer, folders[-1], uneven(model))
         remembered(model, folders[-1])
         assert json.loads((folders[-1] / "config.json").read_text())["model_type"] == family
-    for method in methods.names():
+    for method in (name for name in methods.names() if methods.make(name, {}).removes == "width"):
         model = make_model(seed=1)
         folders.append(tmp_path / method)
         receipt = apply(model, Recipe(method=method, sparsity=0.25), tokenizer)

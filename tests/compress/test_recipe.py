@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from compress import CompressError, Receipt, Recipe, Shape, apply, load_recipe, recipe_names
+from compress import CompressError, Receipt, Recipe, Shape, apply, budgets, load_recipe, methods, recipe_names
 
 
 def test_every_packaged_recipe_loads() -> None:
@@ -24,23 +24,30 @@ def test_defaults_are_filled_in() -> None:
 WRONG = {
     "sparsity: 1.5\nmethod: cfsp\n": "r.yaml:1: sparsity: 1.5 is not allowed: a number above 0 and below 1",
     "sparsity: .nan\nmethod: cfsp\n": "r.yaml:1: sparsity: nan is not allowed: a number above 0 and below 1",
-    "method: cfsp\n": "r.yaml: sparsity: Field required",
+    "method: cfsp\n": ("r.yaml: how much to remove is missing: give 'sparsity', or 'target' with 'ratio' and 'value'"),
+    "method: cfsp\ntarget: {ratio: r_zero, value: 0.5}\n": (
+        "r.yaml: target: cfsp can aim at r_block, r_total, r_ffn, r_group, not at r_zero"
+    ),
+    "method: cfsp\nsparsity: 0.2\nbudget: unifrom\n": (
+        f"r.yaml:3: budget: unknown budget 'unifrom', did you mean 'uniform'?; budgets: {', '.join(budgets.names())}"
+    ),
     "method: cfps\nsparsity: 0.2\n": (
-        "r.yaml:1: method: unknown method 'cfps', did you mean 'cfsp'?; methods: cfsp, magnitude, random"
+        f"r.yaml:1: method: unknown method 'cfps', did you mean 'cfsp'?; methods: {', '.join(methods.names())}"
     ),
     "method: cfsp\nsparsity: 0.2\noptions: {scor: paper}\n": (
         "r.yaml:3: options: unknown option 'scor' of method 'cfsp', did you mean 'score'?; "
         "allowed: score, attention, round_to"
     ),
     "method: cfsp\nsparsity: 0.2\nsparsty: 0.3\n": (
-        "r.yaml:3: sparsty: unknown key; allowed: method, options, sparsity, calibration, seed"
+        "r.yaml:3: sparsty: unknown key; allowed: method, options, sparsity, target, budget, compensate, "
+        "equal_layers, calibration, seed"
     ),
     "method: cfsp\nsparsity: 0.2\ncalibration: {windws: 3}\n": (
         "r.yaml:3: calibration.windws: unknown key; allowed: file, field, windows, tokens, seed"
     ),
     "method: cfsp\nmethod: random\nsparsity: 0.2\n": "r.yaml: a key is given twice",
-    "- cfsp\n": "r.yaml: a recipe is a mapping with at least 'method' and 'sparsity'",
-    "": "r.yaml: a recipe is a mapping with at least 'method' and 'sparsity'",
+    "- cfsp\n": "r.yaml: a recipe is a mapping with at least 'method'",
+    "": "r.yaml: a recipe is a mapping with at least 'method'",
 }
 
 

@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from compress import CompressError
-from compress.budget import apportion, target
-from compress.families import blocks
+from compress.apportion import apportion, target
+from compress.blocks import blocks
 
 
 def test_apportion_by_hand() -> None:
@@ -42,9 +42,10 @@ def test_an_impossible_target_says_what_is_possible(make_model) -> None:
     # A layer has 3 * 72 * 64 = 13824 FFN weights and 2 * 72 * 8 * 12 = 13824 attention weights. Keeping 8 of 64
     # channels leaves 7/8 of the FFN to remove: 0.4375 of the layer.
     found = blocks(make_model())
+    whole = 3 * 2 * 13824
     with pytest.raises(CompressError, match=r"sparsity 0\.5 cannot be reached.*FFN channels only, at most 0\.4375 of"):
-        target(found, 0.5, attention=False, round_to=8)
-    assert target(found, 0.4375, attention=False, round_to=8).removed == 0.875
+        target(found, 0.5 * whole, attention=False, round_to=8)
+    assert target(found, 0.4375 * whole, attention=False, round_to=8).removed == 0.875
     # With attention, two of three groups may go as well: 0.4375 + 1/3.
     with pytest.raises(CompressError, match=r"kv groups only, at most 0\.7708 of"):
-        target(found, 0.9, attention=True, round_to=8)
+        target(found, 0.9 * whole, attention=True, round_to=8)

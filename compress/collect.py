@@ -1,0 +1,132 @@
+"""One walk over the calibration tokens -> what `needs` names of every layer; sums only, no activation is kept."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from transformers import PreTrainedModel
+
+from compress.blocks import Block, Projection, blocks
+from compress.errors import CompressError
+from compress.progress import Progress, silent
+from compress.stats import BlockStats, Inputs
+from compress.walk import Stream, entrance, evaluating
+
+
+def collect(
+    model: PreTrainedModel, ids: Tensor, needs: frozenset[str], progress: Progress = silent
+) -> tuple[BlockStats, ...]:
+    """One forward pass over ids: (windows, tokens), one layer after the other; the head is left out.
+
+    With "taylor" a backward pass more. Raises CompressError on NaN activations, naming the layer.
+    """
+    found = blocks(model)
+    with evaluating(model):
+        stream = entrance(model, ids)
+        stats = []
+        for block in found:
+            stats.append(observed(block, stream, needs))
+            progress("calibrating", block.index + 1, len(found))
+    return tuple(stats)
+
+
+def observed(block: Block, stream: Stream, needs: frozenset[str]) -> BlockStats:
+    """Take the stream through one layer, and say what was seen there."""
+    turns = _Turns()
+    with tallied(wanted(block, needs), "grams" in needs) as tallies:
+        for place, output in enumerate(stream.outputs(block.layer, block.index)):
+            if "angles" in needs:
+                turns.add(stream.hidden[place], output)
+            stream.hidden[place] = output
+    inputs = {name: tally.inputs() for name, tally in tallies.items()}
+    if not _finite(inputs, stream.hidden):
+        raise CompressError(f"layer {block.index}: NaN or infinite activations during calibration")
+    return replace(turns.stats(), inputs=inputs) if "angles" in needs else BlockStats(inputs=inputs)
+
+
+def wanted(block: Block, needs: frozenset[str]) -> tuple[Projection, ...]:
+    """The projections whose inputs these needs ask for."""
+    if needs & {"inputs", "grams"}:
+        return block.projections
+    return (block.attention_out, block.mlp_out) if "activations" in needs else ()
+
+
+@contextmanager
+def tallied(projections: tuple[Projection, ...], gram: bool) -> Iterator[dict[str, Tally]]:
+    """Inside, all that flows into these projections is counted, by name of the projection."""
+    tallies = {projection.name: Tally(projection, gram) for projection in projections}
+    with ExitStack() as hooks:
+        for projection in projections:
+            hooks.callback(projection.module.register_forward_pre_hook(tallies[projection.name]).remove)
+        yield tallies
+
+
+class Tally:
+    """Running sums over the tokens at the input of one projection; a forward pre-hook."""
+
+    def __init__(self, projection: Projection, gram: bool) -> None:
+        size, device = projection.in_features, projection.weight.device
+        self.tokens = 0
+        self.sums = torch.zeros(size, dtype=torch.float64, device=device)
+        self.squares = torch.zeros_like(self.sums)
+        self.gram = torch.zeros(size, size, dtype=torch.float64, device=device) if gram else None
+
+    def __call__(self, module: nn.Module, args: tuple[Any, ...]) -> None:
+        x = args[0].detach().reshape(-1, args[0].shape[-1])
+        self.tokens += len(x)
+        self.sums += x.sum(dim=0, dtype=torch.float64)
+        if self.gram is None:
+            self.squares += x.float().square().sum(dim=0, dtype=torch.float64)
+        else:
+            x = x.float()
+            self.gram += x.T @ x
+
+    def inputs(self) -> Inputs:
+        """The sums so far."""
+        squares = self.squares if self.gram is None else self.gram.diagonal().clone()
+        return Inputs(self.tokens, self.sums, squares, self.gram)
+
+
+class _Turns:
+    """Running sums of how far a layer turns the residual stream."""
+
+    def __init__(self) -> None:
+        self.angles = self.cosines = self.last_angles = 0.0
+        self.tokens = self.windows = 0
+
+    def add(self, before: Tensor, after: Tensor) -> None:
+        """before, after: (rows, tokens, hidden)."""
+        cosines = token_cosines(before, after)
+        angles = cosines.arccos() / math.pi
+        self.angles += float(angles.sum())
+        self.cosines += float(cosines.sum())
+        self.last_angles += float(angles[:, -1].sum())
+        self.tokens += cosines.numel()
+        self.windows += len(cosines)
+
+    def stats(self) -> BlockStats:
+        """Means so far."""
+        return BlockStats(
+            angle=self.angles / self.tokens,
+            influence=1.0 - self.cosines / self.tokens,
+            last_angle=self.last_angles / self.windows,
+        )
+
+
+def token_cosines(before: Tensor, after: Tensor) -> Tensor:
+    """before, after: (..., hidden). Returns (...) cosines, row by row.
+
+    Clamped to [-1, 1]: rounding takes them beyond, where arccos is NaN.
+    """
+    return torch.cosine_similarity(before.double(), after.double(), dim=-1).clamp(-1.0, 1.0)
+
+
+def _finite(inputs: dict[str, Inputs], hidden: list[Tensor]) -> bool:
+    sums = [float(seen.squares.sum()) for seen in inputs.values()]
+    return math.isfinite(sum(sums)) and all(math.isfinite(float(batch.float().sum())) for batch in hidden)

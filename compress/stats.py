@@ -1,0 +1,104 @@
+"""What one calibration saw, layer by layer; what methods, budgets and compensation read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from torch import Tensor
+
+from compress.errors import CompressError
+from compress.recipe import CalibrationFacts
+
+NEEDS = ("angles", "activations", "inputs", "grams", "taylor")
+"""What a method may ask for.
+
+angles: how far each layer turns the residual stream. activations: Inputs of mlp_out and attention_out. inputs: of every
+projection. grams: of every projection, with the Gram matrix. taylor: gradients, which needs a backward pass.
+"""
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What was seen at the input of one projection, over all calibration tokens; float64."""
+
+    tokens: int
+    sums: Tensor
+    """(in,)"""
+    squares: Tensor
+    """(in,)"""
+    gram: Tensor | None = None
+    """(in, in) sum over tokens of x x^T; None unless "grams" was asked for."""
+
+    @property
+    def norms(self) -> Tensor:
+        """(in,) Euclidean norm of every feature over the tokens."""
+        return self.squares.sqrt()
+
+    @property
+    def means(self) -> Tensor:
+        """(in,)"""
+        return self.sums / self.tokens
+
+    @property
+    def variances(self) -> Tensor:
+        """(in,) population variance; never negative."""
+        return (self.squares / self.tokens - self.means.square()).clamp(min=0.0)
+
+
+@dataclass(frozen=True)
+class Taylor:
+    """Gradients of the calibration loss at one part, summed over the other side of every row that a unit owns.
+
+    g: gradient of the mean loss; G2: mean over windows of the squared gradient of that window's loss. All (units,
+    each), float64.
+    """
+
+    first: Tensor
+    """Sum of w g."""
+    first_abs: Tensor
+    """Sum of |w g|."""
+    second: Tensor
+    """Sum of w^2 G2."""
+    mixed_abs: Tensor
+    """Sum of |w g - w^2 G2 / 2|."""
+    windows: Tensor
+    """(windows, 2, units): for every window alone, |sum of w g - w^2 g^2 / 2| and the sum of |w g - w^2 g^2 / 2|."""
+
+
+@dataclass(frozen=True)
+class BlockStats:
+    """What was seen in one decoder layer; what nobody needed is missing."""
+
+    inputs: Mapping[str, Inputs] = field(default_factory=dict)
+    """By name of the projection."""
+    angle: float | None = None
+    """Mean over tokens of arccos(cos(layer input, layer output)) / pi, in [0, 1]."""
+    influence: float | None = None
+    """Mean over tokens of 1 - cos(layer input, layer output), in [0, 2]."""
+    last_angle: float | None = None
+    """As `angle`, over the last token of each window only."""
+    taylor: Mapping[str, Taylor] = field(default_factory=dict)
+    """By name of the part."""
+
+    def seen(self, projection: str) -> Inputs:
+        """Inputs of a projection. Raises CompressError if the calibration did not gather them."""
+        if projection not in self.inputs:
+            raise CompressError(f"the calibration did not gather the inputs of {projection}")
+        return self.inputs[projection]
+
+    def number(self, name: str) -> float:
+        """angle, influence or last_angle. Raises CompressError if the calibration did not gather it."""
+        value = getattr(self, name)
+        if value is None:
+            raise CompressError(f"the calibration did not gather '{name}'")
+        return float(value)
+
+
+@dataclass(frozen=True)
+class Stats:
+    """What one calibration saw."""
+
+    blocks: tuple[BlockStats, ...]
+    facts: CalibrationFacts | None = None
+    """None: no data was needed."""
