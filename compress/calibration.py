@@ -22,7 +22,7 @@ from compress.stats import BlockStats, Stats
 
 def calibrate(
     model: PreTrainedModel,
-    tokenizer: PreTrainedTokenizerBase | None,
+    tokenizer: PreTrainedTokenizerBase | Tensor | None,
     calibration: Calibration,
     needs: frozenset[str],
     progress: Progress = silent,
@@ -39,11 +39,19 @@ def calibrate(
 
 
 def read(
-    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase | None, calibration: Calibration
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase | Tensor | None, calibration: Calibration
 ) -> tuple[Tensor, CalibrationFacts]:
-    """((windows, tokens) token ids, what was read). Raises CompressError on text that is unreadable or too short."""
+    """((windows, tokens) token ids, what was read).
+
+    tokenizer: for the recipe's text; or such token ids themselves, which are then read instead.
+    Raises CompressError on text that is unreadable or too short.
+    """
     if tokenizer is None:
         raise CompressError("this method reads calibration text, so it needs the model's tokenizer")
+    if isinstance(tokenizer, Tensor):
+        _check_ids(model, tokenizer)
+        digest = hashlib.sha256(tokenizer.cpu().numpy().tobytes()).hexdigest()
+        return tokenizer, CalibrationFacts("token ids of the caller", digest, tokenizer.numel())
     source, text = read_text(calibration)
     ids = windows(tokenizer, text, calibration, source)
     _check_ids(model, ids)

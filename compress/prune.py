@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 import torch
 import transformers
+from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from compress import apportion, masks, ratios
@@ -30,14 +31,15 @@ from compress.stats import Stats
 def apply(
     model: PreTrainedModel,
     recipe: Recipe,
-    tokenizer: PreTrainedTokenizerBase | None = None,
+    tokenizer: PreTrainedTokenizerBase | Tensor | None = None,
     *,
     stats: Stats | None = None,
     shape: Shape | None = None,
     progress: Progress = silent,
 ) -> Receipt:
-    """Narrow `model` in place as `recipe` says.
+    """Compress `model` in place as `recipe` says.
 
+    tokenizer: reads the recipe's calibration text; or (windows, tokens) token ids to calibrate on instead of it.
     stats: of a calibration of this model that was already run, for another recipe with the same calibration.
     shape: what to keep, instead of what the recipe's method would decide.
     Raises CompressError before the model is touched.
