@@ -5,6 +5,8 @@ from __future__ import annotations
 import inspect
 import json
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -39,14 +41,24 @@ def save(
     It appears whole or not at all: it is written beside its place, opened again in both ways, and renamed only if
     the logits are those of `model`. Raises CompressError, also if `folder` is already there.
     """
+    with placed(folder) as draft:
+        _write(model, tokenizer, draft)
+        (draft / RECEIPT).write_text(receipt.to_json())
+        verify(model, draft)
+
+
+@contextmanager
+def placed(folder: Path | str) -> Iterator[Path]:
+    """A hidden draft beside `folder`, which takes its place when all that is done inside went well.
+
+    Raises CompressError if `folder` is already there, or cannot be written.
+    """
     folder = Path(folder)
     refuse_target(folder)
     drafts.sweep(folder)
     draft = _draft(folder)
     try:
-        _write(model, tokenizer, draft)
-        (draft / RECEIPT).write_text(receipt.to_json())
-        verify(model, draft)
+        yield draft
         _readable(draft)
         draft.rename(folder)
     except (OSError, SafetensorError) as error:
@@ -72,6 +84,11 @@ def _draft(folder: Path) -> Path:
 
 def _write(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase | None, draft: Path) -> None:
     _write_weights(model, draft)
+    write_rest(model, tokenizer, draft)
+
+
+def write_rest(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase | None, draft: Path) -> None:
+    """Write all that a folder holds besides weights and receipt; the model's own weights are not read."""
     (draft / "config.json").write_text(json.dumps(_config(model.config), indent=2, sort_keys=True) + "\n")
     if layout.acceptable(model.config).is_heterogeneous:
         (draft / MODELING).write_text(layout.source(layout.stock_class(model.config)))
@@ -83,7 +100,7 @@ def _write(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase | None, dr
 
 def _write_weights(model: PreTrainedModel, draft: Path) -> None:
     """Not save_pretrained, which refuses the head counts that `layout.acceptable` finds another type for."""
-    tied = set(model.all_tied_weights_keys) if model.config.tie_word_embeddings else set()
+    tied = tied_names(model)
     weights = {name: tensor.contiguous() for name, tensor in model.state_dict().items() if name not in tied}
     shards = split_torch_state_dict_into_shards(weights, filename_pattern="model{suffix}.safetensors")
     for file, names in shards.filename_to_tensors.items():
@@ -92,6 +109,11 @@ def _write_weights(model: PreTrainedModel, draft: Path) -> None:
     if shards.is_sharded:
         index = {"metadata": shards.metadata, "weight_map": shards.tensor_to_filename}
         (draft / "model.safetensors.index.json").write_text(json.dumps(index, indent=2, sort_keys=True) + "\n")
+
+
+def tied_names(model: PreTrainedModel) -> set[str]:
+    """Weights that are others under a second name, and so are not stored."""
+    return set(model.all_tied_weights_keys) if model.config.tie_word_embeddings else set()
 
 
 def _config(config: PreTrainedConfig) -> dict[str, Any]:
@@ -169,14 +191,8 @@ def open_model(folder: Path | str, dtype: torch.dtype | None = None) -> PreTrain
     Raises CompressError if weights are missing, damaged, or do not have the sizes that config.json says.
     """
     folder = Path(folder)
-    _check_weights(folder)
-    try:
-        config = AutoConfig.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
-    except (OSError, ValueError, StrictDataclassError) as error:
-        raise CompressError(f"{folder / 'config.json'}: {' '.join(str(error).split())}") from None
-    kind: Any = layout.stock_class(config)
-    if config.is_heterogeneous:
-        kind = layout.pruned_class(kind)
+    weight_files(folder)
+    config, kind = described(folder)
     model, report = kind.from_pretrained(
         folder,
         config=config,
@@ -191,8 +207,18 @@ def open_model(folder: Path | str, dtype: torch.dtype | None = None) -> PreTrain
     return opened
 
 
-def _check_weights(folder: Path) -> None:
-    """Refuse a folder whose weights are missing or cut short, before anything is built."""
+def described(folder: Path) -> tuple[PreTrainedConfig, Any]:
+    """The config of a folder, and the class that it builds. Raises CompressError if config.json makes no sense."""
+    try:
+        config = AutoConfig.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
+    except (OSError, ValueError, StrictDataclassError) as error:
+        raise CompressError(f"{folder / 'config.json'}: {' '.join(str(error).split())}") from None
+    kind = layout.stock_class(config)
+    return config, layout.pruned_class(kind) if config.is_heterogeneous else kind
+
+
+def weight_files(folder: Path) -> list[Path]:
+    """The safetensors of a folder. Raises CompressError if any is missing or cut short."""
     if not folder.is_dir():
         raise CompressError(f"{folder}: no such folder")
     if not (folder / "config.json").is_file():
@@ -215,6 +241,7 @@ def _check_weights(folder: Path) -> None:
                 pass
         except SafetensorError as error:
             raise CompressError(f"{path}: damaged weights: {error}") from None
+    return [folder / name for name in sorted(names)]
 
 
 def _check_report(folder: Path, report: dict[str, Any]) -> None:
