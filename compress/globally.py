@@ -48,7 +48,7 @@ def global_shares(layers: Sequence[Layer], target: Target, standardise: bool, fl
     groups = [_groups(layer) for layer in layers]
     pools = [*groups, *channels] if target.attention else channels
     _check(pools, target, floor)
-    scores = torch.cat([_standard(pool.scores) if standardise else pool.scores for pool in pools])
+    scores = torch.cat([z_scores(pool.scores) if standardise else pool.scores for pool in pools])
     owners = [pool for pool in pools for _ in range(len(pool.scores))]
     gone = 0
     for unit in torch.sort(scores, stable=True).indices.tolist():
@@ -74,8 +74,8 @@ def _groups(layer: Layer) -> _Pool:
     return _Pool(scores.double().cpu(), cost, 1, count)
 
 
-def _standard(scores: Tensor) -> Tensor:
-    """Mean 0 and standard deviation 1; all zeros where all are equal."""
+def z_scores(scores: Tensor) -> Tensor:
+    """Same shape, with mean 0 and standard deviation 1; all zeros where all are equal."""
     if bool(scores.max() == scores.min()):
         return torch.zeros_like(scores)
     return (scores - scores.mean()) / scores.std()
