@@ -25,7 +25,7 @@ from compress.methods import Width
 from compress.progress import Progress, silent
 from compress.recipe import Receipt, Recipe
 from compress.shape import LayerShape, Shape
-from compress.stats import Stats
+from compress.stats import BlockStats, Stats
 
 
 def apply(
@@ -74,15 +74,28 @@ def plan(model: PreTrainedModel, recipe: Recipe, stats: Stats, progress: Progres
     """
     found = blocks(model)
     check_finite(found)
-    method: Width = recipe.chosen()
     layers = []
     for block, seen in zip(found, stats.blocks, strict=True):
-        groups = method.group_scores(block, seen, recipe.seed) if method.attention else None
-        layers.append(Layer(block, seen, method.channel_scores(block, seen, recipe.seed), groups))
+        layers.append(scored(block, seen, recipe))
         progress("choosing", block.index + 1, len(found))
-    widths, groups_kept = sizes(layers, recipe, ratios.count(model).parameters)
-    kept = [_kept(layer, width, count) for layer, width, count in zip(layers, widths, groups_kept, strict=True)]
-    return Shape(found[0].hidden, found[0].head_dim, tuple(kept))
+    return shape_of(layers, recipe, ratios.count(model).parameters)
+
+
+def scored(block: Block, stats: BlockStats, recipe: Recipe) -> Layer:
+    """The recipe's scores of one layer; the only step of a plan that reads weights."""
+    method: Width = recipe.chosen()
+    groups = method.group_scores(block, stats, recipe.seed) if method.attention else None
+    return Layer(block, stats, method.channel_scores(block, stats, recipe.seed), groups)
+
+
+def shape_of(layers: Sequence[Layer], recipe: Recipe, parameters: int) -> Shape:
+    """What stays of each layer, from the scores of all. parameters: of the whole model.
+
+    Raises CompressError if the sparsity cannot be reached.
+    """
+    widths, groups = sizes(layers, recipe, parameters)
+    kept = [_kept(layer, width, count) for layer, width, count in zip(layers, widths, groups, strict=True)]
+    return Shape(layers[0].block.hidden, layers[0].block.head_dim, tuple(kept))
 
 
 def sizes(layers: Sequence[Layer], recipe: Recipe, parameters: int) -> tuple[list[int], list[int]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from transformers import PreTrainedModel
@@ -23,13 +24,16 @@ class Counts:
     groups: tuple[int, ...]
 
 
-def count(model: PreTrainedModel) -> Counts:
-    """Count a model's weights, channels and groups."""
+def count(model: PreTrainedModel, zeros: Sequence[int] | None = None) -> Counts:
+    """Count a model's weights, channels and groups.
+
+    zeros: of each decoder layer, already counted; then sizes alone are read, which weights on "meta" have too.
+    """
     found = blocks(model)
     return Counts(
         parameters=sum(parameter.numel() for parameter in model.parameters()),
         weights=tuple(block.weights for block in found),
-        zeros=tuple(_zeros(block) for block in found),
+        zeros=tuple(zeros_in(block) for block in found) if zeros is None else tuple(zeros),
         channels=tuple(block.channels for block in found),
         groups=tuple(block.kv_heads for block in found),
     )
@@ -72,5 +76,6 @@ def _group_ratio(before: Counts, after: Counts) -> float | None:
     return sum(shares) / len(shares) if shares else None
 
 
-def _zeros(block: Block) -> int:
+def zeros_in(block: Block) -> int:
+    """Weights of one decoder layer that are exactly zero."""
     return block.weights - sum(int(projection.weight.count_nonzero()) for projection in block.projections)
