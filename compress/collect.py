@@ -16,6 +16,7 @@ from compress.blocks import Block, Projection, blocks
 from compress.errors import CompressError
 from compress.progress import Progress, silent
 from compress.stats import BlockStats, Inputs
+from compress.taylor import taylor
 from compress.walk import Stream, entrance, evaluating
 
 
@@ -24,15 +25,19 @@ def collect(
 ) -> tuple[BlockStats, ...]:
     """One forward pass over ids: (windows, tokens), one layer after the other; the head is left out.
 
-    With "taylor" a backward pass more. Raises CompressError on NaN activations, naming the layer.
+    With "taylor", one whole forward and backward pass more. Raises CompressError on NaN, naming the layer.
     """
     found = blocks(model)
-    with evaluating(model):
-        stream = entrance(model, ids)
-        stats = []
-        for block in found:
-            stats.append(observed(block, stream, needs))
-            progress("calibrating", block.index + 1, len(found))
+    stats = [BlockStats() for _ in found]
+    if needs - {"taylor"}:
+        with evaluating(model):
+            stream = entrance(model, ids)
+            for block in found:
+                stats[block.index] = observed(block, stream, needs)
+                progress("calibrating", block.index + 1, len(found))
+    if "taylor" in needs:
+        changes = taylor(model, found, ids, progress)
+        stats = [replace(seen, taylor=change) for seen, change in zip(stats, changes, strict=True)]
     return tuple(stats)
 
 

@@ -48,22 +48,21 @@ class Inputs:
 
 @dataclass(frozen=True)
 class Taylor:
-    """Gradients of the calibration loss at one part, summed over the other side of every row that a unit owns.
+    """What the calibration loss would change by without each unit of one kind, to second order at most; float64.
 
-    g: gradient of the mean loss; G2: mean over windows of the squared gradient of that window's loss. All (units,
-    each), float64.
+    g: gradient of the mean loss; G2: mean over windows of the squared gradient of that window's loss. Every row or
+    column that a unit owns is summed by itself, then all of one unit. Entry 0 of the axis of 2 takes the absolute value
+    of each such sum (vector-wise), entry 1 sums absolute values (element-wise).
     """
 
     first: Tensor
-    """Sum of w g."""
-    first_abs: Tensor
-    """Sum of |w g|."""
+    """(2, units) of w g."""
     second: Tensor
-    """Sum of w^2 G2."""
-    mixed_abs: Tensor
-    """Sum of |w g - w^2 G2 / 2|."""
+    """(2, units) of w^2 G2; both entries are equal, as nothing in it is negative."""
+    mixed: Tensor
+    """(2, units) of w g - w^2 G2 / 2."""
     windows: Tensor
-    """(windows, 2, units): for every window alone, |sum of w g - w^2 g^2 / 2| and the sum of |w g - w^2 g^2 / 2|."""
+    """(windows, 2, units) of w g - w^2 g^2 / 2, with g of one window alone."""
 
 
 @dataclass(frozen=True)
@@ -79,13 +78,19 @@ class BlockStats:
     last_angle: float | None = None
     """As `angle`, over the last token of each window only."""
     taylor: Mapping[str, Taylor] = field(default_factory=dict)
-    """By name of the part."""
+    """Of "channels" and of "groups"."""
 
     def seen(self, projection: str) -> Inputs:
         """Inputs of a projection. Raises CompressError if the calibration did not gather them."""
         if projection not in self.inputs:
             raise CompressError(f"the calibration did not gather the inputs of {projection}")
         return self.inputs[projection]
+
+    def change(self, units: str) -> Taylor:
+        """Of "channels" or "groups". Raises CompressError if the calibration did not gather gradients."""
+        if units not in self.taylor:
+            raise CompressError("the calibration did not gather gradients ('taylor')")
+        return self.taylor[units]
 
     def number(self, name: str) -> float:
         """angle, influence or last_angle. Raises CompressError if the calibration did not gather it."""

@@ -1,0 +1,36 @@
+"""SAAP's search over the whole model (arXiv 2412.15127), a reconstruction: the lowest scores go, whichever layer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, ClassVar
+
+from pydantic import Field
+
+from compress.budgets import Layer, Shares
+
+if TYPE_CHECKING:
+    from compress.apportion import Target
+
+
+@dataclass(frozen=True)
+class Saap:
+    """One list of all channels and kv groups, each counted by the weights that it takes along, with a floor per layer.
+
+    floor: share of its channels that each layer keeps at least; less where the target leaves less on average.
+    standardise: z-scores within each layer and kind first. False: the scores as they are, for a method whose scores
+    already compare between layers.
+    """
+
+    floor: Annotated[float, Field(ge=0, lt=1)] = 0.5
+    standardise: bool = True
+
+    needs: ClassVar[frozenset[str]] = frozenset()
+
+    def shares(self, layers: Sequence[Layer], target: Target) -> Shares:
+        """See `global_shares`."""
+        from compress.globally import global_shares
+
+        floor = min(self.floor, (1.0 - target.removed) / 2)
+        return global_shares(layers, target, self.standardise, floor)
