@@ -1,110 +1,108 @@
-"""Make a candidate from a recipe, once: the same recipe on the same original is the same folder."""
+"""Make a smaller model from an original, as an order says."""
 
 from __future__ import annotations
 
 import copy
-import fcntl
-import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
+import math
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Literal
 
-from compress import Receipt, Recipe, load_recipe
-from harness.digest import digest
+from pydantic import ValidationError
+
+from compress import Calibration, Receipt, Recipe, Shape, load_recipe
 from harness.errors import HarnessError
-from harness.fingerprint import file_sha256, identity
 from harness.progress import Progress
 from harness.quiet import quiet
 from harness.subject import Subject
 
 if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
     from compress import Stats
+    from harness.models import LoadedModel
 
-PROTOCOL = "1"
-"""Raised whenever the same recipe may give another model than before."""
-
-
-class Workshop:
-    """Makes several candidates of one original; recipes that share a calibration share its one forward pass."""
-
-    def __init__(self, original: Subject, folder: Path, progress: Progress) -> None:
-        self.original = original
-        self.folder = folder
-        self.progress = progress
-        self._stats: dict[str, Stats] = {}
-
-    def made(self, name: str, recipe: Recipe) -> Path:
-        """The folder of the candidate, made now if it is not there."""
-        calibration = recipe.calibration.file
-        text = file_sha256(calibration) if calibration else "builtin"
-        key = digest(PROTOCOL, self.original.fingerprint, recipe.model_dump(mode="json"), text)
-        folder = self.folder / f"{name}-{key[:12]}"
-        with _alone(folder):
-            if not _sound(folder):
-                shutil.rmtree(folder, ignore_errors=True)
-                make(self.original, recipe, folder, self.progress, self._calibrated(recipe, text))
-                _seal(folder)
-        return folder
-
-    def _calibrated(self, recipe: Recipe, text: str) -> Stats:
-        from compress import calibrate
-
-        needs = recipe.needs
-        key = digest(recipe.calibration.model_dump(mode="json"), text, sorted(needs))
-        if key not in self._stats:
-            loaded = self.original.loaded()
-            self._stats[key] = calibrate(loaded.model, loaded.tokenizer, recipe.calibration, needs, self.progress)
-        return self._stats[key]
+Layout = Literal["auto", "uniform", "hetero", "padded"]
 
 
-def make(original: Subject, recipe: Recipe, folder: Path, progress: Progress, stats: Stats | None = None) -> Receipt:
-    """Compress a copy of the original into `folder`, which appears whole or not at all.
+@dataclass(frozen=True)
+class Order:
+    """What to make, and where to put it."""
 
-    Raises CompressError if the folder is already there, or the recipe cannot be obeyed.
+    recipe: Recipe
+    target: Path
+    """Folder, or file of an export."""
+    layout: Layout = "auto"
+    export: str | None = None
+    """Format to write instead of a folder of safetensors."""
+    shape: Shape | None = None
+    """What to keep, instead of what the method would choose."""
+    probe: bool = False
+    """Note in the receipt what became of the loss on a little text."""
+
+    @property
+    def needs(self) -> frozenset[str]:
+        """What calibration has to gather for it; a given shape needs no scores, but may be compensated."""
+        if self.shape is None:
+            return self.recipe.needs
+        return frozenset({"activations"} if self.recipe.compensate == "bias" else ())
+
+
+def make(original: Subject, order: Order, progress: Progress, stats: Stats | None = None) -> Receipt:
+    """Compress a copy of the original into the target, which appears whole or not at all.
+
+    Raises CompressError if the target is already there, or the order cannot be obeyed.
     """
     from compress import apply, checkpoint
 
-    checkpoint.refuse_target(folder)
+    checkpoint.refuse_target(order.target)
     loaded = original.loaded()
     model = copy.deepcopy(loaded.model)
-    receipt = apply(model, recipe, loaded.tokenizer, stats=stats, progress=progress)
-    progress(f"saving {folder.name}", 0, 1)
+    receipt = apply(model, order.recipe, loaded.tokenizer, stats=stats, shape=order.shape, progress=progress)
+    if order.shape is not None:
+        receipt = noted(receipt, "what stays was given as a shape, not chosen by the method")
+    if order.probe:
+        receipt = noted(receipt, *probed(loaded, model, order.recipe.calibration))
+    progress(f"saving {order.target.name}", 0, 1)
     with quiet():
-        checkpoint.save(model, loaded.tokenizer, folder, receipt)
-    progress(f"saving {folder.name}", 1, 1)
+        checkpoint.save(model, loaded.tokenizer, order.target, receipt)
+    progress(f"saving {order.target.name}", 1, 1)
     return receipt
 
 
-@contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """One process at a time makes a candidate; the lock ends with the process, however it ends."""
+def noted(receipt: Receipt, *notes: str) -> Receipt:
+    """The receipt with more notes."""
+    return replace(receipt, notes=(*receipt.notes, *notes))
+
+
+def probed(before: LoadedModel, after: PreTrainedModel, calibration: Calibration) -> tuple[str, ...]:
+    """What became of the perplexity, and a warning if the model looks broken."""
+    from compress import probe
+
+    ids = probe.sample(before.model, before.tokenizer, calibration)
+    old, new = probe.probe(before.model, ids), probe.probe(after, ids)
+    seen = f"perplexity on {ids.numel()} tokens of calibration text: {perplexity(old)} before, {perplexity(new)} after"
+    warning = probe.warning(old, new)
+    return (seen,) if warning is None else (seen, f"WARNING: {warning}")
+
+
+def perplexity(loss: float) -> str:
+    """Of a mean loss in nats."""
+    return f"{math.exp(loss):.4g}" if loss < 99 else "beyond all numbers"
+
+
+def adjusted(recipe: Recipe, sparsity: float | None, layout: Layout) -> Recipe:
+    """The recipe with what the command line says otherwise. Raises HarnessError for what does not go together."""
+    changes: dict[str, Any] = {}
+    if sparsity is not None:
+        changes |= {"sparsity": sparsity, "target": None}
+    if layout == "uniform" and recipe.chosen().removes == "width":
+        changes["equal_layers"] = True
     try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with folder.with_name(f".{folder.name}.lock").open("w") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
-            yield
-    except OSError as error:
-        raise HarnessError(f"{folder}: cannot make a candidate there: {error.strerror or error}") from error
-
-
-def _seal(folder: Path) -> None:
-    """Write down what the folder holds, so that a damaged or edited one is noticed."""
-    path = folder.with_name(f"{folder.name}.sha256")
-    draft = path.with_name(f".{path.name}")
-    draft.write_text(identity((folder,), "made"))
-    draft.replace(path)
-
-
-def _sound(folder: Path) -> bool:
-    """Whether the folder is what was made; an edited, damaged or unsealed one is made again."""
-    from compress import CompressError, read_receipt
-
-    try:
-        read_receipt(folder)
-        return folder.with_name(f"{folder.name}.sha256").read_text() == identity((folder,), "made")
-    except (OSError, CompressError):
-        return False
+        return Recipe.model_validate({**recipe.model_dump(), **changes})
+    except ValidationError as error:
+        messages = [fault["msg"].removeprefix("Value error, ") for fault in error.errors()]
+        raise HarnessError(f"recipe with --sparsity {sparsity}: {'; '.join(messages)}") from None
 
 
 def recipe_of(recipe: str | Recipe) -> Recipe:

@@ -13,7 +13,7 @@ from harness.errors import HarnessError
 from harness.gate import Verdict, judge
 from harness.history import PAGE, STORE, environment, publish
 from harness.inspection import loaded_suites, refuse_impossible
-from harness.making import Workshop, recipe_of
+from harness.making import recipe_of
 from harness.measuring import Context, measured, measured_pair
 from harness.outcome import Outcome, sentence
 from harness.outputs import finding_facts
@@ -23,6 +23,7 @@ from harness.records import ORIGINAL, ModelSpec, Run
 from harness.stores import Asked, VerdictRow
 from harness.stores.duckdb_store import DuckdbStore
 from harness.subject import Subject
+from harness.workshop import Workshop
 from suites.errors import SuiteError
 
 
@@ -45,7 +46,8 @@ def run(
     job = store.begin_job(Asked(plan.name, content, digest(content), command, environment(), fresh))
     context = Context(plan, suites, job, store, out, progress)
     shared = measured(original, context)
-    workshop = Workshop(original, out / "models", progress)
+    recipes = {name: recipe_of(one.recipe) for name, one in plan.candidates.items() if one.recipe is not None}
+    workshop = Workshop(original, out / "models", recipes, progress)
     verdicts: list[Verdict] = []
     failures: dict[str, str] = {}
     for name, candidate in plan.candidates.items():
@@ -65,7 +67,7 @@ def _subject(name: str, candidate: Candidate, workshop: Workshop, context: Conte
     """The candidate as a model: made from its recipe, or already there."""
     if candidate.recipe is None:
         return Subject(spec(name, candidate), context.progress)
-    folder = workshop.made(name, recipe_of(candidate.recipe))
+    folder = workshop.made(name)
     return Subject(ModelSpec(name, str(folder), dtype=candidate.dtype or context.plan.original.dtype), context.progress)
 
 

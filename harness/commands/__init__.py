@@ -13,7 +13,20 @@ from harness.errors import HarnessError
 from reports.errors import ReportError
 from suites.errors import SuiteError
 
-COMMANDS = ("init", "check", "run", "compress", "compare", "report", "ls", "show", "suite", "doctor")
+COMMANDS = (
+    "init",
+    "check",
+    "run",
+    "compress",
+    "recipes",
+    "methods",
+    "compare",
+    "report",
+    "ls",
+    "show",
+    "suite",
+    "doctor",
+)
 COULD_NOT_FINISH = 3
 INTERRUPTED = 130
 

@@ -1,0 +1,126 @@
+"""What there is: packaged recipes, methods and budget rules, each with its first sentence and its options."""
+
+from __future__ import annotations
+
+import importlib
+import types
+from collections.abc import Iterator
+from dataclasses import MISSING, Field, fields
+from importlib import resources
+from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
+
+from compress import budgets, methods, recipe_names
+from compress.plugins import Folder
+
+REMOVES = {
+    "width": "FFN channels, and kv groups if asked",
+    "weights": "single weights, by zeroing them",
+    "layers": "whole decoder layers",
+}
+BOUNDS = {"ge": ">=", "gt": ">", "le": "<=", "lt": "<"}
+
+
+def recipe_catalogue() -> list[str]:
+    """One line a packaged recipe."""
+    names = recipe_names()
+    width = max(map(len, names))
+    return [f"{name:{width}}  {_comment(name)}" for name in names]
+
+
+def _comment(name: str) -> str:
+    """The comment at the head of a recipe."""
+    text = resources.files("compress").joinpath("library", f"{name}.yaml").read_text(encoding="utf-8")
+    head = []
+    for line in text.splitlines():
+        if not line.startswith("#"):
+            break
+        head.append(line.removeprefix("#").strip())
+    return " ".join(head)
+
+
+def method_catalogue() -> list[str]:
+    """Methods, then budget rules; under each what it removes, what it reads, and its options."""
+    lines = ["methods"]
+    for name in methods.names():
+        lines += _entry(methods.FOLDER, name, _method_facts(methods.FOLDER.load(name)))
+    lines += ["", "budgets: how a sparsity is handed out over the layers"]
+    for name in budgets.names():
+        lines += _entry(budgets.FOLDER, name, [f"reads    {_reads(budgets.FOLDER.load(name))}"])
+    return lines
+
+
+def _method_facts(kind: Any) -> list[str]:
+    removes = kind.removes if isinstance(kind.removes, str) else None
+    facts = [f"removes  {REMOVES[removes] if removes else 'as its options say'}", f"reads    {_reads(kind)}"]
+    if isinstance(getattr(kind, "budget", None), str):
+        facts.append(f"budget   {kind.budget}, unless the recipe names another")
+    return facts
+
+
+def _reads(kind: Any) -> str:
+    """What calibration has to gather; a property where that hangs on the options."""
+    if not isinstance(kind.needs, frozenset):
+        return "as its options say"
+    return ", ".join(sorted(kind.needs)) or "no calibration text"
+
+
+def _entry(folder: Folder, name: str, facts: list[str]) -> Iterator[str]:
+    """One plug-in: its sentence, facts, options."""
+    module = importlib.import_module(f"{folder.package.__name__}.{name}")
+    kind = folder.load(name)
+    yield ""
+    yield f"  {name}: {_first_line(module.__doc__ or '', name)}"
+    yield from (f"      {fact}" for fact in facts)
+    hints = get_type_hints(kind, include_extras=True)
+    for option in fields(kind):
+        yield f"      option   {option.name}: {shown_type(hints[option.name])}{_default(option)}"
+
+
+def _first_line(text: str, name: str) -> str:
+    """Of a docstring, without the name that it may begin with."""
+    line = text.strip().partition("\n")[0]
+    head, colon, rest = line.partition(": ")
+    return rest if colon and head.lower().replace("-", "_") == name else line
+
+
+def _default(option: Field[Any]) -> str:
+    """ " = value", or that there is none."""
+    if option.default is not MISSING:
+        return f" = {shown_value(option.default)}"
+    if option.default_factory is not MISSING:
+        return f" = {shown_value(option.default_factory())}"
+    return " (must be given)"
+
+
+def shown_value(value: Any) -> str:
+    """As one would write it in a recipe."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def shown_type(hint: Any) -> str:
+    """What a recipe may say for an option of this type."""
+    origin, arguments = get_origin(hint), get_args(hint)
+    if origin is Annotated:
+        return shown_type(arguments[0]) + "".join(_bound(one) for one in hint.__metadata__)
+    if origin in (Union, types.UnionType):
+        return " | ".join(shown_type(one) for one in arguments)
+    if origin is Literal:
+        return " | ".join(shown_value(one) for one in arguments)
+    if hint is bool:
+        return "true | false"
+    if hint is type(None):
+        return "null"
+    if origin is not None:
+        return f"{getattr(origin, '__name__', origin)}[{', '.join(shown_type(one) for one in arguments)}]"
+    return {int: "whole number", float: "number", str: "text"}.get(hint, getattr(hint, "__name__", str(hint)))
+
+
+def _bound(field: Any) -> str:
+    """Limits of a pydantic field."""
+    limits = [
+        (sign, getattr(one, name))
+        for one in getattr(field, "metadata", ())
+        for name, sign in BOUNDS.items()
+        if hasattr(one, name)
+    ]
+    return "".join(f" {sign} {limit}" for sign, limit in limits)

@@ -1,0 +1,14 @@
+"""secateur recipes: packaged recipes, one by one."""
+
+from __future__ import annotations
+
+import click
+
+
+@click.command("recipes", short_help="List the recipes that come with the package.")
+def command() -> int:
+    """List the recipes that come with the package, with what they do; their names go after --recipe and into plans."""
+    from harness.catalogue import recipe_catalogue
+
+    click.echo("\n".join(recipe_catalogue()))
+    return 0
