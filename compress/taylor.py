@@ -30,7 +30,8 @@ def taylor(
     The model is as it was afterwards, gradients included. Raises CompressError on NaN, naming the layer.
     """
     moments = [
-        {part.projection.name: Moments(part) for part in (*block.group_parts, *block.channel_parts)} for block in found
+        {part.projection.name: Moments(part, len(ids)) for part in (*block.group_parts, *block.channel_parts)}
+        for block in found
     ]
     with evaluating(model), torch.enable_grad(), folding(model, moments):
         for window in range(len(ids)):
@@ -58,13 +59,15 @@ def next_token_loss(model: PreTrainedModel, ids: Tensor) -> Tensor:
 class Moments:
     """Running sums of the gradients of one weight, window by window; `fold` is the weight's gradient hook."""
 
-    def __init__(self, part: Part) -> None:
+    def __init__(self, part: Part, windows: int) -> None:
         self.projection, self.axis = part.projection, part.axis
         weight = self.projection.weight
         self.gradients = torch.zeros_like(weight, dtype=torch.promote_types(weight.dtype, torch.float32))
         self.squares = torch.zeros_like(self.gradients)
-        self.windows: list[Tensor] = []
-        """For every window: `lines` of w g - w^2 g^2 / 2."""
+        self.windows = self.squares.new_zeros(windows, 2, self.squares.shape[self.axis])
+        """`lines` of w g - w^2 g^2 / 2, with g of one window alone. All are made at once: small tensors that stay,
+        made between large ones that go, would scatter the memory."""
+        self.seen = 0
 
     def fold(self, parameter: Tensor) -> None:
         """Take in the gradient of one more window, and free it."""
@@ -75,7 +78,8 @@ class Moments:
         self.gradients += gradient
         self.squares.addcmul_(gradient, gradient)
         change = gradient * self.projection.weight
-        self.windows.append(self.lines(change.addcmul_(change, change, value=-0.5)))
+        self.windows[self.seen] = self.lines(change.addcmul_(change, change, value=-0.5))
+        self.seen += 1
 
     @property
     def finite(self) -> bool:
@@ -84,35 +88,31 @@ class Moments:
 
     def first(self) -> Tensor:
         """`lines` of w g."""
-        return self.lines(self.projection.weight * self.gradients / len(self.windows))
+        return self.lines(self.projection.weight * self.gradients / self.seen)
 
     def second(self) -> Tensor:
         """`lines` of w^2 G2."""
-        return self.lines(self.projection.weight.square() * self.squares / len(self.windows))
+        return self.lines(self.projection.weight.square() * self.squares / self.seen)
 
     def mixed(self) -> Tensor:
         """`lines` of w g - w^2 G2 / 2."""
         weight = self.projection.weight
-        return self.lines(weight * (self.gradients - weight * self.squares / 2) / len(self.windows))
-
-    def by_window(self) -> Tensor:
-        """(windows, 2, rows or columns) of w g - w^2 g^2 / 2, with the gradient of one window."""
-        return torch.stack(self.windows)
+        return self.lines(weight * (self.gradients - weight * self.squares / 2) / self.seen)
 
     def lines(self, change: Tensor) -> Tensor:
         """change: (out, in). Returns (2, rows or columns): |sum| of each, and sum of |.|."""
         across = 1 - self.axis
-        return torch.stack([change.sum(dim=across).abs(), change.abs().sum(dim=across)]).double()
+        return torch.stack([change.sum(dim=across).abs(), change.abs().sum(dim=across)])
 
 
 def reduced(parts: Sequence[Part], moments: Mapping[str, Moments]) -> Taylor:
     """Sums over all parts of every unit."""
 
     def over(read: Callable[[Moments], Tensor]) -> Tensor:
-        found = [read(moments[part.projection.name])[..., part.index].sum(dim=-1) for part in parts]
+        found = [read(moments[part.projection.name]).double()[..., part.index].sum(dim=-1) for part in parts]
         return torch.stack(found).sum(dim=0)
 
-    return Taylor(over(Moments.first), over(Moments.second), over(Moments.mixed), over(Moments.by_window))
+    return Taylor(over(Moments.first), over(Moments.second), over(Moments.mixed), over(lambda moments: moments.windows))
 
 
 @contextmanager

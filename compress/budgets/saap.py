@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 class Saap:
     """One list of all channels and kv groups, each counted by the weights that it takes along, with a floor per layer.
 
-    floor: share of its channels that each layer keeps at least; less where the target leaves less on average.
+    floor: the least that any layer keeps of its channels, as a share of what an average layer keeps.
     standardise: z-scores within each layer and kind first. False: the scores as they are, for a method whose scores
     already compare between layers.
     """
@@ -32,5 +32,4 @@ class Saap:
         """See `global_shares`."""
         from compress.globally import global_shares
 
-        floor = min(self.floor, (1.0 - target.removed) / 2)
-        return global_shares(layers, target, self.standardise, floor)
+        return global_shares(layers, target, self.standardise, self.floor * (1.0 - target.removed))
