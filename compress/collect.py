@@ -32,9 +32,12 @@ def collect(
     if needs - {"taylor"}:
         with evaluating(model):
             stream = entrance(model, ids)
+            ends = [_last_tokens(stream, needs)]
             for block in found:
                 stats[block.index] = observed(block, stream, needs)
+                ends.append(_last_tokens(stream, needs))
                 progress("calibrating", block.index + 1, len(found))
+        stats = [replace(seen, spans=_spans(ends[index:])) for index, seen in enumerate(stats)]
     if "taylor" in needs:
         changes = taylor(model, found, ids, progress)
         stats = [replace(seen, taylor=change) for seen, change in zip(stats, changes, strict=True)]
@@ -102,26 +105,19 @@ class _Turns:
     """Running sums of how far a layer turns the residual stream."""
 
     def __init__(self) -> None:
-        self.angles = self.cosines = self.last_angles = 0.0
-        self.tokens = self.windows = 0
+        self.angles = self.cosines = 0.0
+        self.tokens = 0
 
     def add(self, before: Tensor, after: Tensor) -> None:
         """before, after: (rows, tokens, hidden)."""
         cosines = token_cosines(before, after)
-        angles = cosines.arccos() / math.pi
-        self.angles += float(angles.sum())
+        self.angles += float(cosines.arccos().sum()) / math.pi
         self.cosines += float(cosines.sum())
-        self.last_angles += float(angles[:, -1].sum())
         self.tokens += cosines.numel()
-        self.windows += len(cosines)
 
     def stats(self) -> BlockStats:
         """Means so far."""
-        return BlockStats(
-            angle=self.angles / self.tokens,
-            influence=1.0 - self.cosines / self.tokens,
-            last_angle=self.last_angles / self.windows,
-        )
+        return BlockStats(angle=self.angles / self.tokens, influence=1.0 - self.cosines / self.tokens)
 
 
 def token_cosines(before: Tensor, after: Tensor) -> Tensor:
@@ -130,6 +126,19 @@ def token_cosines(before: Tensor, after: Tensor) -> Tensor:
     Clamped to [-1, 1]: rounding takes them beyond, where arccos is NaN.
     """
     return torch.cosine_similarity(before.double(), after.double(), dim=-1).clamp(-1.0, 1.0)
+
+
+def _last_tokens(stream: Stream, needs: frozenset[str]) -> Tensor:
+    """(windows, hidden) where the stream stands; no windows unless "spans" asks for them."""
+    ends = torch.cat([batch[:, -1] for batch in stream.hidden])
+    return ends if "spans" in needs else ends[:0].clone()
+
+
+def _spans(ends: list[Tensor]) -> tuple[float, ...]:
+    """ends: (windows, hidden) in front of one layer and every later one. See `BlockStats.spans`."""
+    if not len(ends[0]):
+        return ()
+    return tuple(float(token_cosines(ends[0], later).arccos().mean()) / math.pi for later in ends[1:])
 
 
 def _finite(inputs: dict[str, Inputs], hidden: list[Tensor]) -> bool:

@@ -24,6 +24,8 @@ class _Pool:
     scores: Tensor
     cost: int
     """Weights that one unit takes along."""
+    averaged: int
+    """Columns that a unit's score is about."""
     least: int
     """Units that stay whatever they score."""
     kept: int
@@ -40,7 +42,9 @@ def global_shares(layers: Sequence[Layer], target: Target, standardise: bool, fl
     A unit counts by the weights that it takes along: FLAP's 512/3 channels a head (arXiv 2312.11983), for heads of any
     size and with GQA. Equal scores: kv groups go before channels, then the earlier layer's.
 
-    standardise: subtract the mean of each (layer, kind) and divide by its standard deviation first.
+    standardise: z-scores of each (layer, kind) first, those of kv groups divided by the root of the attention_out
+    columns that one owns: so much narrower are averages over so many. FLAP averages z-scores of columns, which only
+    its own method can (`standardise=False`). Groups with a spread of 1 would nearly all go before any channel.
     floor: the share of its channels that every layer keeps at least. One kv group and `round_to` channels always stay.
     Raises CompressError if a score is not finite, or if the floor does not leave enough to remove.
     """
@@ -48,7 +52,7 @@ def global_shares(layers: Sequence[Layer], target: Target, standardise: bool, fl
     groups = [_groups(layer) for layer in layers]
     pools = [*groups, *channels] if target.attention else channels
     _check(pools, target, floor)
-    scores = torch.cat([z_scores(pool.scores) if standardise else pool.scores for pool in pools])
+    scores = torch.cat([z_scores(pool.scores) / pool.averaged**0.5 if standardise else pool.scores for pool in pools])
     owners = [pool for pool in pools for _ in range(len(pool.scores))]
     gone = 0
     for unit in torch.sort(scores, stable=True).indices.tolist():
@@ -65,13 +69,14 @@ def global_shares(layers: Sequence[Layer], target: Target, standardise: bool, fl
 def _channels(layer: Layer, target: Target, floor: float) -> _Pool:
     count, cost = layer.block.channels, layer.block.channel_weights
     least = target.round_to * math.ceil(max(floor * count / target.round_to, 1) - 1e-9)
-    return _Pool(layer.channel_scores.double().cpu(), cost, min(least, count), count)
+    return _Pool(layer.channel_scores.double().cpu(), cost, 1, min(least, count), count)
 
 
 def _groups(layer: Layer) -> _Pool:
     count, cost = layer.block.kv_heads, layer.block.group_weights
+    columns = layer.block.attention_out.in_features // count
     scores = torch.zeros(count) if layer.group_scores is None else layer.group_scores
-    return _Pool(scores.double().cpu(), cost, 1, count)
+    return _Pool(scores.double().cpu(), cost, columns, 1, count)
 
 
 def z_scores(scores: Tensor) -> Tensor:

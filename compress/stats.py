@@ -10,11 +10,12 @@ from torch import Tensor
 from compress.errors import CompressError
 from compress.recipe import CalibrationFacts
 
-NEEDS = ("angles", "activations", "inputs", "grams", "taylor")
+NEEDS = ("angles", "spans", "activations", "inputs", "grams", "taylor")
 """What a method may ask for.
 
-angles: how far each layer turns the residual stream. activations: Inputs of mlp_out and attention_out. inputs: of every
-projection. grams: of every projection, with the Gram matrix. taylor: gradients, which needs a backward pass.
+angles: how far each layer turns the residual stream. spans: how far several layers in a row do. activations: Inputs of
+mlp_out and attention_out. inputs: of every projection. grams: of every projection, with the Gram matrix. taylor:
+gradients, which needs a backward pass.
 """
 
 
@@ -75,8 +76,9 @@ class BlockStats:
     """Mean over tokens of arccos(cos(layer input, layer output)) / pi, in [0, 1]."""
     influence: float | None = None
     """Mean over tokens of 1 - cos(layer input, layer output), in [0, 2]."""
-    last_angle: float | None = None
-    """As `angle`, over the last token of each window only."""
+    spans: tuple[float, ...] = ()
+    """Entry n - 1: as `angle`, between the inputs of this layer and of the one n further on, over the last token of
+    each window only; the end of the last layer counts as an input."""
     taylor: Mapping[str, Taylor] = field(default_factory=dict)
     """Of "channels" and of "groups"."""
 
@@ -93,11 +95,17 @@ class BlockStats:
         return self.taylor[units]
 
     def number(self, name: str) -> float:
-        """angle, influence or last_angle. Raises CompressError if the calibration did not gather it."""
+        """angle or influence. Raises CompressError if the calibration did not gather it."""
         value = getattr(self, name)
         if value is None:
             raise CompressError(f"the calibration did not gather '{name}'")
         return float(value)
+
+    def span(self, layers: int) -> float:
+        """Over so many layers from here. Raises CompressError if the calibration did not gather spans."""
+        if not self.spans:
+            raise CompressError("the calibration did not gather 'spans'")
+        return self.spans[layers - 1]
 
 
 @dataclass(frozen=True)

@@ -21,8 +21,8 @@ from compress.stats import BlockStats, Inputs, Stats, Taylor
 
 KEY = "secateur_statistics"
 """The one key of the header: the library writes several in random order."""
-VERSION = 1
-NUMBERS = ("angle", "influence", "last_angle")
+VERSION = 2
+NUMBERS = ("angle", "influence")
 SUMS = ("sums", "squares")
 PARTS = tuple(field.name for field in fields(Taylor))
 
@@ -60,6 +60,7 @@ def _described(block: BlockStats) -> dict[str, Any]:
     return {
         **{name: getattr(block, name) for name in NUMBERS},
         "inputs": {name: seen.tokens for name, seen in block.inputs.items()},
+        "spans": block.spans,
         "taylor": list(block.taylor),
     }
 
@@ -101,10 +102,11 @@ def _block(place: str, raw: dict[str, Any], tensors: dict[str, Tensor]) -> Block
         for name in raw["taylor"]
     }
     numbers = {name: raw[name] for name in NUMBERS}
-    for name, value in numbers.items():
-        if value is not None and not (type(value) is float and math.isfinite(value)):
-            raise ValueError(f"{place}{name}: {value!r} is no number")
-    return BlockStats(inputs, taylor=taylor, **numbers)
+    spans = tuple(raw["spans"])
+    for value in (*(value for value in numbers.values() if value is not None), *spans):
+        if not (type(value) is float and math.isfinite(value)):
+            raise ValueError(f"{place}: {value!r} is no finite number")
+    return BlockStats(inputs, spans=spans, taylor=taylor, **numbers)
 
 
 def _taken(name: str, tensors: dict[str, Tensor]) -> Tensor:

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 class Flap:
     """Whatever scores lowest in the whole model goes, after the scores of each layer are standardised.
 
-    standardise: z-scores within each layer and kind; False: the scores as they are.
+    standardise: z-scores within each layer and kind, see `global_shares`. False: the scores as they are; with the
+    method `flap`, whose scores are z-scores already, that is the paper's search for heads and channels together.
     floor: share of its channels that each layer keeps at least.
     """
 
