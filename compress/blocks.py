@@ -141,13 +141,15 @@ def blocks(model: PreTrainedModel) -> list[Block]:
     Raises CompressError for a family that has no table, and for layers that are not plain Linears.
     """
     table, size = family(model), head_dim(model)
-    found = [_block(index, layer, table, size) for index, layer in enumerate(decoder_layers(model))]
+    found = [block_of(index, layer, table, size) for index, layer in enumerate(decoder_layers(model))]
     if not found:
         raise CompressError("the model has no decoder layers")
     return found
 
 
-def _block(index: int, layer: nn.Module, table: Family, head_dim: int) -> Block:
+def block_of(index: int, layer: nn.Module, table: Family, head_dim: int) -> Block:
+    """One decoder layer of a family, with or without weights. Raises CompressError as `blocks` does."""
+
     def projection(path: str) -> Projection:
         module = layer.get_submodule(path)
         if type(module) not in (nn.Linear, Conv1D):

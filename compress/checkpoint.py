@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import inspect
 import json
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,16 +20,29 @@ from safetensors.torch import save_file
 from torch import Tensor
 from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
-from compress import drafts, layout
+from compress import drafts
 from compress.calibration import embedded_tokens
 from compress.errors import CompressError
+from compress.layout import (
+    Description,
+    check_added_biases,
+    class_name,
+    description_of,
+    pruned_class,
+    source,
+    stock_class,
+)
+from compress.padding import NOTE, padded
 from compress.recipe import Receipt
+from compress.shape import Layout
 from compress.walk import evaluating
 
 RECEIPT = "receipt.json"
 MODELING = "modeling_pruned.py"
 TOLERANCE = 1e-5
 """Largest difference of a reopened model's logits, in units of the largest logit."""
+LAYER = re.compile(r"(^|\.)(layers|h)\.\d+\.")
+"""In the name of a weight: that of a decoder layer."""
 
 
 def save(
@@ -35,16 +50,28 @@ def save(
     tokenizer: PreTrainedTokenizerBase | None,
     folder: Path | str,
     receipt: Receipt,
-) -> None:
-    """Write a folder that holds the pruned model, its tokenizer and its receipt.
+    layout: Layout = "auto",
+) -> Receipt:
+    """Write a folder that holds the pruned model, its tokenizer and its receipt; returns the receipt as written.
 
     It appears whole or not at all: it is written beside its place, opened again in both ways, and renamed only if
-    the logits are those of `model`. Raises CompressError, also if `folder` is already there.
+    the logits are those of `model`. Raises CompressError, also if `folder` is already there, or the layout does not go
+    with these layers.
     """
+    refuse_target(folder)
+    if layout == "padded":
+        config, weights = padded(model, receipt.shape)
+        description = Description(config)
+        receipt = replace(receipt, notes=(*receipt.notes, NOTE))
+    else:
+        description, weights = description_of(model, layout), model.state_dict()
     with placed(folder) as draft:
-        _write(model, tokenizer, draft)
+        _write_weights(weights, tied_names(model), draft)
+        _write_description(description, draft)
+        _write_tools(model, tokenizer, draft)
         (draft / RECEIPT).write_text(receipt.to_json())
-        verify(model, draft)
+        verify(model, draft, exact=layout != "padded")
+    return receipt
 
 
 @contextmanager
@@ -82,26 +109,29 @@ def _draft(folder: Path) -> Path:
         raise CompressError(f"{folder}: cannot write there: {error.strerror}") from None
 
 
-def _write(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase | None, draft: Path) -> None:
-    _write_weights(model, draft)
-    write_rest(model, tokenizer, draft)
-
-
 def write_rest(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase | None, draft: Path) -> None:
     """Write all that a folder holds besides weights and receipt; the model's own weights are not read."""
-    (draft / "config.json").write_text(json.dumps(_config(model.config), indent=2, sort_keys=True) + "\n")
-    if layout.acceptable(model.config).is_heterogeneous:
-        (draft / MODELING).write_text(layout.source(layout.stock_class(model.config)))
+    _write_description(description_of(model, "auto"), draft)
+    _write_tools(model, tokenizer, draft)
+
+
+def _write_description(description: Description, draft: Path) -> None:
+    """config.json, and the modelling file where it takes one."""
+    (draft / "config.json").write_text(json.dumps(_config(description), indent=2, sort_keys=True) + "\n")
+    if description.own_class:
+        (draft / MODELING).write_text(source(description.config))
+
+
+def _write_tools(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase | None, draft: Path) -> None:
     if model.generation_config is not None:
         model.generation_config.to_json_file(draft / "generation_config.json")
     if tokenizer is not None:
         tokenizer.save_pretrained(draft)
 
 
-def _write_weights(model: PreTrainedModel, draft: Path) -> None:
+def _write_weights(state: dict[str, Tensor], tied: set[str], draft: Path) -> None:
     """Not save_pretrained, which refuses the head counts that `layout.acceptable` finds another type for."""
-    tied = tied_names(model)
-    weights = {name: tensor.contiguous() for name, tensor in model.state_dict().items() if name not in tied}
+    weights = {name: tensor.contiguous() for name, tensor in state.items() if name not in tied}
     shards = split_torch_state_dict_into_shards(weights, filename_pattern="model{suffix}.safetensors")
     for file, names in shards.filename_to_tensors.items():
         # One key of metadata only: the library writes several in random order.
@@ -116,20 +146,27 @@ def tied_names(model: PreTrainedModel) -> set[str]:
     return set(model.all_tied_weights_keys) if model.config.tie_word_embeddings else set()
 
 
-def _config(config: PreTrainedConfig) -> dict[str, Any]:
-    """Content of config.json: a stock one where the layers are equal, else one with `auto_map`."""
-    stock = layout.acceptable(config)
-    name = layout.stock_class(stock)
-    content: dict[str, Any] = json.loads(stock.to_json_string())
-    content.pop("_name_or_path", None)
-    content.pop("auto_map", None)
-    content["architectures"] = [name.__name__]
-    # transformers 4 reads only rope_theta, and takes 10,000 where it is missing, without a word.
-    if "rope_theta" in (content.get("rope_parameters") or {}):
-        content["rope_theta"] = content["rope_parameters"]["rope_theta"]
-    if stock.is_heterogeneous:
-        content["auto_map"] = {"AutoModelForCausalLM": f"{Path(MODELING).stem}.{layout.class_name(name)}"}
+def _config(description: Description) -> dict[str, Any]:
+    """Content of config.json."""
+    stock = stock_class(description.config)
+    content: dict[str, Any] = json.loads(description.config.to_json_string())
+    for key in ("_name_or_path", "auto_map", "added_biases"):
+        content.pop(key, None)
+    content["architectures"] = [stock.__name__]
+    content.update(_old_rope_keys(content.get("rope_parameters") or {}))
+    if description.added_biases:
+        content["added_biases"] = list(description.added_biases)
+    if description.own_class:
+        content["auto_map"] = {"AutoModelForCausalLM": f"{Path(MODELING).stem}.{class_name(stock)}"}
     return content
+
+
+def _old_rope_keys(rope: dict[str, Any]) -> dict[str, Any]:
+    """What transformers 4 reads instead; it takes 10,000 where it is missing, without a word."""
+    if "full_attention" in rope:
+        old = {"rope_theta": rope["full_attention"], "rope_local_base_freq": rope.get("sliding_attention", {})}
+        return {key: kind["rope_theta"] for key, kind in old.items() if "rope_theta" in kind}
+    return {"rope_theta": rope["rope_theta"]} if "rope_theta" in rope else {}
 
 
 def _readable(draft: Path) -> None:
@@ -139,16 +176,18 @@ def _readable(draft: Path) -> None:
         path.chmod(0o644)
 
 
-def verify(model: PreTrainedModel, folder: Path) -> None:
+def verify(model: PreTrainedModel, folder: Path, exact: bool = True) -> None:
     """Open a saved folder in both ways and compare logits with the model in memory.
 
+    exact: the same matrices are multiplied, so that even in half precision nothing differs.
     Raises CompressError if they differ by more than rounding.
     """
+    tolerance = TOLERANCE if exact else max(TOLERANCE, 8 * torch.finfo(model.dtype).eps)
     expected = _logits(model)
     for way, opened in (("open_model", open_model), ("transformers", _open_plainly)):
         again = opened(folder, model.dtype)
         gap = float((_logits(again) - expected).abs().max())
-        if not gap <= TOLERANCE * max(1.0, float(expected.abs().max())):
+        if not gap <= tolerance * max(1.0, float(expected.abs().max())):
             raise CompressError(f"{folder}: opened again by {way}, its logits differ by {gap:.3g}; nothing was saved")
 
 
@@ -202,7 +241,7 @@ def open_model(folder: Path | str, dtype: torch.dtype | None = None) -> PreTrain
         ignore_mismatched_sizes=True,
         output_loading_info=True,
     )
-    _check_report(folder, report)
+    check_report(folder, report)
     opened: PreTrainedModel = model.eval()
     return opened
 
@@ -213,8 +252,10 @@ def described(folder: Path) -> tuple[PreTrainedConfig, Any]:
         config = AutoConfig.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
     except (OSError, ValueError, StrictDataclassError) as error:
         raise CompressError(f"{folder / 'config.json'}: {' '.join(str(error).split())}") from None
-    kind = layout.stock_class(config)
-    return config, layout.pruned_class(kind) if config.is_heterogeneous else kind
+    if not config.is_heterogeneous and not hasattr(config, "added_biases"):
+        return config, stock_class(config)
+    check_added_biases(config)
+    return config, pruned_class(config)
 
 
 def weight_files(folder: Path) -> list[Path]:
@@ -244,7 +285,7 @@ def weight_files(folder: Path) -> list[Path]:
     return [folder / name for name in sorted(names)]
 
 
-def _check_report(folder: Path, report: dict[str, Any]) -> None:
+def check_report(folder: Path, report: dict[str, Any]) -> None:
     """Refuse what transformers would fill with random numbers, and layers that it would leave out."""
     for name, found, expected in sorted(report["mismatched_keys"]):
         raise CompressError(
@@ -255,7 +296,7 @@ def _check_report(folder: Path, report: dict[str, Any]) -> None:
         raise CompressError(
             f"{folder}: weights and config.json disagree: {missing[0]} is missing ({len(missing)} in all)"
         )
-    left_out = sorted(name for name in report["unexpected_keys"] if ".layers." in name and "rotary" not in name)
+    left_out = sorted(name for name in report["unexpected_keys"] if LAYER.search(name) and "rotary" not in name)
     if left_out:
         raise CompressError(
             f"{folder}: weights and config.json disagree: config.json has no place for {left_out[0]} "

@@ -2,47 +2,78 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
-from compress.blocks import Block, Part, Projection, blocks
+from compress.blocks import Block, Projection, blocks
 from compress.errors import CompressError
-from compress.layout import describe_, sizes
+from compress.families import check_groups, decoder_layers
+from compress.layout import describe_, renew_, shorten_, sizes
 from compress.shape import LayerShape, Shape
 
 
 def cut_(model: PreTrainedModel, shape: Shape) -> None:
-    """Narrow every decoder layer to what `shape` keeps, and make the config say so.
+    """Narrow every decoder layer to what `shape` keeps, drop those of which it keeps nothing, and tell the config.
 
-    Raises CompressError, with the model untouched, if the shape was made for a model of other sizes.
+    Raises CompressError, with the model untouched, if the shape was made for a model of other sizes, or asks for what
+    the family cannot do.
     """
+    check(model, shape)
     found = blocks(model)
-    _check(found, shape)
-    for block, layer in zip(found, shape.layers, strict=True):
-        cut_block_(block, layer)
+    for index in shape.kept:
+        cut_block_(found[index], shape.layers[index])
+    finish_(model, shape)
+
+
+def check(model: PreTrainedModel, shape: Shape) -> None:
+    """Raise CompressError if the shape was made for a model of other sizes, or asks for what the family cannot do."""
+    _check_sizes(blocks(model), shape)
+    _check_family(model, shape)
+
+
+def finish_(model: PreTrainedModel, shape: Shape) -> None:
+    """Once the layers that stay are narrow: drop the others, and make the config say so."""
+    if len(shape.kept) < len(shape.layers):
+        drop_layers_(model, shape.kept)
     describe_(model.config, sizes(model), shape.head_dim)
+    renew_(model)
 
 
 def cut_block_(block: Block, layer: LayerShape) -> None:
     """Keep the rows and columns of these channels and kv groups."""
-    kept: dict[tuple[str, int], list[Tensor]] = {}
-    for part, units in _units(block, layer):
-        kept.setdefault((part.projection.name, part.axis), []).append(part.index[units].flatten())
+    lines = kept_lines(block, layer)
     for projection in block.projections:
         for axis in (0, 1):
-            lines = kept.get((projection.name, axis))
-            if lines is not None:
-                narrow_(projection, axis, torch.cat(lines).sort().values)
+            if (projection.name, axis) in lines:
+                narrow_(projection, axis, lines[projection.name, axis])
 
 
-def _units(block: Block, layer: LayerShape) -> Iterable[tuple[Part, Tensor]]:
+def kept_lines(block: Block, layer: LayerShape) -> dict[tuple[str, int], Tensor]:
+    """(name of the projection, axis) -> ascending rows (0) or columns (1) of these channels and kv groups."""
+    kept: dict[tuple[str, int], list[Tensor]] = {}
     for parts, units in ((block.group_parts, layer.groups), (block.channel_parts, layer.channels)):
-        kept = torch.tensor(units, dtype=torch.long)
+        chosen = torch.tensor(units, dtype=torch.long)
         for part in parts:
-            yield part, kept
+            kept.setdefault((part.projection.name, part.axis), []).append(part.index[chosen].flatten())
+    return {place: torch.cat(lines).sort().values for place, lines in kept.items()}
+
+
+def drop_layers_(model: PreTrainedModel, kept: Sequence[int]) -> None:
+    """Keep only these decoder layers, numbered anew; `describe_` has to follow."""
+    stack = decoder_layers(model)
+    for index in sorted(set(range(len(stack))) - set(kept), reverse=True):
+        del stack[index]
+    numbered: list[tuple[int, Any]] = [
+        (index, module) for index, layer in enumerate(stack) for module in layer.modules()
+    ]
+    for index, module in numbered:
+        if hasattr(module, "layer_idx"):
+            module.layer_idx = index
+    shorten_(model.config, kept)
 
 
 def narrow_(projection: Projection, axis: int, kept: Tensor) -> None:
@@ -63,7 +94,7 @@ def _selected(parameter: Tensor, axis: int, kept: Tensor) -> nn.Parameter:
     return nn.Parameter(values.contiguous(), requires_grad=parameter.requires_grad)
 
 
-def _check(found: list[Block], shape: Shape) -> None:
+def _check_sizes(found: list[Block], shape: Shape) -> None:
     if len(found) != len(shape.layers):
         raise CompressError(f"the shape has {len(shape.layers)} layers, the model {len(found)}")
     for block, layer in zip(found, shape.layers, strict=True):
@@ -74,5 +105,12 @@ def _check(found: list[Block], shape: Shape) -> None:
                 f"layer {block.index}: the shape was made for hidden, head_dim, channels, heads, kv heads "
                 f"of {wants}, the model has {has}"
             )
-        if not layer.channels or not layer.groups:
-            raise CompressError(f"layer {block.index}: dropping a whole sub-layer is not supported")
+        if bool(layer.channels) != bool(layer.groups):
+            raise CompressError(f"layer {block.index}: dropping one sub-layer alone is not supported")
+
+
+def _check_family(model: PreTrainedModel, shape: Shape) -> None:
+    if any(len(shape.layers[index].groups) < shape.layers[index].kv_heads for index in shape.kept):
+        check_groups(model)
+    if len(shape.kept) < len(shape.layers) and getattr(model.config, "scale_attn_by_inverse_layer_idx", False):
+        raise CompressError("this model scales its attention by the number of the layer, so no layer can be dropped")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from torch import nn
 from transformers import PreTrainedModel
@@ -28,29 +28,104 @@ class Family:
     """What reads the residual stream into FFN channels: gate and up, or one of them."""
     mlp_out: str = "mlp.down_proj"
     attention: bool = True
-    """Whether the stock class can be built with another number of heads; False: kv groups are left alone."""
+    """Whether its attention works with fewer heads of the same size; False: kv groups are left alone."""
     any_heads_type: str | None = None
     """A bias-free model_type with the same weights whose config takes any head count; None: its own does."""
     width_key: str = "intermediate_size"
     """Config key of the FFN width."""
-    layer_lists: tuple[str, ...] = field(default=("layer_types",))
-    """Config keys that hold one entry a layer."""
+    layer_lists: tuple[str, ...] = ("layer_types",)
+    """Config keys that may hold one entry a layer."""
+    sizes_in_forward: bool = False
+    """Its attention reads head counts off its config while it runs, so every layer's has a config of its own."""
+
+    @property
+    def attention_module(self) -> str:
+        """Path of the module around `attention_out`."""
+        return self.attention_out.rpartition(".")[0]
+
+    @property
+    def projections(self) -> frozenset[str]:
+        """Paths of all Linears."""
+        return frozenset((self.queries, self.keys, self.values, self.attention_out, *self.ffn_in, self.mlp_out))
 
 
 FAMILIES = {
+    "gemma": Family(),
+    "gemma2": Family(),
+    "gemma3_text": Family(),
+    "gpt2": Family(
+        layers="transformer.h",
+        queries="attn.c_attn",
+        keys="attn.c_attn",
+        values="attn.c_attn",
+        attention_out="attn.c_proj",
+        ffn_in=("mlp.c_fc",),
+        mlp_out="mlp.c_proj",
+        # The size of a head is the hidden size by their number.
+        attention=False,
+        width_key="n_inner",
+    ),
+    "gpt_neox": Family(
+        layers="gpt_neox.layers",
+        queries="attention.query_key_value",
+        keys="attention.query_key_value",
+        values="attention.query_key_value",
+        interleaved=True,
+        attention_out="attention.dense",
+        ffn_in=("mlp.dense_h_to_4h",),
+        mlp_out="mlp.dense_4h_to_h",
+        # As for GPT-2.
+        attention=False,
+    ),
+    "granite": Family(),
     "llama": Family(any_heads_type="mistral"),
     "mistral": Family(),
+    "olmo": Family(),
+    # Its norms of q and k run over all heads.
+    "olmo2": Family(attention=False),
+    "opt": Family(
+        layers="model.decoder.layers",
+        attention_out="self_attn.out_proj",
+        ffn_in=("fc1",),
+        mlp_out="fc2",
+        # As for GPT-2.
+        attention=False,
+        width_key="ffn_dim",
+    ),
+    "phi3": Family(
+        queries="self_attn.qkv_proj",
+        keys="self_attn.qkv_proj",
+        values="self_attn.qkv_proj",
+        ffn_in=("mlp.gate_up_proj", "mlp.gate_up_proj"),
+        sizes_in_forward=True,
+    ),
     "qwen2": Family(),
     "qwen3": Family(),
+    "smollm3": Family(layer_lists=("layer_types", "no_rope_layers")),
+    "starcoder2": Family(ffn_in=("mlp.c_fc",), mlp_out="mlp.c_proj"),
 }
+
+
+def table(model_type: str) -> Family:
+    """The table of a model_type. Raises CompressError for one that has none."""
+    if model_type not in FAMILIES:
+        known = ", ".join(sorted(FAMILIES))
+        raise CompressError(f"model family '{model_type}' is not supported; known families: {known}")
+    return FAMILIES[model_type]
 
 
 def family(model: PreTrainedModel) -> Family:
     """The table of a model. Raises CompressError for a family that has none."""
-    kind = model.config.model_type
-    if kind not in FAMILIES:
-        raise CompressError(f"model family '{kind}' is not supported; known families: {', '.join(sorted(FAMILIES))}")
-    return FAMILIES[kind]
+    return table(model.config.model_type)
+
+
+def check_groups(model: PreTrainedModel) -> None:
+    """Raise CompressError if kv groups of this family cannot be removed."""
+    if not family(model).attention:
+        raise CompressError(
+            f"kv groups of family '{model.config.model_type}' cannot be removed: its attention depends on the number "
+            "of heads; set attention: false"
+        )
 
 
 def decoder_layers(model: PreTrainedModel) -> nn.ModuleList:

@@ -5,16 +5,24 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import asdict, dataclass
+from typing import Literal
 
 from compress.errors import CompressError
+
+Layout = Literal["auto", "uniform", "hetero", "padded"]
+"""How a folder holds layers of different sizes.
+
+auto: uniform where it can be, else hetero. uniform: as a stock model. hetero: with a modelling file. padded: as a stock
+model of the sizes before the cut, filled with zeros.
+"""
 
 
 @dataclass(frozen=True)
 class LayerShape:
     """What one decoder layer keeps, and what it had.
 
-    channels, groups: ascending indices into the layer as it was before the cut. None kept means that the whole
-    sub-layer goes.
+    channels, groups: ascending indices into the layer as it was before the cut. Nothing kept of both means that the
+    whole layer goes.
     """
 
     channels: tuple[int, ...]
@@ -27,6 +35,11 @@ class LayerShape:
     """Query heads before the cut."""
     kv_heads: int
     """kv groups before the cut."""
+
+    @property
+    def dropped(self) -> bool:
+        """Whether the whole layer goes."""
+        return not self.channels and not self.groups
 
     @property
     def kept_heads(self) -> int:
@@ -46,11 +59,19 @@ class Shape:
         for index, layer in enumerate(self.layers):
             _check_indices(f"layer {index}: channels", layer.channels, layer.intermediate)
             _check_indices(f"layer {index}: groups", layer.groups, layer.kv_heads)
+        if self.layers and not self.kept:
+            raise CompressError("at least one layer has to stay")
+
+    @property
+    def kept(self) -> tuple[int, ...]:
+        """Ascending indices of the layers that stay."""
+        return tuple(index for index, layer in enumerate(self.layers) if not layer.dropped)
 
     @property
     def uniform(self) -> bool:
-        """Whether all layers end up with the same sizes."""
-        return len({(len(layer.channels), len(layer.groups), layer.kept_heads) for layer in self.layers}) <= 1
+        """Whether all layers that stay end up with the same sizes."""
+        left = [self.layers[index] for index in self.kept]
+        return len({(len(layer.channels), len(layer.groups), layer.kept_heads) for layer in left}) <= 1
 
     @property
     def digest(self) -> str:

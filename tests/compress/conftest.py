@@ -7,17 +7,44 @@ from collections.abc import Callable, Iterator
 import pytest
 import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
-from transformers import (
-    AutoModelForCausalLM,
-    LlamaConfig,
-    MistralConfig,
-    PreTrainedModel,
-    PreTrainedTokenizerFast,
-    Qwen2Config,
-    Qwen3Config,
-)
+from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel, PreTrainedTokenizerFast
 
-CONFIGS = {"llama": LlamaConfig, "mistral": MistralConfig, "qwen2": Qwen2Config, "qwen3": Qwen3Config}
+SIZES = {
+    "vocab_size": 320,
+    "hidden_size": 72,
+    "intermediate_size": 64,
+    "num_hidden_layers": 3,
+    "num_attention_heads": 9,
+    "num_key_value_heads": 3,
+    "head_dim": 8,
+    "max_position_embeddings": 512,
+    "rope_parameters": {"rope_type": "default", "rope_theta": 50_000.0},
+    "tie_word_embeddings": True,
+    "bos_token_id": None,
+    "eos_token_id": 256,
+    "pad_token_id": 256,
+}
+
+SLIDING = {"sliding_window": 8, "layer_types": ["sliding_attention", "full_attention", "sliding_attention"]}
+ONE_ROPE = {"rope_type": "default", "rope_theta": 50_000.0}
+
+OWN: dict[str, dict[str, object]] = {
+    "gemma2": SLIDING,
+    "gemma3_text": {**SLIDING, "rope_parameters": {"full_attention": ONE_ROPE, "sliding_attention": ONE_ROPE}},
+    "gpt2": {"n_inner": 64},
+    "opt": {"ffn_dim": 64},
+    "smollm3": {"no_rope_layers": [1, 0, 1]},
+}
+"""What a family's config has besides, or else."""
+
+WITHOUT = {
+    "gpt2": ("intermediate_size", "num_key_value_heads", "head_dim", "rope_parameters"),
+    "gpt_neox": ("num_key_value_heads", "head_dim"),
+    "olmo": ("head_dim",),
+    "olmo2": ("head_dim",),
+    "opt": ("intermediate_size", "num_key_value_heads", "head_dim", "rope_parameters"),
+}
+"""What it has not."""
 
 MakeModel = Callable[..., PreTrainedModel]
 
@@ -45,28 +72,18 @@ def tokenizer() -> PreTrainedTokenizerFast:
 @pytest.fixture(scope="session")
 def make_model() -> MakeModel:
     def make(family: str = "llama", seed: int = 0, **changes: object) -> PreTrainedModel:
-        """Nine query heads on three kv heads, three layers, 64 channels; all weights and biases random."""
-        sizes = {
-            "vocab_size": 320,
-            "hidden_size": 72,
-            "intermediate_size": 64,
-            "num_hidden_layers": 3,
-            "num_attention_heads": 9,
-            "num_key_value_heads": 3,
-            "head_dim": 8,
-            "max_position_embeddings": 512,
-            "rope_parameters": {"rope_type": "default", "rope_theta": 50_000.0},
-            "tie_word_embeddings": True,
-            "bos_token_id": None,
-            "eos_token_id": 256,
-            "pad_token_id": 256,
-        }
+        """Nine query heads on three kv heads where the family has them, three layers, 64 channels.
+
+        All weights and biases are random.
+        """
+        sizes = {key: value for key, value in SIZES.items() if key not in WITHOUT.get(family, ())}
+        config = AutoConfig.for_model(family, **{**sizes, **OWN.get(family, {}), **changes})
         torch.manual_seed(seed)
-        model = AutoModelForCausalLM.from_config(CONFIGS[family](**{**sizes, **changes})).eval()
+        model = AutoModelForCausalLM.from_config(config).eval()
         with torch.no_grad():
             for name, parameter in model.named_parameters():
-                scale = 0.3 if "norm" in name else 0.15
-                parameter.copy_(torch.randn_like(parameter) * scale + (1.0 if "norm" in name else 0.0))
+                norm = "norm" in name or "ln_" in name
+                parameter.copy_(torch.randn_like(parameter) * (0.3 if norm else 0.15) + float(norm))
         return model
 
     return make

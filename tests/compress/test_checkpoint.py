@@ -27,7 +27,8 @@ from compress import (
     read_receipt,
     save,
 )
-from compress.families import FAMILIES
+from compress.blocks import blocks
+from compress.families import FAMILIES, family
 
 PLAIN = """
 import sys, torch
@@ -51,13 +52,12 @@ def pruned(model, sparsity: float = 0.3, method: str = "random", seed: int = 0) 
 
 
 def uneven(model) -> Receipt:
-    """Layers of different widths and head counts."""
-    receipt = pruned(model, 0.1)
-    had = zip(receipt.widths, receipt.kv_groups, strict=True)
-    kept = zip((16, 40, 32), ((0,), (0, 1), (0,)), had, strict=True)
-    layers = (LayerShape(tuple(range(width)), groups, channels, 3 * kv, kv) for width, groups, (channels, kv) in kept)
-    cut_(model, Shape(72, 8, tuple(layers)))
-    return receipt
+    """Layers of different widths and, where the family can do it, head counts."""
+    layers = []
+    for block, width, groups in zip(blocks(model), (16, 40, 32), ((0,), (0, 2), (0,)), strict=True):
+        kept = groups if family(model).attention else tuple(range(block.kv_heads))
+        layers.append(LayerShape(tuple(range(width)), kept, block.channels, block.heads, block.kv_heads))
+    return apply(model, Recipe(method="random", sparsity=0.1), shape=Shape(72, 8, tuple(layers)))
 
 
 @torch.no_grad()
@@ -71,12 +71,12 @@ def remembered(model, folder: Path) -> None:
 def test_plain_transformers_opens_what_was_saved(make_model, tokenizer, tmp_path: Path) -> None:
     """Every family, equal and unequal layers, every method; in a process that has never heard of us."""
     folders = []
-    for family in FAMILIES:
-        model = make_model(family, tie_word_embeddings=family != "qwen3")
-        folders.append(tmp_path / f"uneven-{family}")
+    for kind in FAMILIES:
+        model = make_model(kind, tie_word_embeddings=kind != "qwen3")
+        folders.append(tmp_path / f"uneven-{kind}")
         save(model, tokenizer, folders[-1], uneven(model))
         remembered(model, folders[-1])
-        assert json.loads((folders[-1] / "config.json").read_text())["model_type"] == family
+        assert json.loads((folders[-1] / "config.json").read_text())["model_type"] == kind
     for method in (name for name in methods.names() if methods.make(name, {}).removes == "width"):
         model = make_model(seed=1)
         folders.append(tmp_path / method)

@@ -19,6 +19,8 @@ CALIBRATION = Calibration(file=Path(__file__), windows=8, tokens=64)
 """This very file is text enough, and read faster than the built-in text."""
 
 
+ONE_OF_EACH_LAYOUT = ["llama", "qwen2", "phi3", "gpt2", "gpt_neox", "opt"]
+
 WIDTH = [name for name in methods.names() if methods.make(name, {}).removes == "width"]
 
 
@@ -26,44 +28,22 @@ def recipe(method: str, sparsity: float = 0.2, seed: int = 0, **options: object)
     return Recipe(method=method, sparsity=sparsity, options=options, calibration=CALIBRATION, seed=seed)
 
 
-def zeroed_(model, shape: Shape) -> None:
-    """The plain form of a cut: what goes is zeroed where it is read."""
-    with torch.no_grad():
-        for block, layer in zip(blocks(model), shape.layers, strict=True):
-            gone = [index for index in range(layer.intermediate) if index not in layer.channels]
-            block.mlp_out.weight[:, gone] = 0
-            size = block.head_dim * (layer.heads // layer.kv_heads)
-            for group in set(range(layer.kv_heads)) - set(layer.groups):
-                block.attention_out.weight[:, group * size : (group + 1) * size] = 0
-
-
-@pytest.mark.parametrize("family", FAMILIES)
-@pytest.mark.parametrize("part", ["channels", "groups", "both"])
-def test_a_cut_model_equals_one_with_zeroed_channels(make_model, family: str, part: str) -> None:
-    model, plain = make_model(family), make_model(family)
-    kept = {
-        "channels": [(range(0, 64, 2), range(3)), (range(64), range(3)), (range(5, 29), range(3))],
-        "groups": [(range(64), [0, 2]), (range(64), [1]), (range(64), range(3))],
-        "both": [(range(1, 41), [2]), (range(8), [0, 1]), (range(64), range(3))],
-    }[part]
-    shape = Shape(72, 8, tuple(LayerShape(tuple(channels), tuple(groups), 64, 9, 3) for channels, groups in kept))
-    zeroed_(plain, shape)
-    cut_(model, shape)
-    ids = torch.randint(0, 256, (2, 24))
-    with torch.no_grad():
-        assert float((model(ids).logits - plain(ids).logits).abs().max()) < 1e-4
-
-
 @pytest.mark.parametrize("attention", [False, True])
 @pytest.mark.parametrize("method", WIDTH)
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", ONE_OF_EACH_LAYOUT)
 def test_every_method_hits_its_sparsity(make_model, tokenizer, family: str, method: str, attention: bool) -> None:
+    if attention and not FAMILIES[family].attention:
+        pytest.skip("its kv groups are left alone")
     model = make_model(family)
-    unit = 8 * 3 * 72 / sum(block.weights for block in blocks(model))
-    receipt = apply(model, recipe(method, 0.3, attention=attention), tokenizer)
-    assert receipt.ratios["r_block"] == pytest.approx(0.3, abs=unit)
+    had = blocks(model)
+    unit = 8 * had[0].channel_weights / sum(block.weights for block in had)
+    receipt = apply(model, recipe(method, 0.25, attention=attention), tokenizer)
+    assert receipt.ratios["r_block"] == pytest.approx(0.25, abs=unit)
     assert all(width % 8 == 0 and 0 < width <= 64 for width in receipt.widths)
-    assert (min(receipt.kv_groups) < 3) is attention
+    if not attention:
+        assert min(receipt.kv_groups) == had[0].kv_heads
+    elif methods.make(method, {}).budget in ("cfsp", "uniform"):
+        assert min(receipt.kv_groups) < had[0].kv_heads
     assert [(block.channels, block.kv_heads) for block in blocks(model)] == list(
         zip(receipt.widths, receipt.kv_groups, strict=True)
     )
@@ -157,10 +137,10 @@ def test_refusals(make_model, tokenizer) -> None:
 
 
 def test_an_unknown_family_is_refused() -> None:
-    from transformers import GPT2Config, GPT2LMHeadModel
+    from transformers import BloomConfig, BloomForCausalLM
 
-    model = GPT2LMHeadModel(GPT2Config(n_embd=8, n_head=2, n_layer=1, vocab_size=20, n_positions=16))
-    with pytest.raises(CompressError, match="'gpt2' is not supported; known families: llama, mistral, qwen2, qwen3"):
+    model = BloomForCausalLM(BloomConfig(hidden_size=8, n_head=2, n_layer=1, vocab_size=20))
+    with pytest.raises(CompressError, match="'bloom' is not supported; known families: gemma, gemma2, "):
         apply(model, recipe("magnitude"))
 
 
