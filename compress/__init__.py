@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from compress.calibration import calibrate
     from compress.checkpoint import is_pruned, open_model, read_receipt, save
     from compress.cut import cut_
-    from compress.prune import apply, plan
+    from compress.planning import plan
+    from compress.prune import apply
     from compress.stats import Stats
 
 LAZY = {
@@ -23,7 +24,7 @@ LAZY = {
     "cut_": "compress.cut",
     "is_pruned": "compress.checkpoint",
     "open_model": "compress.checkpoint",
-    "plan": "compress.prune",
+    "plan": "compress.planning",
     "read_receipt": "compress.checkpoint",
     "save": "compress.checkpoint",
 }

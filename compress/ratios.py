@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from transformers import PreTrainedModel
 
 from compress.blocks import Block, blocks
+from compress.shape import Shape
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ def measure(before: Counts, after: Counts) -> dict[str, float | None]:
     r_total: 1 - parameters after / before; embeddings and head included, tied weights counted once.
     r_block: the same over decoder-layer Linear weights only; the meaning of `sparsity`.
     r_ffn: removed FFN channels / all FFN channels.
-    r_group: share of kv groups and of channels removed, in the layers that were cut; None unless both were cut there.
+    r_group: share of kv groups and of channels removed, in the layers that are left; None unless both were cut.
     r_zero: zeros among the decoder-layer Linear weights that are left, as a share.
     """
     return {
@@ -57,16 +58,35 @@ def measure(before: Counts, after: Counts) -> dict[str, float | None]:
     }
 
 
+def aligned(after: Counts, shape: Shape) -> Counts:
+    """The counts of a cut model, layer by layer of the original: nothing where a whole layer went."""
+
+    def spread(values: tuple[int, ...]) -> tuple[int, ...]:
+        left = dict(zip(shape.kept, values, strict=True))
+        return tuple(left.get(index, 0) for index in range(len(shape.layers)))
+
+    return Counts(
+        parameters=after.parameters,
+        weights=spread(after.weights),
+        zeros=spread(after.zeros),
+        channels=spread(after.channels),
+        groups=spread(after.groups),
+    )
+
+
 def by_block(before: Counts, after: Counts) -> tuple[float, ...]:
-    """Share of each decoder layer's Linear weights that was removed or zeroed; a layer that went counts as 1."""
-    left = [left - zeros for left, zeros in zip(after.weights, after.zeros, strict=True)]
-    return tuple(1 - left / had for had, left in zip(before.weights, left, strict=True))
+    """Share of each decoder layer's Linear weights, of those that were not zero, that was removed or zeroed."""
+
+    def used(counts: Counts) -> Iterator[int]:
+        return (weights - zeros for weights, zeros in zip(counts.weights, counts.zeros, strict=True))
+
+    return tuple(1 - left / had for had, left in zip(used(before), used(after), strict=True))
 
 
 def _group_ratio(before: Counts, after: Counts) -> float | None:
-    """Mean of the removed shares of kv groups and of channels, over the layers where both were cut."""
+    """Mean of the removed shares of kv groups and of channels, over the layers that are left and where both were cut."""
     shares = []
-    for index in range(len(before.weights)):
+    for index in (index for index, left in enumerate(after.weights) if left):
         channels = 1 - after.channels[index] / before.channels[index]
         groups = 1 - after.groups[index] / before.groups[index]
         if channels > 0 and groups > 0:

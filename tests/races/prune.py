@@ -1,121 +1,112 @@
-"""Race of the pruning methods: perplexity on WikiText-2 test at equal r_block, untuned.
+"""Race of the compression methods: perplexity, CPU seconds and memory at equal ratios. No recovery.
 
-    python tests/races/prune.py MODEL_FOLDER WIKITEXT2_FOLDER
+    python tests/races/prune.py MODEL_FOLDER WIKITEXT2_FOLDER [NAME ...]
 
-MODEL_FOLDER: any supported model, for example the cached embedded one. WIKITEXT2_FOLDER: has line_level/test.jsonl,
-one row of the raw data set a line. Prints its protocol and a Markdown table.
+MODEL_FOLDER: any supported model, for example the cached embedded one. WIKITEXT2_FOLDER: as `tests/races/wikitext.py`
+wants it. NAME: contestants to run; none: all. Every contestant has a process of its own, so that its peak memory is
+its own. Prints the protocol, then one row of a Markdown table a contestant.
 """
 
 from __future__ import annotations
 
-import copy
 import json
-import math
+import resource
+import subprocess
 import sys
 import time
-from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
-from torch import Tensor
-from transformers import AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+import wikitext
+from transformers import AutoTokenizer
 
-from compress import Calibration, Recipe, apply, calibrate, open_model
+from compress import Recipe, Stats, apply, open_model
+from compress.collect import collect
 
-CONTEXT = 512
-WINDOWS = 8
-"""Of the test text, spread evenly over it."""
-SEEDS = (0, 1, 2)
-SPARSITIES = (0.1, 0.2)
-METHODS = {
-    "cfsp, score: paper": ("cfsp", {"score": "paper"}),
-    "cfsp, score: released": ("cfsp", {"score": "released"}),
-    "magnitude": ("magnitude", {}),
-    "random": ("random", {}),
+SPARSITIES = (0.1, 0.2, 0.3, 0.5)
+WIDTH: dict[str, dict[str, Any]] = {
+    "random": {"method": "random"},
+    "magnitude": {"method": "magnitude"},
+    "wanda_sp": {"method": "wanda_sp"},
+    "wanda_sp, budget cfsp": {"method": "wanda_sp", "budget": "cfsp"},
+    "cfsp": {"method": "cfsp"},
+    "cfsp, score: released": {"method": "cfsp", "options": {"score": "released"}},
+    "cfsp, budget uniform": {"method": "cfsp", "budget": "uniform"},
+    "flap": {"method": "flap"},
+    "flap, compensate bias": {"method": "flap", "compensate": "bias"},
+    "llm_pruner": {"method": "llm_pruner"},
+    "saap": {"method": "saap"},
+    "blend": {"method": "blend"},
+    "cfsp, compensate bias": {"method": "cfsp", "compensate": "bias"},
+    "cfsp, compensate least_squares": {"method": "cfsp", "compensate": "least_squares"},
+    "shortgpt": {"method": "shortgpt"},
 }
+"""At r_block of each sparsity; shortgpt at the nearest whole layer."""
+SPARSE: dict[str, dict[str, Any]] = {
+    f"{name}, {pattern}": {"method": name, "options": {"pattern": pattern}, **share}
+    for name in ("magnitude", "wanda", "sparsegpt", "slope")
+    for pattern, share in (("unstructured", {"sparsity": 0.5}), ("2:4", {}))
+    if (name, pattern) != ("slope", "unstructured")
+}
+"""At r_zero 0.5."""
 PROTOCOL = f"""\
-Token perplexity, context {CONTEXT}, of {WINDOWS} windows spread evenly over WikiText-2 test (rows joined by two
-newlines): an order of merit on equal tokens, not the figure of the whole split. Untuned;
-calibration on 16 windows of 256 tokens of the built-in text, which is not of the kind that is tested.
-Mean (lowest - highest) over seeds {", ".join(map(str, SEEDS))}, which draw the calibration windows or the random
-scores. CPU s: process time of calibrate + plan + cut at the highest sparsity, mean, with
-{torch.get_num_threads()} thread(s).
+{wikitext.PROTOCOL}
+CPU s: process time of calibrating and compressing once, without load and evaluation. Peak: highest resident memory of
+a process that loads the model and does that. With {torch.get_num_threads()} thread(s) on torch {torch.__version__}.
 """
 
 
-@dataclass(frozen=True)
-class Ground:
-    """What all contestants share."""
-
-    model: PreTrainedModel
-    tokenizer: PreTrainedTokenizerBase
-    test: Tensor
-    """(windows, context) token ids."""
-
-
-def main(model: Path, data: Path) -> None:
-    """Run all contestants and print."""
-    tokenizer = AutoTokenizer.from_pretrained(model)
-    test = spread_windows(tokenizer, joined(data / "line_level" / "test.jsonl"))
-    ground = Ground(open_model(model, torch.float32), tokenizer, test)
+def main(model: Path, data: Path, names: list[str]) -> None:
+    """Run the contestants and print."""
     print(PROTOCOL)
-    print(f"Original: {perplexity(ground.model, ground.test):.2f}\n")
-    print(f"| method | {' | '.join(f'r_block {sparsity}' for sparsity in SPARSITIES)} | CPU s |")
-    print(f"|---|{'---|' * len(SPARSITIES)}---|")
-    for name in METHODS:
-        print(row(ground, name), flush=True)
+    print("| contestant | CPU s | peak GB | perplexity, by ratio reached |\n|---|---|---|---|")
+    for name in names or ["original", *WIDTH, *SPARSE]:
+        run = [sys.executable, __file__, "--one", name, str(model), str(data)]
+        lines = subprocess.run(run, check=True, capture_output=True, text=True).stdout
+        row = json.loads(lines.splitlines()[-1])
+        found = ", ".join(f"{ratio}: {value:.2f}" for ratio, value in row["perplexities"])
+        print(f"| {name} | {row['seconds']:.1f} | {row['peak']:.2f} | {found} |", flush=True)
 
 
-def row(ground: Ground, name: str) -> str:
-    """One line of the table."""
-    method, options = METHODS[name]
-    found: dict[float, list[float]] = {sparsity: [] for sparsity in SPARSITIES}
-    seconds = []
-    for seed in SEEDS if method != "magnitude" else SEEDS[:1]:
-        calibration = Calibration(seed=seed)
-        needs = Recipe(method=method, options=options, sparsity=0.1).chosen().needs
-        start = time.process_time()
-        stats = calibrate(ground.model, ground.tokenizer, calibration, needs)
-        calibrated = time.process_time() - start
-        for sparsity in SPARSITIES:
-            model = copy.deepcopy(ground.model)
-            recipe = Recipe(method=method, options=options, sparsity=sparsity, calibration=calibration, seed=seed)
-            start = time.process_time()
-            apply(model, recipe, stats=stats)
-            applied = time.process_time() - start
-            found[sparsity].append(perplexity(model, ground.test))
-        seconds.append(calibrated + applied)
-    cells = [cell(values) for values in found.values()]
-    return f"| {name} | {' | '.join(cells)} | {sum(seconds) / len(seconds):.1f} |"
+def one(name: str, folder: Path, data: Path) -> dict[str, Any]:
+    """Compress at the first ratio and take its costs, then evaluate at all of them."""
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    model = open_model(folder, torch.float32)
+    ids = wikitext.calibration(tokenizer, data)
+    recipes = contestants(name)
+    start = time.process_time()
+    stats = Stats(collect(model, ids, recipes[0].needs)) if recipes else None
+    receipts = [apply(model, recipes[0], ids, stats=stats)] if recipes else []
+    seconds = time.process_time() - start
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    windows = wikitext.held_out(tokenizer, data)
+    perplexities = [(ratio(receipts[0]) if receipts else "-", wikitext.perplexity(model, windows))]
+    for recipe in recipes[1:]:
+        again = open_model(folder, torch.float32)
+        receipt = apply(again, recipe, ids, stats=stats)
+        perplexities.append((ratio(receipt), wikitext.perplexity(again, windows)))
+    return {"seconds": seconds, "peak": peak, "perplexities": perplexities}
 
 
-def cell(values: list[float]) -> str:
-    """Mean, and the range where there is one."""
-    mean = sum(values) / len(values)
-    return f"{mean:.1f} ({min(values):.1f} - {max(values):.1f})" if len(values) > 1 else f"{mean:.1f}"
+def contestants(name: str) -> list[Recipe]:
+    """One recipe for every ratio."""
+    if name in SPARSE:
+        return [Recipe.model_validate(SPARSE[name])]
+    if name in WIDTH:
+        return [Recipe.model_validate({**WIDTH[name], "sparsity": sparsity}) for sparsity in SPARSITIES]
+    return []
 
 
-def joined(path: Path) -> str:
-    """The raw text of a split."""
-    return "\n\n".join(json.loads(line)["text"] for line in path.read_text(encoding="utf-8").splitlines())
-
-
-def spread_windows(tokenizer: PreTrainedTokenizerBase, text: str) -> Tensor:
-    """(WINDOWS, CONTEXT) token ids, evenly spread over the text."""
-    ids = torch.tensor(tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"])
-    rows = ids[: len(ids) // CONTEXT * CONTEXT].view(-1, CONTEXT)
-    return rows[torch.linspace(0, len(rows) - 1, WINDOWS).long()]
-
-
-@torch.no_grad()
-def perplexity(model: PreTrainedModel, windows: Tensor) -> float:
-    """Of every token but the first of its window."""
-    total = 0.0
-    for ids in windows.split(4):
-        logits = model(input_ids=ids, use_cache=False).logits[:, :-1].float()
-        total += float(torch.nn.functional.cross_entropy(logits.flatten(0, 1), ids[:, 1:].flatten(), reduction="sum"))
-    return math.exp(total / (windows.numel() - len(windows)))
+def ratio(receipt: Any) -> str:
+    """What was reached."""
+    kind = "r_block" if receipt.ratios["r_block"] else "r_zero"
+    return f"{receipt.ratios[kind]:.3f}"
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), Path(sys.argv[2]))
+    torch.set_num_threads(1)
+    if sys.argv[1] == "--one":
+        print(json.dumps(one(sys.argv[2], Path(sys.argv[3]), Path(sys.argv[4]))))
+    else:
+        main(Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3:])
