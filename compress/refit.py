@@ -35,7 +35,7 @@ def refit_cut_(
 ) -> None:
     """Cut as `cut_` does, and refit every layer on the way. ids: (windows, tokens).
 
-    Raises CompressError with the model untouched for a shape that was made for another, and on NaN activations.
+    Raises CompressError as `check` does, with the model untouched, and on NaN activations.
     """
     check(model, shape)
     found = blocks(model)
@@ -75,7 +75,11 @@ def watched(block: Block, stream: Stream) -> Aims:
     before = list(stream.hidden)
     with caught(block.attention_out) as attention, caught(block.mlp_out) as mlp:
         stream.advance(block.layer, block.index)
-    own = Aims([call.output for call in attention], [call.output for call in mlp], summed=False)
+    own = Aims(
+        [call.output.view_as(x) for x, call in zip(before, attention, strict=True)],
+        [call.output.view_as(x) for x, call in zip(before, mlp, strict=True)],
+        summed=False,
+    )
     middle = [x + output for x, output in zip(before, own.attention, strict=True)]
     for x, y, output, after in zip(before, middle, own.mlp, stream.hidden, strict=True):
         added = (y + output - x).abs().float().median()
@@ -87,26 +91,32 @@ def watched(block: Block, stream: Stream) -> Aims:
 def refit_block_(block: Block, aims: Aims, stream: Stream, ridge: float = RIDGE, attention: bool = True) -> None:
     """Refit attention_out if asked, then mlp_out, and take the stream of the cut model through the layer.
 
-    Raises CompressError on NaN activations.
+    attention: gains nothing where all kv groups stay. Raises CompressError on NaN activations.
     """
     if attention:
-        fit = Fit(block, block.attention_out)
-        with caught(block.attention_out) as calls:
-            for aim, before, _ in _beside(aims.attention, stream, block):
-                call = calls.pop()
-                fit.add(call.inputs, aim - (before + call.output if aims.summed else call.output))
-        block.attention_out.weight.add_(fit.change(ridge))
+        _refit_attention_(block, aims, stream, ridge)
     fit, reached = Fit(block, block.mlp_out), []
     with caught(block.mlp_out) as calls:
-        for aim, _, after in _beside(aims.mlp, stream, block):
-            fit.add(calls[-1].inputs, aim - (after if aims.summed else calls[-1].output))
+        for aim, after in zip(aims.mlp, stream.outputs(block.layer, block.index), strict=True):
+            fit.add(calls[-1].inputs, aim - (after if aims.summed else calls[-1].output.view_as(aim)))
             reached.append(after)
     change = fit.change(ridge).to(block.mlp_out.weight.dtype)
     block.mlp_out.weight.add_(change)
     if aims.summed:
-        stream.hidden[:] = [after + call.inputs @ change.T for after, call in zip(reached, calls, strict=True)]
+        changes = ((call.inputs @ change.T).view_as(after) for after, call in zip(reached, calls, strict=True))
+        stream.hidden[:] = [after + more for after, more in zip(reached, changes, strict=True)]
     else:
         stream.advance(block.layer, block.index)
+
+
+def _refit_attention_(block: Block, aims: Aims, stream: Stream, ridge: float) -> None:
+    fit = Fit(block, block.attention_out)
+    with caught(block.attention_out) as calls:
+        for aim, before, _ in zip(aims.attention, stream.hidden, stream.outputs(block.layer, block.index), strict=True):
+            call = calls.pop()
+            output = call.output.view_as(aim)
+            fit.add(call.inputs, aim - (before + output if aims.summed else output))
+    block.attention_out.weight.add_(fit.change(ridge))
 
 
 class Fit:
@@ -158,8 +168,3 @@ def caught(projection: Projection) -> Iterator[list[Call]]:
         yield calls
     finally:
         handle.remove()
-
-
-def _beside(aims: list[Tensor], stream: Stream, block: Block) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-    """For every batch: the aim, what stands in front of the layer, and what the layer makes of it."""
-    yield from zip(aims, stream.hidden, stream.outputs(block.layer, block.index), strict=True)
