@@ -1,0 +1,68 @@
+"""Visit all layers of a model once, one at a time: statistics and scores, of which the shape is made."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from torch import Tensor
+
+from compress import ratios
+from compress.blocks import Block, check_finite
+from compress.budgets import Layer
+from compress.collect import observed
+from compress.planning import scored, shape_of, whole, without_layers
+from compress.progress import Progress
+from compress.recipe import Recipe
+from compress.shape import Shape
+from compress.skeleton import Skeleton
+from compress.stats import BlockStats, Stats
+from compress.walk import entrance
+
+
+@dataclass(frozen=True)
+class Survey:
+    """What is known of a model whose layers were all visited."""
+
+    blocks: list[Block]
+    """Without weights."""
+    counts: ratios.Counts
+    stats: tuple[BlockStats, ...]
+    """Without Gram matrices: nothing that grows with the square of a width is kept of a layer that was left."""
+    layers: list[Layer]
+    """With the scores of a `Width` method; empty for others."""
+
+    def shape(self, recipe: Recipe) -> Shape:
+        """What stays. Raises CompressError if the sparsity cannot be reached."""
+        removes = recipe.chosen().removes
+        if removes == "weights":
+            return whole(self.blocks)
+        if removes == "layers":
+            return without_layers(self.blocks, recipe, Stats(self.stats), self.counts.parameters)
+        return shape_of(self.layers, recipe, self.counts.parameters)
+
+
+def surveyed(source: Skeleton, recipe: Recipe, ids: Tensor | None, progress: Progress) -> Survey:
+    """Visit every layer. ids: (windows, tokens) of the calibration; None where the recipe looks at none.
+
+    Raises CompressError on weights and activations that are NaN, naming the layer.
+    """
+    removes = recipe.chosen().removes
+    # What a method that zeroes weights needs is taken when it comes to the layer.
+    needs = frozenset[str]() if removes == "weights" else recipe.needs
+    stream = entrance(source.model, ids) if ids is not None and needs else None
+    found, stats, layers, zeros = source.blocks(), [], [], []
+    for block in found:
+        with source.loaded(block):
+            seen = observed(block, stream, needs) if stream else BlockStats()
+            check_finite([block])
+            zeros.append(ratios.zeros_in(block))
+            slim = _without_grams(seen)
+            if removes == "width":
+                layers.append(replace(scored(block, seen, recipe), stats=slim))
+        stats.append(slim)
+        progress("calibrating", block.index + 1, len(found))
+    return Survey(found, ratios.count(source.model, zeros), tuple(stats), layers)
+
+
+def _without_grams(stats: BlockStats) -> BlockStats:
+    return replace(stats, inputs={name: replace(inputs, gram=None) for name, inputs in stats.inputs.items()})
