@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -32,12 +33,12 @@ def collect(
     if needs - {"taylor"}:
         with evaluating(model):
             stream = entrance(model, ids)
-            ends = [_last_tokens(stream, needs)]
+            ends = [last_tokens(stream, needs)]
             for block in found:
                 stats[block.index] = observed(block, stream, needs)
-                ends.append(_last_tokens(stream, needs))
+                ends.append(last_tokens(stream, needs))
                 progress("calibrating", block.index + 1, len(found))
-        stats = [replace(seen, spans=_spans(ends[index:])) for index, seen in enumerate(stats)]
+        stats = [replace(seen, spans=spans_of(ends[index:])) for index, seen in enumerate(stats)]
     if "taylor" in needs:
         changes = taylor(model, found, ids, progress)
         stats = [replace(seen, taylor=change) for seen, change in zip(stats, changes, strict=True)]
@@ -68,7 +69,8 @@ def wanted(block: Block, needs: frozenset[str]) -> tuple[Projection, ...]:
 @contextmanager
 def tallied(projections: tuple[Projection, ...], gram: bool) -> Iterator[dict[str, Tally]]:
     """Inside, all that flows into these projections is counted, by name of the projection."""
-    tallies = {projection.name: Tally(projection, gram) for projection in projections}
+    products = Products() if gram else None
+    tallies = {projection.name: Tally(projection, products) for projection in projections}
     with ExitStack() as hooks:
         for projection in projections:
             hooks.callback(projection.module.register_forward_pre_hook(tallies[projection.name]).remove)
@@ -78,27 +80,53 @@ def tallied(projections: tuple[Projection, ...], gram: bool) -> Iterator[dict[st
 class Tally:
     """Running sums over the tokens at the input of one projection; a forward pre-hook."""
 
-    def __init__(self, projection: Projection, gram: bool) -> None:
+    def __init__(self, projection: Projection, products: Products | None) -> None:
+        """products: None where no Gram matrix is wanted."""
         size, device = projection.in_features, projection.weight.device
         self.tokens = 0
         self.sums = torch.zeros(size, dtype=torch.float64, device=device)
         self.squares = torch.zeros_like(self.sums)
-        self.gram = torch.zeros(size, size, dtype=torch.float64, device=device) if gram else None
+        self.products = products
+        self.gram = torch.zeros(size, size, dtype=torch.float64, device=device) if products else None
 
     def __call__(self, module: nn.Module, args: tuple[Any, ...]) -> None:
         x = args[0].detach().reshape(-1, args[0].shape[-1])
         self.tokens += len(x)
         self.sums += x.sum(dim=0, dtype=torch.float64)
-        if self.gram is None:
+        if self.products is None or self.gram is None:
             self.squares += x.float().square().sum(dim=0, dtype=torch.float64)
         else:
-            x = x.float()
-            self.gram += x.T @ x
+            self.gram += self.products.of(args[0])
 
     def inputs(self) -> Inputs:
         """The sums so far."""
         squares = self.squares if self.gram is None else self.gram.diagonal().clone()
         return Inputs(self.tokens, self.sums, squares, self.gram)
+
+
+class Products:
+    """Gram matrices of one batch; projections that read the very same tensor one after the other share one."""
+
+    def __init__(self) -> None:
+        self.source: Tensor | None = None
+        self.product = torch.empty(0)
+
+    def of(self, source: Tensor) -> Tensor:
+        """source: (..., in). Returns (in, in), float32."""
+        if source is not self.source:
+            self.source, self.product = source, gram_of(source.detach().reshape(-1, source.shape[-1]).float())
+        return self.product
+
+
+def gram_of(x: Tensor) -> Tensor:
+    """x: (tokens, in). Returns x^T x; of what is symmetric, five eighths are computed."""
+    size = x.shape[1]
+    product = x.new_empty(size, size)
+    ends = [size * quarter // 4 for quarter in range(5)]
+    for start, end in pairwise(ends):
+        product[start:end, start:] = x[:, start:end].T @ x[:, start:]
+        product[end:, start:end] = product[start:end, end:].T
+    return product
 
 
 class _Turns:
@@ -128,13 +156,13 @@ def token_cosines(before: Tensor, after: Tensor) -> Tensor:
     return torch.cosine_similarity(before.double(), after.double(), dim=-1).clamp(-1.0, 1.0)
 
 
-def _last_tokens(stream: Stream, needs: frozenset[str]) -> Tensor:
+def last_tokens(stream: Stream, needs: frozenset[str]) -> Tensor:
     """(windows, hidden) where the stream stands; no windows unless "spans" asks for them."""
     ends = torch.cat([batch[:, -1] for batch in stream.hidden])
     return ends if "spans" in needs else ends[:0].clone()
 
 
-def _spans(ends: list[Tensor]) -> tuple[float, ...]:
+def spans_of(ends: list[Tensor]) -> tuple[float, ...]:
     """ends: (windows, hidden) in front of one layer and every later one. See `BlockStats.spans`."""
     if not len(ends[0]):
         return ()

@@ -60,11 +60,13 @@ def ran(layer: nn.Module, hidden: Tensor, call: Call) -> Tensor:
     return result
 
 
-def entrance(model: PreTrainedModel, ids: Tensor) -> Stream:
-    """The stream in front of the first decoder layer. ids: (windows, tokens)."""
-    rows = max(1, TOKENS_A_BATCH // ids.shape[1])
+def entrance(model: PreTrainedModel, ids: Tensor, rows: int | None = None) -> Stream:
+    """The stream in front of the first decoder layer. ids: (windows, tokens).
+
+    rows: windows in one batch; None: as many as make up TOKENS_A_BATCH.
+    """
     stream = Stream([], [])
-    for batch in torch.split(ids, rows):
+    for batch in torch.split(ids, rows or max(1, TOKENS_A_BATCH // ids.shape[1])):
         with held_back(model, stream):
             model.base_model(input_ids=batch.to(model.device), use_cache=False)
     return stream
