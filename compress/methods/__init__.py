@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 FOLDER = Folder(sys.modules[__name__], "method")
 
 Removes = Literal["width", "weights", "layers"]
+Modules = Literal["all", "mlp", "attention"]
+Sequential = Literal[False, "layer", "projection"]
 
 
 class Method(Protocol):
@@ -67,7 +69,7 @@ class Site:
     """How many decoder layers there are."""
     projection: Projection
     sparsity: float
-    """Share of the weights to zero where the pattern does not say it."""
+    """Share of the weights to zero; not read where a pattern says it."""
     seed: int
 
 
@@ -75,8 +77,16 @@ class Sparse(Method, Protocol):
     """Zeroes single weights; matrices keep their sizes."""
 
     @property
-    def sequential(self) -> bool:
-        """Whether a layer is calibrated on what the already sparse layers before it put out."""
+    def modules(self) -> Modules:
+        """Which projections are touched."""
+
+    @property
+    def sequential(self) -> Sequential:
+        """What a projection's inputs are read from. False: the original model.
+
+        "layer": the sparse layers before it and its own layer as it was, as published; two passes. "projection": its
+        own layer's sparse projections before it too; one pass, which holds all calibration tokens of a layer at once.
+        """
 
     def kept(self, block: int, blocks: int) -> tuple[int, int] | None:
         """(N, M) of the pattern in this layer: N of every M neighbouring inputs stay; None: no pattern."""

@@ -1,6 +1,6 @@
 """Magnitude: remove what has the smallest weights. No data; the usual baseline.
 
-It does not beat `random` on SmolLM2-135M; docs/compression.md has the figures.
+By channels it does not beat `random` on SmolLM2-135M; docs/compression.md has the figures.
 """
 
 from __future__ import annotations
@@ -10,23 +10,39 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field
 
+from compress.patterns import CHANNELS, ChannelsOrPattern, lowest_in_matrix, parse, refuse_width_options
+
 if TYPE_CHECKING:
     from torch import Tensor
 
     from compress.blocks import Block, Part
-    from compress.stats import BlockStats
+    from compress.methods import Removes, Site
+    from compress.stats import BlockStats, Inputs
 
 
 @dataclass(frozen=True)
 class Magnitude:
-    """L2 norm over all weights that a channel or a kv group takes along; the same share in every layer."""
+    """L2 norm over all weights that a channel or a kv group takes along; the same share in every layer.
 
+    pattern: "channels", or single weights: "unstructured" (smallest |W| of each matrix) or N:M.
+    """
+
+    pattern: ChannelsOrPattern = CHANNELS
     attention: bool = False
     round_to: Annotated[int, Field(ge=1)] | Literal["auto"] = "auto"
 
-    removes: ClassVar[Literal["width"]] = "width"
+    modules: ClassVar[Literal["all"]] = "all"
+    sequential: ClassVar[Literal[False]] = False
     needs: ClassVar[frozenset[str]] = frozenset()
     budget: ClassVar[str] = "uniform"
+
+    def __post_init__(self) -> None:
+        refuse_width_options(self)
+
+    @property
+    def removes(self) -> Removes:
+        """Channels, or single weights."""
+        return "width" if self.pattern == CHANNELS else "weights"
 
     def channel_scores(self, block: Block, stats: BlockStats, seed: int) -> Tensor:
         """Over a row of every reader and a column of mlp_out."""
@@ -35,6 +51,15 @@ class Magnitude:
     def group_scores(self, block: Block, stats: BlockStats, seed: int) -> Tensor:
         """Over the rows of q, k, v and the columns of attention_out."""
         return _norms(block.group_parts)
+
+    def kept(self, block: int, blocks: int) -> tuple[int, int] | None:
+        """The same pattern everywhere."""
+        return parse(self.pattern)
+
+    def sparse(self, site: Site, inputs: Inputs | None) -> Tensor:
+        """(out, in) the weight with zeros; what stays is unchanged."""
+        weight = site.projection.weight
+        return weight.masked_fill(lowest_in_matrix(weight.abs(), parse(self.pattern), site.sparsity), 0.0)
 
 
 def _norms(parts: tuple[Part, ...]) -> Tensor:

@@ -7,23 +7,39 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field
 
+from compress.patterns import CHANNELS, ChannelsOrPattern, lowest_in_matrix, parse, refuse_width_options
+
 if TYPE_CHECKING:
     from torch import Tensor
 
     from compress.blocks import Block
-    from compress.stats import BlockStats
+    from compress.methods import Removes, Site
+    from compress.stats import BlockStats, Inputs
 
 
 @dataclass(frozen=True)
 class Random:
-    """Scores drawn from the recipe's seed; the same share in every layer."""
+    """Scores drawn from the recipe's seed; the same share in every layer.
 
+    pattern: "channels", or single weights: "unstructured" or N:M.
+    """
+
+    pattern: ChannelsOrPattern = CHANNELS
     attention: bool = False
     round_to: Annotated[int, Field(ge=1)] | Literal["auto"] = "auto"
 
-    removes: ClassVar[Literal["width"]] = "width"
+    modules: ClassVar[Literal["all"]] = "all"
+    sequential: ClassVar[Literal[False]] = False
     needs: ClassVar[frozenset[str]] = frozenset()
     budget: ClassVar[str] = "uniform"
+
+    def __post_init__(self) -> None:
+        refuse_width_options(self)
+
+    @property
+    def removes(self) -> Removes:
+        """Channels, or single weights."""
+        return "width" if self.pattern == CHANNELS else "weights"
 
     def channel_scores(self, block: Block, stats: BlockStats, seed: int) -> Tensor:
         """Uniform noise."""
@@ -32,6 +48,21 @@ class Random:
     def group_scores(self, block: Block, stats: BlockStats, seed: int) -> Tensor:
         """Uniform noise, independent of that of the channels."""
         return _noise(block.kv_heads, f"{seed} groups {block.index}")
+
+    def kept(self, block: int, blocks: int) -> tuple[int, int] | None:
+        """The same pattern everywhere."""
+        return parse(self.pattern)
+
+    def sparse(self, site: Site, inputs: Inputs | None) -> Tensor:
+        """(out, in) the weight with zeros; what stays is unchanged."""
+        import random
+
+        import torch
+
+        weight = site.projection.weight
+        stream = random.Random(f"{site.seed} {site.projection.name} {site.block}").getrandbits(63)
+        noise = torch.rand(weight.shape, generator=torch.Generator().manual_seed(stream)).to(weight.device)
+        return weight.masked_fill(lowest_in_matrix(noise, parse(self.pattern), site.sparsity), 0.0)
 
 
 def _noise(size: int, stream: str) -> Tensor:
