@@ -7,7 +7,7 @@ import inspect
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -17,20 +17,36 @@ from transformers.dynamic_module_utils import get_class_from_dynamic_module
 from compress import ratios
 from compress.blocks import Block, blocks
 from compress.calibration import embedded_tokens, read
-from compress.checkpoint import MODELING, RECEIPT, TOLERANCE, described, placed, refuse_target, write_rest
+from compress.checkpoint import MODELING, RECEIPT, TOLERANCE, placed, refuse_target, write_rest
 from compress.costs import Clock, peak_bytes, versions
 from compress.cut import cut_
 from compress.edits import Edit, Task, edit
 from compress.errors import CompressError
-from compress.layout import add_bias_, class_name, stock_class
+from compress.layout import add_bias_, description_of
+from compress.modelling import class_name, stock_class
+from compress.opening import described
 from compress.progress import Progress, silent
 from compress.recipe import CalibrationFacts, Receipt, Recipe
-from compress.shape import Shape
+from compress.shape import Layout, Shape
 from compress.shards import Shards
 from compress.skeleton import Skeleton, bare, empty_, layer_prefix, opened
 from compress.sparsify import SIMULATED
-from compress.survey import surveyed
+from compress.survey import Question, surveyed
 from compress.walk import Stream, entrance, evaluating
+
+
+@dataclass(frozen=True)
+class Choices:
+    """What else can be chosen."""
+
+    tokenizer: PreTrainedTokenizerBase | None = None
+    """Reads the calibration text, and is saved."""
+    dtype: torch.dtype | None = None
+    """None keeps that of the weights."""
+    layout: Layout = "auto"
+    """As for `save`, but not padded."""
+    shape: Shape | None = None
+    """What to keep, instead of what the recipe's method would decide."""
 
 
 def stream(
@@ -38,32 +54,31 @@ def stream(
     recipe: Recipe,
     out: Path | str,
     progress: Progress = silent,
-    *,
-    tokenizer: PreTrainedTokenizerBase | None = None,
-    dtype: torch.dtype | None = None,
+    choices: Choices = Choices(),
 ) -> Receipt:
     """Compress the model in `folder` into the new folder `out`, as `apply` and `save` would.
 
     In memory are the hidden states of the calibration tokens, two layers, and what belongs to no layer.
-    tokenizer: reads the calibration text, and is saved. dtype: None keeps that of the weights.
-    Raises CompressError for methods that need the whole model, and as `open_model`, `apply` and `save` do; `out`
+    Raises CompressError for what needs the whole model at once, and as `open_model`, `apply` and `save` do; `out`
     appears whole or not at all.
     """
     _refuse_gradients(recipe)
+    layout = _layout(choices)
     refuse_target(out)
-    source, clock = opened(Path(folder), dtype), Clock()
+    source, clock = opened(Path(folder), choices.dtype), Clock()
     with evaluating(source.model):
         with clock.stage("calibrate"):
-            ids, facts = _read(source, recipe, tokenizer)
-            survey = surveyed(source, recipe, ids, progress)
+            question, facts = _question(source, recipe, choices)
+            survey = surveyed(source, question, progress)
         with clock.stage("plan"):
-            shape = survey.shape(recipe)
+            shape = choices.shape or survey.shape(recipe)
             result = _planned(source.model, shape)
+            description_of(result, layout)
         with placed(out) as draft:
             with clock.stage("cut"):
                 work = _Work(source, result, Shards(draft), _probe(source.model))
-                zeros = _rebuild(work, edit(Task(source, recipe, shape, survey.stats, ids)), shape, progress)
-            write_rest(result, tokenizer, draft)
+                zeros = _rebuild(work, edit(Task(source, recipe, shape, survey.stats, question.ids)), shape, progress)
+            write_rest(result, choices.tokenizer, draft, description_of(result, layout))
             _verify(work, draft, progress)
             after = ratios.aligned(ratios.count(result, zeros), shape)
             receipt = Receipt(
@@ -88,13 +103,23 @@ def _refuse_gradients(recipe: Recipe) -> None:
         )
 
 
-def _read(
-    source: Skeleton, recipe: Recipe, tokenizer: PreTrainedTokenizerBase | None
-) -> tuple[Tensor | None, CalibrationFacts | None]:
-    """The calibration tokens, where the recipe looks at any."""
-    if recipe.needs or recipe.chosen().needs or recipe.compensate == "least_squares":
-        return read(source.model, tokenizer, recipe.calibration)
-    return None, None
+def _layout(choices: Choices) -> Literal["auto", "uniform", "hetero"]:
+    if choices.layout == "padded":
+        raise CompressError("layout padded cannot be written layer by layer; take auto, uniform or hetero")
+    return choices.layout
+
+
+def _question(source: Skeleton, recipe: Recipe, choices: Choices) -> tuple[Question, CalibrationFacts | None]:
+    """What has to be known of all layers before the first is changed, and what was read for it."""
+    method, needs = recipe.chosen(), recipe.needs
+    later = recipe.compensate == "least_squares"
+    if method.removes == "weights":
+        # Taken when it comes to the layer, of the layer as it then is.
+        needs, later = frozenset(), bool(method.needs)
+    elif choices.shape is not None:
+        needs = frozenset({"activations"} if recipe.compensate == "bias" else ())
+    ids, facts = read(source.model, choices.tokenizer, recipe.calibration) if needs or later else (None, None)
+    return Question(recipe, needs, method.removes == "width" and choices.shape is None, ids), facts
 
 
 def _planned(model: PreTrainedModel, shape: Shape) -> PreTrainedModel:

@@ -9,7 +9,7 @@ from torch import Tensor
 from compress import ratios
 from compress.blocks import Block, check_finite
 from compress.budgets import Layer
-from compress.collect import observed
+from compress.collect import last_tokens, observed, spans_of
 from compress.planning import scored, shape_of, whole, without_layers
 from compress.progress import Progress
 from compress.recipe import Recipe
@@ -29,7 +29,7 @@ class Survey:
     stats: tuple[BlockStats, ...]
     """Without Gram matrices: nothing that grows with the square of a width is kept of a layer that was left."""
     layers: list[Layer]
-    """With the scores of a `Width` method; empty for others."""
+    """With the scores of a `Width` method; empty where none were asked for."""
 
     def shape(self, recipe: Recipe) -> Shape:
         """What stays. Raises CompressError if the sparsity cannot be reached."""
@@ -41,26 +41,39 @@ class Survey:
         return shape_of(self.layers, recipe, self.counts.parameters)
 
 
-def surveyed(source: Skeleton, recipe: Recipe, ids: Tensor | None, progress: Progress) -> Survey:
-    """Visit every layer. ids: (windows, tokens) of the calibration; None where the recipe looks at none.
+@dataclass(frozen=True)
+class Question:
+    """What to find out."""
 
-    Raises CompressError on weights and activations that are NaN, naming the layer.
-    """
-    removes = recipe.chosen().removes
-    # What a method that zeroes weights needs is taken when it comes to the layer.
-    needs = frozenset[str]() if removes == "weights" else recipe.needs
-    stream = entrance(source.model, ids) if ids is not None and needs else None
-    found, stats, layers, zeros = source.blocks(), [], [], []
+    recipe: Recipe
+    needs: frozenset[str]
+    """Any of `stats.NEEDS` but "taylor"."""
+    scores: bool
+    """Whether a `Width` method is to score every layer."""
+    ids: Tensor | None
+    """(windows, tokens) to calibrate on; None where nothing is needed."""
+
+
+def surveyed(source: Skeleton, question: Question, progress: Progress) -> Survey:
+    """Visit every layer. Raises CompressError on weights and activations that are NaN, naming the layer."""
+    found, needs = source.blocks(), question.needs
+    stream = entrance(source.model, question.ids) if question.ids is not None and needs else None
+    stats, layers, zeros = [], [], []
+    ends = [last_tokens(stream, needs)] if stream else []
     for block in found:
         with source.loaded(block):
             seen = observed(block, stream, needs) if stream else BlockStats()
             check_finite([block])
             zeros.append(ratios.zeros_in(block))
             slim = _without_grams(seen)
-            if removes == "width":
-                layers.append(replace(scored(block, seen, recipe), stats=slim))
+            if question.scores:
+                layers.append(replace(scored(block, seen, question.recipe), stats=slim))
         stats.append(slim)
+        if stream:
+            ends.append(last_tokens(stream, needs))
         progress("calibrating", block.index + 1, len(found))
+    if stream:
+        stats = [replace(seen, spans=spans_of(ends[index:])) for index, seen in enumerate(stats)]
     return Survey(found, ratios.count(source.model, zeros), tuple(stats), layers)
 
 

@@ -5,17 +5,15 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import torch
 from safetensors.torch import load_file
 
-from compress import Calibration, CompressError, Recipe, apply, open_model, read_receipt, save
+from compress import Calibration, CompressError, LayerShape, Recipe, Shape, apply, open_model, read_receipt, save
 from compress.families import FAMILIES
-from compress.streaming import stream
+from compress.streaming import Choices, stream
 
 CALIBRATION = Calibration(file=Path(__file__), windows=6, tokens=64)
 
@@ -33,22 +31,12 @@ RECIPES = {
         "compensate": "least_squares",
     },
     "shortgpt": {"method": "shortgpt", "sparsity": 0.3},
+    "spans": {"method": "shortgpt", "sparsity": 0.3, "options": {"score": "contiguous"}},
     "unstructured": {"method": "magnitude", "sparsity": 0.5, "options": {"pattern": "unstructured"}},
     "wanda": {"method": "wanda", "options": {"pattern": "2:4"}},
     "wanda-at-once": {"method": "wanda", "sparsity": 0.4, "options": {"sequential": False}},
     "sparsegpt": {"method": "sparsegpt", "options": {"pattern": "2:4"}},
 }
-
-STOPPED = """
-import os, signal, sys, torch
-from compress import Recipe
-from compress.streaming import stream
-torch.set_num_threads(1)
-def progress(what, done, total):
-    if what == "compressing" and done == 2:
-        os.kill(os.getpid(), signal.SIGKILL)
-stream(sys.argv[1], Recipe(method="magnitude", sparsity=0.2), sys.argv[2], progress)
-"""
 
 
 def recipe(name: str) -> Recipe:
@@ -78,7 +66,7 @@ def test_the_same_folder_as_in_memory(make_model, tokenizer, tmp_path: Path, nam
     make_model(tie_word_embeddings=name != "cfsp").save_pretrained(source, max_shard_size="100KB")
     assert (source / "model.safetensors.index.json").is_file()
     before = contents(source)
-    streamed = stream(source, recipe(name), tmp_path / "streamed", tokenizer=tokenizer)
+    streamed = stream(source, recipe(name), tmp_path / "streamed", choices=Choices(tokenizer))
     model = open_model(source)
     whole = apply(model, recipe(name), tokenizer)
     save(model, tokenizer, tmp_path / "whole", whole)
@@ -97,7 +85,7 @@ def test_every_family_goes_layer_by_layer(make_model, tokenizer, tmp_path: Path,
     options = {"attention": FAMILIES[family].attention}
     chosen = Recipe(method="cfsp", sparsity=0.2, options=options, calibration=CALIBRATION)
     make_model(family).save_pretrained(tmp_path / "source")
-    stream(tmp_path / "source", chosen, tmp_path / "streamed", tokenizer=tokenizer)
+    stream(tmp_path / "source", chosen, tmp_path / "streamed", choices=Choices(tokenizer))
     model = open_model(tmp_path / "source")
     save(model, tokenizer, tmp_path / "whole", apply(model, chosen, tokenizer))
     assert_equal_folders(tmp_path / "streamed", tmp_path / "whole")
@@ -114,20 +102,41 @@ def test_several_files_with_an_index(make_model, tmp_path: Path, monkeypatch) ->
     assert index["metadata"]["total_size"] == sum(tensor.nbytes for tensor in stored.values())
 
 
+def test_a_shape_and_a_layout_are_obeyed(make_model, tmp_path: Path) -> None:
+    source, out = tmp_path / "source", tmp_path / "out"
+    make_model().save_pretrained(source)
+    layer = LayerShape(tuple(range(40)), (0, 2), 64, 9, 3)
+    shape = Shape(72, 8, (layer, layer, LayerShape((), (), 64, 9, 3)))
+    for layout, own in (("uniform", False), ("hetero", True)):
+        receipt = stream(source, recipe("cfsp"), tmp_path / layout, choices=Choices(layout=layout, shape=shape))
+        assert receipt.shape == shape
+        assert (tmp_path / layout / "modeling_pruned.py").is_file() is own
+    uneven = Shape(72, 8, (layer, layer, LayerShape(tuple(range(64)), (0, 2), 64, 9, 3)))
+    with pytest.raises(CompressError, match="intermediate_size differs from layer to layer, 40 to 64"):
+        stream(source, recipe("magnitude"), out, choices=Choices(layout="uniform", shape=uneven))
+    with pytest.raises(CompressError, match="padded cannot be written layer by layer"):
+        stream(source, recipe("magnitude"), out, choices=Choices(layout="padded"))
+
+
 def test_half_precision_stays_half(make_model, tokenizer, tmp_path: Path) -> None:
     make_model().to(torch.bfloat16).save_pretrained(tmp_path / "source")
-    stream(tmp_path / "source", recipe("cfsp"), tmp_path / "half", tokenizer=tokenizer)
+    stream(tmp_path / "source", recipe("cfsp"), tmp_path / "half", choices=Choices(tokenizer))
     assert {tensor.dtype for tensor in weights(tmp_path / "half").values()} == {torch.bfloat16}
-    stream(tmp_path / "source", recipe("cfsp"), tmp_path / "full", tokenizer=tokenizer, dtype=torch.float32)
+    stream(tmp_path / "source", recipe("cfsp"), tmp_path / "full", choices=Choices(tokenizer, torch.float32))
     assert {tensor.dtype for tensor in weights(tmp_path / "full").values()} == {torch.float32}
 
 
 def test_a_kill_leaves_no_folder(make_model, tmp_path: Path) -> None:
+    def killed(what: str, done: int, total: int) -> None:
+        if what == "compressing" and done == 2:
+            os.kill(os.getpid(), signal.SIGKILL)
+
     make_model().save_pretrained(tmp_path / "source")
-    command = [sys.executable, "-c", STOPPED, str(tmp_path / "source"), str(tmp_path / "out")]
-    root = str(Path(__file__).parents[2])
-    done = subprocess.run(command, env={**os.environ, "PYTHONPATH": root}, capture_output=True, check=False)
-    assert done.returncode == -signal.SIGKILL, done.stderr
+    child = os.fork()
+    if child == 0:
+        stream(tmp_path / "source", recipe("magnitude"), tmp_path / "out", killed)
+        os._exit(0)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
     assert not (tmp_path / "out").exists()
     assert list(tmp_path.glob(".out-*"))
     stream(tmp_path / "source", recipe("magnitude"), tmp_path / "out")
@@ -159,11 +168,11 @@ def test_refusals(make_model, tokenizer, tmp_path: Path) -> None:
     with pytest.raises(CompressError, match="layer 1: a weight is NaN"):
         stream(tmp_path / "source", recipe("magnitude"), tmp_path / "out")
     with pytest.raises(CompressError, match="layer 1: NaN or infinite activations"):
-        stream(tmp_path / "source", recipe("cfsp"), tmp_path / "out", tokenizer=tokenizer)
+        stream(tmp_path / "source", recipe("cfsp"), tmp_path / "out", choices=Choices(tokenizer))
     with pytest.raises(CompressError, match="already there"):
         stream(tmp_path / "source", recipe("magnitude"), tmp_path / "source")
     with pytest.raises(CompressError, match="saap needs gradients"):
-        stream(tmp_path / "source", Recipe(method="saap", sparsity=0.2), tmp_path / "out", tokenizer=tokenizer)
+        stream(tmp_path / "source", Recipe(method="saap", sparsity=0.2), tmp_path / "out", choices=Choices(tokenizer))
     config = json.loads((tmp_path / "source" / "config.json").read_text())
     config["intermediate_size"] = 48
     (tmp_path / "source" / "config.json").write_text(json.dumps(config))
