@@ -11,8 +11,9 @@ from compress.shape import LayerShape, Shape
 
 if TYPE_CHECKING:
     from compress.calibration import calibrate
-    from compress.checkpoint import is_pruned, open_model, read_receipt, save
+    from compress.checkpoint import is_pruned, read_receipt, save
     from compress.cut import cut_
+    from compress.opening import open_model
     from compress.planning import plan
     from compress.prune import apply
     from compress.stats import Stats
@@ -23,7 +24,7 @@ LAZY = {
     "calibrate": "compress.calibration",
     "cut_": "compress.cut",
     "is_pruned": "compress.checkpoint",
-    "open_model": "compress.checkpoint",
+    "open_model": "compress.opening",
     "plan": "compress.planning",
     "read_receipt": "compress.checkpoint",
     "save": "compress.checkpoint",

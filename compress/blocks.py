@@ -214,17 +214,17 @@ def _rows(paths: tuple[str, ...], sizes: list[int], units: int, interleaved: boo
 
 def _check_sizes(block: Block) -> None:
     """Refuse a layer whose weights do not fit each other: every row belongs to exactly one unit."""
-    owned: dict[tuple[str, int], list[int]] = {}
+    owned: dict[tuple[str, int], list[Tensor]] = {}
     for part in (*block.group_parts, *block.channel_parts):
-        owned.setdefault((part.projection.name, part.axis), []).extend(part.index.flatten().tolist())
-    for projection in block.projections:
-        for axis, size in enumerate(projection.weight.shape):
-            rows = owned.get((projection.name, axis), [])
-            if rows and sorted(rows) != list(range(size)):
-                raise CompressError(
-                    f"layer {block.index}: {projection.name} has {size} {('rows', 'columns')[axis]}, "
-                    f"but channels and heads account for {len(rows)}"
-                )
+        owned.setdefault((part.projection.name, part.axis), []).append(part.index.flatten())
+    named = {projection.name: projection for projection in block.projections}
+    for (name, axis), parts in owned.items():
+        lines, size = torch.cat(parts).sort().values, named[name].weight.shape[axis]
+        if not torch.equal(lines, torch.arange(size)):
+            raise CompressError(
+                f"layer {block.index}: {name} has {size} {('rows', 'columns')[axis]}, "
+                f"but channels and heads account for {len(lines)}"
+            )
 
 
 def check_finite(found: Iterable[Block]) -> None:

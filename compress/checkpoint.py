@@ -1,10 +1,9 @@
-"""Save a pruned model so that plain transformers opens it too, and open any model folder without remote code."""
+"""Save a pruned model so that plain transformers opens it too."""
 
 from __future__ import annotations
 
 import inspect
 import json
-import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,24 +13,17 @@ from typing import Any
 
 import torch
 from huggingface_hub import split_torch_state_dict_into_shards
-from huggingface_hub.errors import StrictDataclassError
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor
-from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import AutoModelForCausalLM, PreTrainedModel, PreTrainedTokenizerBase
 
 from compress import drafts
 from compress.calibration import embedded_tokens
 from compress.errors import CompressError
-from compress.layout import (
-    Description,
-    check_added_biases,
-    class_name,
-    description_of,
-    pruned_class,
-    source,
-    stock_class,
-)
+from compress.layout import Description, description_of
+from compress.modelling import class_name, source, stock_class
+from compress.opening import open_model
 from compress.padding import NOTE, padded
 from compress.recipe import Receipt
 from compress.shape import Layout
@@ -41,8 +33,6 @@ RECEIPT = "receipt.json"
 MODELING = "modeling_pruned.py"
 TOLERANCE = 1e-5
 """Largest difference of a reopened model's logits, in units of the largest logit."""
-LAYER = re.compile(r"(^|\.)(layers|h)\.\d+\.")
-"""In the name of a weight: that of a decoder layer."""
 
 
 def save(
@@ -66,9 +56,8 @@ def save(
     else:
         description, weights = description_of(model, layout), model.state_dict()
     with placed(folder) as draft:
-        _write_weights(weights, tied_names(model), draft)
-        _write_description(description, draft)
-        _write_tools(model, tokenizer, draft)
+        write_weights(weights, tied_names(model), draft)
+        write_rest(model, tokenizer, draft, description)
         (draft / RECEIPT).write_text(receipt.to_json())
         verify(model, draft, exact=layout != "padded")
     return receipt
@@ -109,10 +98,12 @@ def _draft(folder: Path) -> Path:
         raise CompressError(f"{folder}: cannot write there: {error.strerror}") from None
 
 
-def write_rest(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase | None, draft: Path) -> None:
+def write_rest(
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase | None, draft: Path, description: Description
+) -> None:
     """Write all that a folder holds besides weights and receipt; the model's own weights are not read."""
-    _write_description(description_of(model, "auto"), draft)
-    _write_tools(model, tokenizer, draft)
+    _write_description(description, draft)
+    write_tools(model, tokenizer, draft)
 
 
 def _write_description(description: Description, draft: Path) -> None:
@@ -122,15 +113,19 @@ def _write_description(description: Description, draft: Path) -> None:
         (draft / MODELING).write_text(source(description.config))
 
 
-def _write_tools(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase | None, draft: Path) -> None:
+def write_tools(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase | None, draft: Path) -> None:
+    """Write the generation config and the tokenizer."""
     if model.generation_config is not None:
         model.generation_config.to_json_file(draft / "generation_config.json")
     if tokenizer is not None:
         tokenizer.save_pretrained(draft)
 
 
-def _write_weights(state: dict[str, Tensor], tied: set[str], draft: Path) -> None:
-    """Not save_pretrained, which refuses the head counts that `layout.acceptable` finds another type for."""
+def write_weights(state: dict[str, Tensor], tied: set[str], draft: Path) -> None:
+    """Write all weights but the tied ones.
+
+    Not save_pretrained, which refuses the head counts that `layout.acceptable` finds another type for.
+    """
     weights = {name: tensor.contiguous() for name, tensor in state.items() if name not in tied}
     shards = split_torch_state_dict_into_shards(weights, filename_pattern="model{suffix}.safetensors")
     for file, names in shards.filename_to_tensors.items():
@@ -221,84 +216,3 @@ def read_receipt(folder: Path | str) -> Receipt:
         return Receipt.from_json((Path(folder) / RECEIPT).read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         raise CompressError(f"{Path(folder) / RECEIPT}: cannot read receipt: {error}") from None
-
-
-def open_model(folder: Path | str, dtype: torch.dtype | None = None) -> PreTrainedModel:
-    """Open a model folder, pruned or stock, in evaluation mode; never runs code from the folder.
-
-    dtype: None keeps that of the weights.
-    Raises CompressError if weights are missing, damaged, or do not have the sizes that config.json says.
-    """
-    folder = Path(folder)
-    weight_files(folder)
-    config, kind = described(folder)
-    model, report = kind.from_pretrained(
-        folder,
-        config=config,
-        dtype=dtype or "auto",
-        use_safetensors=True,
-        local_files_only=True,
-        ignore_mismatched_sizes=True,
-        output_loading_info=True,
-    )
-    check_report(folder, report)
-    opened: PreTrainedModel = model.eval()
-    return opened
-
-
-def described(folder: Path) -> tuple[PreTrainedConfig, Any]:
-    """The config of a folder, and the class that it builds. Raises CompressError if config.json makes no sense."""
-    try:
-        config = AutoConfig.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
-    except (OSError, ValueError, StrictDataclassError) as error:
-        raise CompressError(f"{folder / 'config.json'}: {' '.join(str(error).split())}") from None
-    if not config.is_heterogeneous and not hasattr(config, "added_biases"):
-        return config, stock_class(config)
-    check_added_biases(config)
-    return config, pruned_class(config)
-
-
-def weight_files(folder: Path) -> list[Path]:
-    """The safetensors of a folder. Raises CompressError if any is missing or cut short."""
-    if not folder.is_dir():
-        raise CompressError(f"{folder}: no such folder")
-    if not (folder / "config.json").is_file():
-        raise CompressError(f"{folder}: no config.json, so this is not a model folder")
-    index = folder / "model.safetensors.index.json"
-    names = {"model.safetensors"}
-    if index.is_file() and not (folder / "model.safetensors").is_file():
-        try:
-            names = set(json.loads(index.read_text())["weight_map"].values())
-        except (ValueError, KeyError, AttributeError):
-            raise CompressError(f"{index}: not an index of weight files") from None
-    for name in sorted(names):
-        path = folder / name
-        if path.parent != folder:
-            raise CompressError(f"{index}: '{name}' is not a file of this folder")
-        if not path.is_file():
-            raise CompressError(f"{folder}: no weights: looked for {path.name} (only safetensors are read)")
-        try:
-            with safe_open(path, framework="pt"):
-                pass
-        except SafetensorError as error:
-            raise CompressError(f"{path}: damaged weights: {error}") from None
-    return [folder / name for name in sorted(names)]
-
-
-def check_report(folder: Path, report: dict[str, Any]) -> None:
-    """Refuse what transformers would fill with random numbers, and layers that it would leave out."""
-    for name, found, expected in sorted(report["mismatched_keys"]):
-        raise CompressError(
-            f"{folder}: weights and config.json disagree: {name} is {tuple(found)}, config.json wants {tuple(expected)}"
-        )
-    missing = sorted(report["missing_keys"])
-    if missing:
-        raise CompressError(
-            f"{folder}: weights and config.json disagree: {missing[0]} is missing ({len(missing)} in all)"
-        )
-    left_out = sorted(name for name in report["unexpected_keys"] if LAYER.search(name) and "rotary" not in name)
-    if left_out:
-        raise CompressError(
-            f"{folder}: weights and config.json disagree: config.json has no place for {left_out[0]} "
-            f"({len(left_out)} in all)"
-        )

@@ -1,62 +1,22 @@
-"""What a transformers config says of pruned layers, and the class that builds a model from such a config."""
+"""What a transformers config says of pruned layers, and what a folder can say of them."""
 
 from __future__ import annotations
 
 import copy
-import inspect
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-import torch
 from torch import nn
-from transformers import AutoModelForCausalLM, MistralConfig, PreTrainedConfig, PreTrainedModel
+from transformers import MistralConfig, PreTrainedConfig, PreTrainedModel
 
 from compress.blocks import Block, Projection, blocks
 from compress.errors import CompressError
 from compress.families import family, table
+from compress.modelling import stock_layer
 
 Sizes = dict[str, int]
 """Config key -> value, of one layer."""
-
-SOURCE = '''\
-"""A {stock} whose decoder layers follow what config.json says under per_layer_config and added_biases."""
-
-from __future__ import annotations
-
-from typing import Any
-
-from torch import nn
-from transformers import {stock}, PreTrainedModel
-
-
-{follow}
-
-class {name}({stock}):
-    def __init__(self, config):
-        super().__init__(config)
-        follow_config_(self, "{layers}", {attention!r})
-        self.post_init()
-'''
-
-
-def follow_config_(model: PreTrainedModel, layers: str, attention: str | None) -> None:
-    """Build every decoder layer as its own config says, and add the biases that the stock class lacks.
-
-    layers: path of their list. attention: path below a layer of the module that takes the config of the whole model,
-    so that settings made there later reach it.
-    """
-    config, stack = model.config, model.get_submodule(layers)
-    assert isinstance(stack, nn.ModuleList)
-    for index, layer in enumerate(stack):
-        stack[index] = type(layer)(config.per_layer_config[index], index)
-        if attention is not None:
-            attending: Any = stack[index].get_submodule(attention)
-            attending.config = config
-    for path in getattr(config, "added_biases", ()):
-        module = model.get_submodule(path)
-        assert isinstance(module, nn.Linear)
-        module.bias = nn.Parameter(module.weight.new_zeros(module.out_features))
 
 
 def sizes(model: PreTrainedModel) -> list[Sizes]:
@@ -149,14 +109,6 @@ def _with_added_bias(block: Block, stock: nn.Module) -> list[Projection]:
     return [projection for projection in biased if stock.get_submodule(projection.name).bias is None]
 
 
-def stock_layer(config: PreTrainedConfig, block: Block) -> nn.Module:
-    """The decoder layer that transformers builds for this config; without weights."""
-    kind: Any = type(block.layer)
-    with torch.device("meta"):
-        layer: nn.Module = kind(config.per_layer_config[block.index], block.index)
-    return layer
-
-
 def acceptable(config: PreTrainedConfig) -> PreTrainedConfig:
     """The config itself, or an equivalent one of another type where its own refuses the head count.
 
@@ -194,7 +146,7 @@ class Description:
     config: PreTrainedConfig
     added_biases: tuple[str, ...] = ()
     own_class: bool = False
-    """Whether it takes the class of `source` to build it."""
+    """Whether it takes the class of `modelling.source` to build it."""
 
 
 def description_of(model: PreTrainedModel, layout: Literal["auto", "uniform", "hetero"]) -> Description:
@@ -218,46 +170,5 @@ def _difference(model: PreTrainedModel) -> str:
         values = [layer[key] for layer in sizes(model)]
         if min(values) < max(values):
             return f"{key} differs from layer to layer, {min(values)} to {max(values)}"
-    return f"{type(model.config).__name__} refuses {sizes(model)[0]['num_attention_heads']} heads"
-
-
-def stock_class(config: PreTrainedConfig) -> type[PreTrainedModel]:
-    """The class that transformers itself has for this config."""
-    mapping: Any = AutoModelForCausalLM
-    try:
-        found: type[PreTrainedModel] = mapping._model_mapping[type(config)]
-    except KeyError:
-        raise CompressError(f"model_type '{config.model_type}' is no causal language model") from None
-    return found
-
-
-def pruned_class(config: PreTrainedConfig) -> type[PreTrainedModel]:
-    """What `source` says, as a class in memory."""
-    stock, keys = stock_class(config), table(config.model_type)
-    attention = None if keys.sizes_in_forward else keys.attention_module
-
-    class Pruned(stock):  # type: ignore[valid-type, misc]
-        def __init__(self, config: PreTrainedConfig) -> None:
-            super().__init__(config)
-            follow_config_(self, keys.layers, attention)
-            self.post_init()
-
-    Pruned.__name__ = Pruned.__qualname__ = class_name(stock)
-    return Pruned
-
-
-def source(config: PreTrainedConfig) -> str:
-    """Text of the module that a saved folder carries, for those who open it with transformers alone."""
-    stock, keys = stock_class(config), table(config.model_type)
-    return SOURCE.format(
-        stock=stock.__name__,
-        name=class_name(stock),
-        follow=inspect.getsource(follow_config_),
-        layers=keys.layers,
-        attention=None if keys.sizes_in_forward else keys.attention_module,
-    )
-
-
-def class_name(stock: type[PreTrainedModel]) -> str:
-    """Name of the class in that module."""
-    return f"Pruned{stock.__name__}"
+    heads = sizes(model)[0]["num_attention_heads"]
+    return f"{type(model.config).__name__} refuses {heads} heads for a hidden size of {model.config.hidden_size}"

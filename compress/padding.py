@@ -12,9 +12,10 @@ from compress.blocks import Block, Projection, block_of, blocks
 from compress.cut import kept_lines
 from compress.errors import CompressError
 from compress.families import family
+from compress.modelling import stock_layer
 from compress.shape import LayerShape, Shape
 
-NOTE = "padded: zeros fill the layers up to equal sizes, so there is no speed-up and nothing saved on disk"
+NOTE = "padded: zeros fill the layers up to equal sizes, and are stored and multiplied: no speed-up"
 
 
 def padded(model: PreTrainedModel, shape: Shape) -> tuple[PreTrainedConfig, dict[str, Tensor]]:
@@ -34,7 +35,7 @@ def padded(model: PreTrainedModel, shape: Shape) -> tuple[PreTrainedConfig, dict
     weights = model.state_dict()
     table = family(model)
     for block in found:
-        wide = block_of(block.index, layout.stock_layer(config, block), table, block.head_dim)
+        wide = block_of(block.index, stock_layer(config, block), table, block.head_dim)
         for name, tensor in _filled(block, wide).items():
             weights[f"{table.layers}.{block.index}.{name}"] = tensor
     return config, weights

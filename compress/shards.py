@@ -12,7 +12,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from compress.checkpoint import weight_files
+from compress.opening import weight_files
 
 SHARD_BYTES = 256 * 2**20
 """A file of weights ends with the first layer that fills it so far; until then its weights are in memory."""

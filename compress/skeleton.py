@@ -16,8 +16,9 @@ from transformers import GenerationConfig, PreTrainedConfig, PreTrainedModel
 from transformers.initialization import no_init_weights
 
 from compress.blocks import Block, blocks
-from compress.checkpoint import check_report, described, tied_names, weight_files
+from compress.checkpoint import tied_names
 from compress.families import family
+from compress.opening import check_report, described, weight_files
 from compress.shards import Stored
 
 

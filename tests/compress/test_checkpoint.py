@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from transformers import AutoTokenizer
+from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from compress import (
     CompressError,
@@ -22,13 +22,13 @@ from compress import (
     apply,
     cut_,
     is_pruned,
-    methods,
     open_model,
     read_receipt,
     save,
 )
 from compress.blocks import blocks
 from compress.families import FAMILIES, family
+from compress.layout import add_bias_
 
 PLAIN = """
 import sys, torch
@@ -47,17 +47,44 @@ assert "compress" not in sys.modules
 """
 
 
+ROTATIONS = {"full_attention": 50_000.0, "sliding_attention": 20_000.0}
+
+
 def pruned(model, sparsity: float = 0.3, method: str = "random", seed: int = 0) -> Receipt:
     return apply(model, Recipe(method=method, sparsity=sparsity, options={"attention": True}, seed=seed))
 
 
-def uneven(model) -> Receipt:
-    """Layers of different widths and, where the family can do it, head counts."""
+def shaped(model, widths: tuple[int, ...], groups: tuple[tuple[int, ...], ...]) -> Receipt:
+    """Keep the first channels and, where the family can lose any, these kv groups."""
     layers = []
-    for block, width, groups in zip(blocks(model), (16, 40, 32), ((0,), (0, 2), (0,)), strict=True):
-        kept = groups if family(model).attention else tuple(range(block.kv_heads))
+    for block, width, chosen in zip(blocks(model), widths, groups, strict=True):
+        kept = chosen if family(model).attention or not width else tuple(range(block.kv_heads))
         layers.append(LayerShape(tuple(range(width)), kept, block.channels, block.heads, block.kv_heads))
     return apply(model, Recipe(method="random", sparsity=0.1), shape=Shape(72, 8, tuple(layers)))
+
+
+def uneven(model) -> Receipt:
+    """Layers of different widths and head counts."""
+    return shaped(model, (16, 40, 32), ((0,), (0, 2), (0,)))
+
+
+def biased(model) -> Receipt:
+    """The same in two projections with a bias that the stock class has not."""
+    receipt = uneven(model)
+    for projection in (blocks(model)[0].mlp_out, blocks(model)[2].attention_out):
+        add_bias_(projection)
+        projection.module.bias.data.normal_()
+    return receipt
+
+
+def whole(block) -> LayerShape:
+    return LayerShape(
+        tuple(range(block.channels)), tuple(range(block.kv_heads)), block.channels, block.heads, block.kv_heads
+    )
+
+
+def gone(block) -> LayerShape:
+    return LayerShape((), (), block.channels, block.heads, block.kv_heads)
 
 
 @torch.no_grad()
@@ -69,15 +96,22 @@ def remembered(model, folder: Path) -> None:
 
 
 def test_plain_transformers_opens_what_was_saved(make_model, tokenizer, tmp_path: Path) -> None:
-    """Every family, equal and unequal layers, every method; in a process that has never heard of us."""
+    """Every family with a layer less and the others unequal; in a process that has never heard of us."""
     folders = []
     for kind in FAMILIES:
         model = make_model(kind, tie_word_embeddings=kind != "qwen3")
-        folders.append(tmp_path / f"uneven-{kind}")
-        save(model, tokenizer, folders[-1], uneven(model))
+        folders.append(tmp_path / f"shorter-{kind}")
+        save(model, tokenizer, folders[-1], shaped(model, (16, 0, 32), ((0,), (), (0, 2))))
         remembered(model, folders[-1])
-        assert json.loads((folders[-1] / "config.json").read_text())["model_type"] == kind
-    for method in (name for name in methods.names() if methods.make(name, {}).removes == "width"):
+        config = json.loads((folders[-1] / "config.json").read_text())
+        assert config["model_type"] == kind
+        assert config["auto_map"]
+    for make in (uneven, biased):
+        model = make_model()
+        folders.append(tmp_path / make.__name__)
+        save(model, tokenizer, folders[-1], make(model))
+        remembered(model, folders[-1])
+    for method in ("magnitude", "cfsp"):
         model = make_model(seed=1)
         folders.append(tmp_path / method)
         receipt = apply(model, Recipe(method=method, sparsity=0.25), tokenizer)
@@ -104,6 +138,81 @@ def test_equal_layers_are_a_stock_model(make_model, tokenizer, tmp_path: Path) -
     assert config["architectures"] == ["Qwen2ForCausalLM"]
     assert not {"auto_map", "per_layer_config", "allow_global_per_layer_attribute_access"} & set(config)
     assert not (tmp_path / "out" / "modeling_pruned.py").exists()
+
+
+def test_equal_layers_with_a_modelling_file(make_model, tokenizer, tmp_path: Path) -> None:
+    model = make_model("qwen2")
+    receipt = pruned(model, 17 / 48, "magnitude")
+    save(model, tokenizer, tmp_path / "out", receipt, layout="hetero")
+    config = json.loads((tmp_path / "out" / "config.json").read_text())
+    assert config["auto_map"] == {"AutoModelForCausalLM": "modeling_pruned.PrunedQwen2ForCausalLM"}
+    assert config["num_attention_heads"] == 6
+
+
+@pytest.mark.parametrize("kind", ["llama", "gpt2", "gpt_neox", "phi3", "qwen3"])
+def test_padded_is_a_stock_model_of_the_old_sizes(make_model, tmp_path: Path, kind: str) -> None:
+    model = make_model(kind)
+    old = {name: weight.shape for name, weight in model.state_dict().items()}
+    receipt = uneven(model)
+    saved = save(model, None, tmp_path / "out", receipt, layout="padded")
+    assert saved == read_receipt(tmp_path / "out")
+    assert saved.notes[-1].startswith("padded: ")
+    again = AutoModelForCausalLM.from_pretrained(tmp_path / "out")
+    assert type(again).__name__ in again.config.architectures
+    assert {name: weight.shape for name, weight in again.state_dict().items()} == old
+    ids = torch.arange(24).view(2, 12)
+    assert torch.allclose(again(ids).logits, model(ids).logits, atol=1e-5)
+    zeros = sum(int((weight == 0).sum()) for weight in again.state_dict().values())
+    assert zeros == sum(shape.numel() for shape in old.values()) - sum(w.numel() for w in model.state_dict().values())
+
+
+def test_equal_layers_are_padded_to_what_they_were(make_model, tmp_path: Path) -> None:
+    model = make_model()
+    save(model, None, tmp_path / "out", pruned(model, 17 / 48, "magnitude"), layout="padded")
+    assert open_model(tmp_path / "out").config.intermediate_size == 64
+
+
+def test_a_stock_model_is_refused_where_layers_differ(make_model, tmp_path: Path) -> None:
+    model = make_model()
+    receipt = uneven(model)
+    with pytest.raises(CompressError, match=r"intermediate_size differs from layer to layer, 16 to 40; .*equal_layers"):
+        save(model, None, tmp_path / "out", receipt, layout="uniform")
+    model = make_model("gemma2", num_attention_heads=8, num_key_value_heads=8)
+    receipt = shaped(model, (64, 64, 64), (tuple(range(7)),) * 3)
+    with pytest.raises(CompressError, match="Gemma2Config refuses 7 heads for a hidden size of 72"):
+        save(model, None, tmp_path / "out", receipt, layout="uniform")
+    save(model, None, tmp_path / "out", receipt)
+    assert json.loads((tmp_path / "out" / "config.json").read_text())["auto_map"]
+    model = make_model()
+    receipt = biased(model)
+    for layout in ("uniform", "padded"):
+        with pytest.raises(CompressError, match="compensation gave 2 projections a bias"):
+            save(model, None, tmp_path / "biased", receipt, layout=layout)
+
+
+def test_added_biases_are_named_in_config(make_model, tmp_path: Path) -> None:
+    model = make_model()
+    save(model, None, tmp_path / "out", biased(model))
+    config = json.loads((tmp_path / "out" / "config.json").read_text())
+    assert config["added_biases"] == ["model.layers.0.mlp.down_proj", "model.layers.2.self_attn.o_proj"]
+    opened = open_model(tmp_path / "out")
+    cut_(opened, Shape(72, 8, (gone(blocks(opened)[0]), *map(whole, blocks(opened)[1:]))))
+    save(opened, None, tmp_path / "again", read_receipt(tmp_path / "out"))
+    config = json.loads((tmp_path / "again" / "config.json").read_text())
+    assert config["added_biases"] == ["model.layers.1.self_attn.o_proj"]
+    for wrong in ("model.layers.0.mlp.down_proj", ["lm_head"], ["model.layers.2.self_attn.o_proj"]):
+        (tmp_path / "again" / "config.json").write_text(json.dumps({**config, "added_biases": wrong}))
+        with pytest.raises(CompressError, match="added_biases: expected a list of projections"):
+            open_model(tmp_path / "again")
+
+
+def test_both_rotations_of_gemma_are_written_for_old_readers(make_model, tmp_path: Path) -> None:
+    rope = {name: {"rope_type": "default", "rope_theta": theta} for name, theta in ROTATIONS.items()}
+    model = make_model("gemma3_text", rope_parameters=rope)
+    save(model, None, tmp_path / "out", uneven(model))
+    config = json.loads((tmp_path / "out" / "config.json").read_text())
+    assert (config["rope_theta"], config["rope_local_base_freq"]) == (50_000, 20_000)
+    assert config["rope_parameters"] == rope
 
 
 def test_a_head_count_that_llama_refuses_is_saved_as_mistral(make_model, tokenizer, tmp_path: Path) -> None:
