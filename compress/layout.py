@@ -159,8 +159,8 @@ def description_of(model: PreTrainedModel, layout: Literal["auto", "uniform", "h
         reasons.append(f"compensation gave {len(biases)} projections a bias that the stock class has not")
     if layout == "uniform" and reasons:
         raise CompressError(
-            f"layout uniform: {'; '.join(reasons)}; set equal_layers: true (and compensate: none) in the recipe, or "
-            "take layout auto or padded"
+            f"layout uniform: {'; '.join(reasons)}; in the recipe, equal_layers: true makes layers equal and "
+            "compensate: none adds no bias; or take layout auto"
         )
     return Description(config, biases, own_class=bool(reasons) or layout == "hetero")
 
