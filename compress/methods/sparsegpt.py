@@ -12,6 +12,7 @@ from compress.methods import Modules, Sequential
 from compress.patterns import UNSTRUCTURED, Pattern, lowest_in_matrix, lowest_in_rows, parse
 
 if TYPE_CHECKING:
+    import torch
     from torch import Tensor
 
     from compress.methods import Site
@@ -54,12 +55,13 @@ class Sparsegpt:
         assert inputs.gram is not None
         import torch
 
-        factor = inverse_factor(inputs.gram, self.dampening, f"layer {site.block}: {site.projection.name}")
         weight = site.projection.weight
         exact = torch.promote_types(weight.dtype, torch.float32)
+        where = f"layer {site.block}: {site.projection.name}"
+        factor = inverse_factor(inputs.gram, self.dampening, exact, where)
         columns = weight.T.to(exact, copy=True).contiguous()
         columns[inputs.gram.diagonal() == 0] = 0.0
-        self._sweep_(columns, factor.to(exact), site.sparsity)
+        self._sweep_(columns, factor, site.sparsity)
         return columns.T.to(weight.dtype)
 
     def _sweep_(self, columns: Tensor, factor: Tensor, share: float) -> None:
@@ -67,10 +69,12 @@ class Sparsegpt:
         for start in range(0, len(columns), self.columns):
             inside = slice(start, min(start + self.columns, len(columns)))
             errors = self._block_(columns[inside], factor[inside, inside], share)
-            columns[inside.stop :] -= factor[inside, inside.stop :].T @ errors
+            columns[inside.stop :].addmm_(factor[inside, inside.stop :].T, errors, alpha=-1)
 
     def _block_(self, columns: Tensor, factor: Tensor, share: float) -> Tensor:
         """columns: (n, out), factor: (n, n). Returns (n, out): w / factor_cc of the zeroed weights, else 0."""
+        import torch
+
         pattern = parse(self.pattern)
         scale = factor.diagonal().unsqueeze(1)
         errors = columns.new_zeros(columns.shape)
@@ -79,32 +83,33 @@ class Sparsegpt:
             gone = lowest_in_matrix((columns / scale).square().T, None, share).T
         for start in range(0, len(columns), step):
             here = slice(start, start + step)
-            columns[here] -= factor[:start, here].T @ errors[:start]
+            columns[here].addmm_(factor[:start, here].T, errors[:start], alpha=-1)
             if pattern is not None:
                 gone[here] = lowest_in_rows((columns[here] / scale[here]).square().T, pattern, share).T
-            for column in range(start, min(start + step, len(columns))):
-                columns[column] -= factor[start:column, column] @ errors[start:column]
-                errors[column] = (columns[column] / scale[column]) * gone[column]
+            shares = gone[here] / scale[here]
+            for column, of_error in enumerate(shares, start):
+                columns[column].addmv_(errors[start:column].T, factor[start:column, column], alpha=-1)
+                torch.mul(columns[column], of_error, out=errors[column])
         columns.masked_fill_(gone, 0.0)
         return errors
 
 
-def inverse_factor(gram: Tensor, dampening: float, where: str) -> Tensor:
+def inverse_factor(gram: Tensor, dampening: float, exact: torch.dtype, where: str) -> Tensor:
     """Upper U with U^T U = (gram + dampening * mean diagonal * I)^-1; inputs that were always zero stand alone.
 
     Taken from one Cholesky factorisation from the last column to the first, H = R R^T with upper R: U = R^-1.
-    Raises CompressError, saying `where`, if rounding leaves H without an inverse.
+    exact: what to compute in. Raises CompressError, saying `where`, if rounding leaves H without an inverse.
     """
     import torch
 
-    hessian = gram.double().clone()
+    hessian = gram.flip(0, 1)
     diagonal = hessian.diagonal()
     level = float(diagonal.mean())
     diagonal[diagonal == 0] = level or 1.0
     diagonal += dampening * level
-    lower, failed = torch.linalg.cholesky_ex(hessian.flip(0, 1))
+    lower, failed = torch.linalg.cholesky_ex(hessian.to(exact))
     if int(failed):
         raise CompressError(f"{where}: the Gram matrix of its inputs has no inverse; raise dampening")
-    identity = torch.eye(len(gram), dtype=hessian.dtype, device=gram.device)
+    identity = torch.eye(len(gram), dtype=exact, device=gram.device)
     factor: Tensor = torch.linalg.solve_triangular(lower.flip(0, 1), identity, upper=True)
     return factor
