@@ -10,6 +10,7 @@ from compress import apportion, masks, ratios
 from compress.blocks import Block, blocks, check_finite
 from compress.budgets import Layer
 from compress.errors import CompressError
+from compress.families import check_groups
 from compress.methods import Depth, Width
 from compress.progress import Progress, silent
 from compress.recipe import Recipe, Target
@@ -29,6 +30,8 @@ def plan(model: PreTrainedModel, recipe: Recipe, stats: Stats, progress: Progres
         return whole(found)
     if removes == "layers":
         return without_layers(found, recipe, stats, ratios.count(model).parameters)
+    if recipe.chosen().attention:
+        check_groups(model)
     layers = []
     for block, seen in zip(found, stats.blocks, strict=True):
         layers.append(scored(block, seen, recipe))
