@@ -14,7 +14,7 @@ from torch import Tensor
 
 from compress.opening import weight_files
 
-SHARD_BYTES = 256 * 2**20
+SHARD_BYTES = 128 * 2**20
 """A file of weights ends with the first layer that fills it so far; until then its weights are in memory."""
 INDEX = "model.safetensors.index.json"
 
