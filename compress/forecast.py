@@ -9,14 +9,13 @@ from torch import nn
 from transformers import PreTrainedModel
 
 from compress import ratios
-from compress.blocks import Block, blocks
 from compress.cut import cut_
-from compress.shape import LayerShape, Shape
+from compress.shape import Shape
 
 
 @dataclass(frozen=True)
 class Forecast:
-    """A model before and after a cut that was not made yet."""
+    """A model before and after a cut that was not made yet; biases that compensation adds are not counted."""
 
     removed: tuple[float, ...]
     """Share of each decoder layer's Linear weights that goes."""
@@ -29,29 +28,15 @@ class Forecast:
 
 def forecast(model: PreTrainedModel, shape: Shape) -> Forecast:
     """Cut a copy that has sizes but no weights. Raises CompressError if the shape is not one of this model."""
-    after_model = weightless(model)
-    cut_(after_model, shape)
-    found = blocks(model)
-    before, after = _size(model), _size(after_model)
-    had = ratios.Counts(
-        parameters=before[0],
-        weights=tuple(block.weights for block in found),
-        zeros=(0,) * len(found),
-        channels=tuple(block.channels for block in found),
-        groups=tuple(block.kv_heads for block in found),
-    )
-    left = ratios.Counts(
-        parameters=after[0],
-        weights=tuple(_weights(block, layer) for block, layer in zip(found, shape.layers, strict=True)),
-        zeros=had.zeros,
-        channels=tuple(len(layer.channels) for layer in shape.layers),
-        groups=tuple(len(layer.groups) for layer in shape.layers),
-    )
+    copied = weightless(model)
+    cut_(copied, shape)
+    before = ratios.count(model, zeros=[0] * len(shape.layers))
+    after = ratios.aligned(ratios.count(copied, zeros=[0] * len(shape.kept)), shape)
     return Forecast(
-        removed=ratios.by_block(had, left),
-        ratios={**ratios.measure(had, left), "r_zero": None},
-        parameters=(before[0], after[0]),
-        weights_bytes=(before[1], after[1]),
+        removed=ratios.by_block(before, after),
+        ratios={**ratios.measure(before, after), "r_zero": None},
+        parameters=(before.parameters, after.parameters),
+        weights_bytes=(_bytes(model), _bytes(copied)),
     )
 
 
@@ -61,11 +46,6 @@ def weightless(model: PreTrainedModel) -> PreTrainedModel:
     return copy.deepcopy(model, memo)
 
 
-def _size(model: PreTrainedModel) -> tuple[int, int]:
-    """(parameters, bytes), tied weights once."""
-    weights = list(model.parameters())
-    return sum(weight.numel() for weight in weights), sum(weight.numel() * weight.element_size() for weight in weights)
-
-
-def _weights(block: Block, layer: LayerShape) -> int:
-    return len(layer.channels) * block.channel_weights + len(layer.groups) * block.group_weights
+def _bytes(model: PreTrainedModel) -> int:
+    """Of all weights, tied ones once."""
+    return sum(weight.numel() * weight.element_size() for weight in model.parameters())

@@ -6,23 +6,25 @@ import copy
 import math
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
 from compress import Calibration, Receipt, Recipe, Shape, load_recipe
+from compress.shape import Layout
 from harness.errors import HarnessError
+from harness.models import located, open_tokenizer
 from harness.progress import Progress
 from harness.quiet import quiet
+from harness.records import ModelSpec
 from harness.subject import Subject
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
     from compress import Stats
+    from compress.exports import Export
     from harness.models import LoadedModel
-
-Layout = Literal["auto", "uniform", "hetero", "padded"]
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,7 @@ def make(original: Subject, order: Order, progress: Progress, stats: Stats | Non
 
     checkpoint.refuse_target(order.target)
     loaded = original.loaded()
+    export = exporter(order.export, loaded, order.target) if order.export else None
     model = copy.deepcopy(loaded.model)
     receipt = apply(model, order.recipe, loaded.tokenizer, stats=stats, shape=order.shape, progress=progress)
     if order.shape is not None:
@@ -65,9 +68,41 @@ def make(original: Subject, order: Order, progress: Progress, stats: Stats | Non
         receipt = noted(receipt, *probed(loaded, model, order.recipe.calibration))
     progress(f"saving {order.target.name}", 0, 1)
     with quiet():
-        checkpoint.save(model, loaded.tokenizer, order.target, receipt)
+        if export is None:
+            receipt = checkpoint.save(model, loaded.tokenizer, order.target, receipt, order.layout)
+        else:
+            receipt = noted(receipt, *export.write(model, loaded.tokenizer, order.target, receipt))
     progress(f"saving {order.target.name}", 1, 1)
     return receipt
+
+
+def exporter(name: str, loaded: LoadedModel, target: Path) -> Export:
+    """The export of this name. Raises before long work what can be known to be impossible."""
+    from compress import exports
+
+    export = exports.make(name)
+    if target.suffix != export.suffix:
+        wanted = f"a file that ends in {export.suffix}" if export.suffix else "a folder"
+        raise HarnessError(f"{target}: --export {name} writes {wanted}")
+    export.refuse(loaded.model, loaded.tokenizer)
+    return export
+
+
+def streamed(spec: ModelSpec, order: Order, progress: Progress) -> Receipt:
+    """As `make`, with two layers in memory instead of the model and its copy; only from a folder of safetensors.
+
+    Raises HarnessError for any other source, and CompressError for what needs the whole model at once.
+    """
+    import torch
+
+    from compress.streaming import Choices, stream
+
+    folder = located(spec, progress)
+    if not folder.is_dir():
+        raise HarnessError(f"{spec.source}: --low-memory reads a folder of safetensors, not a {folder.suffix} file")
+    choices = Choices(open_tokenizer(folder), getattr(torch, spec.dtype), order.layout, order.shape)
+    with quiet():
+        return stream(folder, order.recipe, order.target, progress, choices)
 
 
 def noted(receipt: Receipt, *notes: str) -> Receipt:

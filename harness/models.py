@@ -132,7 +132,7 @@ def _opened(source: Path, dtype: torch.dtype) -> tuple[PreTrainedModel, PreTrain
             model, tokenizer = open_gguf(source, dtype)
         else:
             _refuse_pickle(source)
-            model, tokenizer = open_model(source, dtype), _tokenizer(source)
+            model, tokenizer = open_model(source, dtype), open_tokenizer(source)
     return model, tokenizer
 
 
@@ -142,7 +142,8 @@ def _refuse_pickle(folder: Path) -> None:
         raise HarnessError(f"{folder}: {pickled.name} is a pickle, which is never read; save the model as safetensors")
 
 
-def _tokenizer(folder: Path) -> PreTrainedTokenizerBase:
+def open_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
+    """The tokenizer of a model folder. Raises HarnessError if there is none, or it is damaged."""
     from transformers import AutoTokenizer
 
     if not any((folder / name).is_file() for name in TOKENIZER_FILES):

@@ -8,6 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
+from safetensors.torch import load_file
 
 from compress import open_model, read_receipt
 from compress.blocks import blocks
@@ -126,11 +128,40 @@ def test_equal_layers_can_be_asked_for(say: Say, tmp_path: Path) -> None:
     assert receipt.shape.uniform
 
 
+def test_low_memory_makes_the_same_weights(say: Say, tmp_path: Path) -> None:
+    for name, how in (("whole", []), ("streamed", ["--low-memory"])):
+        say("cfsp", "--out", tmp_path / name, *how)
+    whole, streamed = (load_file(tmp_path / name / "model.safetensors") for name in ("whole", "streamed"))
+    assert whole.keys() == streamed.keys()
+    assert all(torch.equal(whole[key], streamed[key]) for key in whole)
+
+
+def test_padded_layers_open_as_the_stock_class(say: Say, tmp_path: Path) -> None:
+    assert "trust_remote_code" not in say("cfsp", "--layout", "padded", "--out", tmp_path / "cut")
+    assert {block.channels for block in blocks(open_model(tmp_path / "cut"))} == {48}
+
+
+def test_an_export_takes_the_place_of_the_folder(say: Say, place: Path, tmp_path: Path) -> None:
+    said = say("cfsp", "--export", "decilm", "--out", tmp_path / "deci")
+    assert "vLLM" in said
+    widths = read_receipt(tmp_path / "deci").widths
+    config = json.loads((tmp_path / "deci" / "config.json").read_text())
+    assert [block["ffn"]["intermediate_size"] for block in config["block_configs"]] == list(widths)
+    assert entry(["compress", str(place / "model"), "--export", "decilm", "--out", str(tmp_path / "as-is"), "-q"]) == 0
+    config = json.loads((tmp_path / "as-is" / "config.json").read_text())
+    assert [block["ffn"]["intermediate_size"] for block in config["block_configs"]] == [48, 48]
+    assert "writes a file that ends in .gguf" in say("cfsp", "--export", "gguf", "--out", tmp_path / "x", code=3)
+    assert "no merges" in say("cfsp", "--export", "gguf", "--out", tmp_path / "x.gguf", code=3)
+    assert not (tmp_path / "x.gguf").exists()
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ([], "give either --out DIR or --dry-run"),
-        (["--dry-run", "--out", "x"], "give either --out DIR or --dry-run"),
+        ([], "give either --out PATH or --dry-run"),
+        (["--dry-run", "--out", "x"], "give either --out PATH or --dry-run"),
+        (["--dry-run", "--low-memory"], "--low-memory writes folders only"),
+        (["--out", "x", "--export", "decilm", "--layout", "padded"], "--export has a layout of its own"),
         (["--dry-run", "--sparsity", "2"], "less than 1"),
         (["--dry-run", "--sparsity", "0.99"], "cannot be reached"),
         (["--dry-run", "--shape", "s.json", "--sparsity", "0.2"], "leave --sparsity out"),
@@ -151,3 +182,8 @@ def test_recipes_and_methods_are_listed(capsys: pytest.CaptureFixture[str]) -> N
     shown = capsys.readouterr().out
     assert "\n      option   score: paper | released = paper\n" in shown
     assert "\n      option   round_to: whole number >= 1 | auto = auto\n" in shown
+
+
+def test_only_an_export_goes_without_a_recipe(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert entry(["compress", str(place / "model"), "--out", "x"]) == 3
+    assert "--recipe is missing; only --export goes without" in capsys.readouterr().err
