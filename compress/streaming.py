@@ -56,13 +56,14 @@ def stream(
     progress: Progress = silent,
     choices: Choices = Choices(),
 ) -> Receipt:
-    """Compress the model in `folder` into the new folder `out`, as `apply` and `save` would.
+    """Compress the model in `folder` into the new folder `out`, as `apply` and `save` would; on the CPU.
 
     In memory are the hidden states of the calibration tokens, two layers, and what belongs to no layer.
     Raises CompressError for what needs the whole model at once, and as `open_model`, `apply` and `save` do; `out`
     appears whole or not at all.
     """
-    _refuse_gradients(recipe)
+    if choices.shape is None:
+        _refuse_gradients(recipe)
     layout = _layout(choices)
     refuse_target(out)
     source, clock = opened(Path(folder), choices.dtype), Clock()

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 from compress import Calibration, CompressError, LayerShape, Recipe, Shape, apply, open_model, read_receipt, save
 from compress.families import FAMILIES
@@ -89,6 +89,28 @@ def test_every_family_goes_layer_by_layer(make_model, tokenizer, tmp_path: Path,
     model = open_model(tmp_path / "source")
     save(model, tokenizer, tmp_path / "whole", apply(model, chosen, tokenizer))
     assert_equal_folders(tmp_path / "streamed", tmp_path / "whole")
+
+
+def test_a_pruned_model_goes_layer_by_layer_again(make_model, tokenizer, tmp_path: Path) -> None:
+    """One with layers of different sizes and biases of its own."""
+    model = make_model()
+    save(model, tokenizer, tmp_path / "source", apply(model, recipe("bias"), tokenizer))
+    stream(tmp_path / "source", recipe("flap"), tmp_path / "streamed", choices=Choices(tokenizer))
+    model = open_model(tmp_path / "source")
+    save(model, tokenizer, tmp_path / "whole", apply(model, recipe("flap"), tokenizer))
+    assert_equal_folders(tmp_path / "streamed", tmp_path / "whole")
+
+
+def test_names_without_the_prefix_of_the_inner_model(make_model, tmp_path: Path) -> None:
+    """As some published folders have them."""
+    make_model("gpt2").save_pretrained(tmp_path / "source")
+    stream(tmp_path / "source", recipe("magnitude"), tmp_path / "before")
+    stored = load_file(tmp_path / "source" / "model.safetensors")
+    bare = {name.removeprefix("transformer."): tensor for name, tensor in stored.items()}
+    assert bare.keys().isdisjoint(stored)
+    save_file(bare, tmp_path / "source" / "model.safetensors", metadata={"format": "pt"})
+    stream(tmp_path / "source", recipe("magnitude"), tmp_path / "after")
+    assert_equal_folders(tmp_path / "before", tmp_path / "after")
 
 
 def test_several_files_with_an_index(make_model, tmp_path: Path, monkeypatch) -> None:
