@@ -50,18 +50,22 @@ def method_catalogue() -> list[str]:
 
 
 def _method_facts(kind: Any) -> list[str]:
-    removes = kind.removes if isinstance(kind.removes, str) else None
-    facts = [f"removes  {REMOVES[removes] if removes else 'as its options say'}", f"reads    {_reads(kind)}"]
-    if isinstance(getattr(kind, "budget", None), str):
-        facts.append(f"budget   {kind.budget}, unless the recipe names another")
+    """Of a method with its default options."""
+    method = kind()
+    facts = [f"removes  {REMOVES[method.removes]}{_hint(kind, 'removes')}", f"reads    {_reads(kind)}"]
+    if method.removes == "width":
+        facts.append(f"budget   {method.budget}, unless the recipe names another")
     return facts
 
 
 def _reads(kind: Any) -> str:
-    """What calibration has to gather; a property where that hangs on the options."""
-    if not isinstance(kind.needs, frozenset):
-        return "as its options say"
-    return ", ".join(sorted(kind.needs)) or "no calibration text"
+    """What calibration has to gather."""
+    return (", ".join(sorted(kind().needs)) or "no calibration text") + _hint(kind, "needs")
+
+
+def _hint(kind: Any, name: str) -> str:
+    """Said of what is a property, so that options can change it."""
+    return "; options can change that" if isinstance(getattr(kind, name), property) else ""
 
 
 def _entry(folder: Folder, name: str, facts: list[str]) -> Iterator[str]:
@@ -110,6 +114,8 @@ def shown_type(hint: Any) -> str:
         return "true | false"
     if hint is type(None):
         return "null"
+    if origin is tuple:
+        return f"list of {shown_type(arguments[0])}"
     if origin is not None:
         return f"{getattr(origin, '__name__', origin)}[{', '.join(shown_type(one) for one in arguments)}]"
     return {int: "whole number", float: "number", str: "text"}.get(hint, getattr(hint, "__name__", str(hint)))

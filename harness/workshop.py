@@ -62,7 +62,7 @@ class Workshop:
         from compress import calibrate
 
         loaded = self.original.loaded()
-        if "grams" in recipe.needs:
+        if not recipe.needs or "grams" in recipe.needs:
             return calibrate(loaded.model, loaded.tokenizer, recipe.calibration, recipe.needs, self.progress)
         needs = recipe.needs | self._shared(recipe.calibration)
         key = digest(recipe.calibration.model_dump(mode="json"), sorted(needs))

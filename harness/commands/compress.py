@@ -117,7 +117,7 @@ def _made(original: Subject, order: Order, progress: Progress) -> tuple[Shape | 
         exporter(order.export, original.loaded(), order.target)
     seen = gathered(original, order.recipe.calibration, order.needs, progress)
     receipt = make(original, order, progress, seen.stats)
-    return receipt.shape, [fact("statistics", seen.line()), *_result(receipt, order)]
+    return receipt.shape, _result(receipt, order, fact("statistics", seen.line()))
 
 
 def _streamed(original: Subject, order: Order, progress: Progress) -> tuple[Shape | None, list[str]]:
@@ -140,11 +140,13 @@ def _exported(original: Subject, target: Path, export: str) -> list[str]:
     return [*(fact("note", note) for note in notes), f"saved in {target}"]
 
 
-def _result(receipt: Receipt, order: Order) -> list[str]:
+def _result(receipt: Receipt, order: Order, *facts: str) -> list[str]:
+    """What was done, in lines. facts: more of them, after the recipe."""
     from compress import checkpoint
     from harness.preview import fact, ratio_lines, recipe_lines
 
-    lines = [*recipe_lines(order.recipe), *ratio_lines(receipt.ratios), *(fact("note", one) for one in receipt.notes)]
+    notes = [fact("note", note) for note in receipt.notes]
+    lines = [*recipe_lines(order.recipe), *facts, *ratio_lines(receipt.ratios), *notes]
     if order.export is not None:
         return [*lines, f"saved in {order.target}, with the receipt"]
     trust = ", trust_remote_code=True" if (order.target / checkpoint.MODELING).is_file() else ""

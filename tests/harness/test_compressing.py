@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,6 +20,8 @@ from harness.models import LoadedModel
 
 RECIPE = "# A trial.\nmethod: {method}\nsparsity: 0.3\noptions: {{round_to: 1}}\n"
 TEXT = "calibration: {file: text.txt, windows: 4, tokens: 64}\n"
+
+ROOT = Path(__file__).parents[2]
 
 Say = Callable[..., str]
 
@@ -182,6 +186,15 @@ def test_recipes_and_methods_are_listed(capsys: pytest.CaptureFixture[str]) -> N
     shown = capsys.readouterr().out
     assert "\n      option   score: paper | released = paper\n" in shown
     assert "\n      option   round_to: whole number >= 1 | auto = auto\n" in shown
+
+
+def test_listing_does_not_import_torch() -> None:
+    code = (
+        "import sys; from harness.commands import entry; entry(['recipes']); entry(['methods']);"
+        "sys.exit('torch' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.DEVNULL, check=False)
+    assert done.returncode == 0
 
 
 def test_only_an_export_goes_without_a_recipe(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
