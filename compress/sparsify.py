@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from torch import Tensor, nn
@@ -42,8 +42,10 @@ class Job:
 
     def projections(self, block: Block) -> tuple[Projection, ...]:
         """Those that the method touches."""
-        parts = {"all": (), "mlp": block.channel_parts, "attention": block.group_parts}[self.method.modules]
-        return tuple({part.projection.name: part.projection for part in parts}.values()) or block.projections
+        if self.method.modules == "all":
+            return block.projections
+        parts = block.channel_parts if self.method.modules == "mlp" else block.group_parts
+        return tuple({part.projection.name: part.projection for part in parts}.values())
 
 
 def sparsify_(
@@ -89,7 +91,7 @@ def prepared(found: Sequence[Block], recipe: Recipe) -> Job:
     if recipe.goal.value > share:
         where = f"modules: {method.modules} has {share:.4g} of the weights"
         raise CompressError(f"sparsity {recipe.goal.value:g} cannot be reached: {where}")
-    return Job(method, len(found), recipe.goal.value / share, recipe.seed)
+    return replace(job, sparsity=recipe.goal.value / share)
 
 
 def _check_pattern(block: Block, job: Job) -> None:
