@@ -90,7 +90,7 @@ def _check(pools: Sequence[_Pool], target: Target, floor: float) -> None:
     if not all(bool(torch.isfinite(pool.scores).all()) for pool in pools):
         raise CompressError("a score is NaN or infinite; weights or activations of this model are broken")
     most = sum((pool.kept - pool.least) * pool.cost for pool in pools)
-    if target.weights > most + target.round_to * max(pool.cost for pool in pools) / 2:
+    if target.weights > most + target.round_to * pools[-1].cost / 2:
         raise CompressError(
             f"{target.weights:.0f} weights have to go, but with floor {floor:g} only {most} can: lower the floor"
         )
