@@ -77,9 +77,14 @@ class Moments:
         parameter.grad = None
         self.gradients += gradient
         self.squares.addcmul_(gradient, gradient)
-        change = gradient * self.projection.weight
+        change = gradient * self.weight
         self.windows[self.seen] = self.lines(change.addcmul_(change, change, value=-0.5))
         self.seen += 1
+
+    @property
+    def weight(self) -> Tensor:
+        """(out, in), in the precision of the sums."""
+        return self.projection.weight.to(self.gradients.dtype)
 
     @property
     def finite(self) -> bool:
@@ -88,15 +93,15 @@ class Moments:
 
     def first(self) -> Tensor:
         """`lines` of w g."""
-        return self.lines(self.projection.weight * self.gradients / self.seen)
+        return self.lines(self.weight * self.gradients / self.seen)
 
     def second(self) -> Tensor:
         """`lines` of w^2 G2."""
-        return self.lines(self.projection.weight.square() * self.squares / self.seen)
+        return self.lines(self.weight.square() * self.squares / self.seen)
 
     def mixed(self) -> Tensor:
         """`lines` of w g - w^2 G2 / 2."""
-        weight = self.projection.weight
+        weight = self.weight
         return self.lines(weight * (self.gradients - weight * self.squares / 2) / self.seen)
 
     def lines(self, change: Tensor) -> Tensor:

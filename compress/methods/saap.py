@@ -23,6 +23,8 @@ Fusion = Literal["mean_norm", "product", "vector", "element"]
 class Saap:
     """Vector-wise |g^T w - w^T H w / 2| and element-wise |g w - h w^2 / 2|, with squared gradients for H.
 
+    Both are of one window at a time, then the mean over the windows (reconstruction): a mean gradient cancels out much
+    of what single texts need.
     fusion: "mean_norm" (reconstruction) is the paper's multi-task loss solved for its two sigmas, which come out as
     the mean importances: half the sum of both, each divided by its mean over the layer. "product" (reconstruction) is
     the same with two sigmas for every unit: the geometric mean. "vector", "element": one importance alone.
@@ -54,7 +56,7 @@ class Saap:
 
         if self.search == "stability":
             return -fluctuation(taylor.windows, self.fusion)
-        standard = z_scores(fused(taylor.mixed, self.fusion))
+        standard = z_scores(fused(taylor.windows.mean(dim=0), self.fusion))
         if self.search == "zscore":
             return standard
         return standard - self.fluctuation_weight * fluctuation(taylor.windows, self.fusion)

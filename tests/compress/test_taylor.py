@@ -8,7 +8,6 @@ import torch
 from compress import CompressError
 from compress.blocks import blocks
 from compress.collect import collect
-from compress.families import FAMILIES
 from compress.stats import Taylor
 from compress.taylor import next_token_loss, taylor
 
@@ -47,7 +46,7 @@ def plain(model, parts) -> dict[str, torch.Tensor]:
     return sums
 
 
-@pytest.mark.parametrize("family", sorted({"llama", "gpt2", "phi3"} & set(FAMILIES)))
+@pytest.mark.parametrize("family", ["llama", "gpt2", "phi3"])
 def test_sums_are_those_of_plain_gradients(make_model, family: str) -> None:
     model = make_model(family)
     block = blocks(model)[1]
