@@ -132,7 +132,9 @@ class Recipe(BaseModel):
         if self.target is not None and self.target.ratio not in allowed:
             raise ValueError(f"target: {self.method} can aim at {', '.join(allowed)}, not at {self.target.ratio}")
         if method.removes != "width":
-            chosen = {"budget": self.budget, "compensate": self.compensate != "none", "equal_layers": self.equal_layers}
+            refit = method.removes == "layers" and self.compensate == "least_squares"
+            compensate = self.compensate != "none" and not refit
+            chosen = {"budget": self.budget, "compensate": compensate, "equal_layers": self.equal_layers}
             for key in (key for key, value in chosen.items() if value):
                 raise ValueError(f"{key}: goes with methods that remove channels; {self.method} does not")
         return self

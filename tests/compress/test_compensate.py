@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from compress import CompressError, LayerShape, Shape, cut_
+from compress import CompressError, LayerShape, Recipe, Shape, apply, cut_
 from compress.blocks import blocks
 from compress.collect import collect
 from compress.compensate import add_bias_
@@ -151,7 +151,7 @@ def test_what_earlier_layers_left_over_is_repaired(make_model) -> None:
     assert left < 0.7 * error
 
 
-def test_layers_may_be_dropped_on_the_way(make_model) -> None:
+def test_layers_that_stay_make_up_for_a_dropped_one(make_model) -> None:
     model, cut = make_model(), make_model()
     stays, goes = LayerShape(tuple(range(64)), (0, 1, 2), 64, 9, 3), LayerShape((), (), 64, 9, 3)
     shape = Shape(72, 8, (stays, goes, stays))
@@ -160,6 +160,10 @@ def test_layers_may_be_dropped_on_the_way(make_model) -> None:
     refit_cut_(model, shape, IDS)
     assert model.config.num_hidden_layers == 2
     assert float((logits(model) - dense).square().mean()) < float((logits(cut) - dense).square().mean())
+    receipt = apply(make_model(), Recipe(method="shortgpt", sparsity=0.3, compensate="least_squares"), IDS)
+    assert len(receipt.shape.kept) == 2
+    with pytest.raises(ValueError, match="compensate: goes with methods that remove channels; shortgpt does not"):
+        Recipe(method="shortgpt", sparsity=0.3, compensate="bias")
 
 
 def test_nan_is_refused(make_model) -> None:
