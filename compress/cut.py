@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,7 +12,7 @@ from transformers import PreTrainedModel
 
 from compress.blocks import Block, Projection, blocks
 from compress.errors import CompressError
-from compress.families import check_groups, decoder_layers
+from compress.families import check_groups, decoder_layers, table
 from compress.layout import describe_, renew_, shorten_, sizes
 from compress.shape import LayerShape, Shape
 
@@ -50,6 +51,17 @@ def cut_block_(block: Block, layer: LayerShape) -> None:
         for axis in (0, 1):
             if (projection.name, axis) in lines:
                 narrow_(projection, axis, lines[projection.name, axis])
+    _tell_attention_(block, layer)
+
+
+def _tell_attention_(block: Block, layer: LayerShape) -> None:
+    """So that a layer can run right after its cut where the attention reads head counts off its config."""
+    attention: Any = block.layer.get_submodule(block.attention_out.name.rpartition(".")[0])
+    config = getattr(attention, "config", None)
+    if config is not None and table(config.model_type).sizes_in_forward:
+        attention.config = copy.copy(config)
+        attention.config.num_attention_heads = layer.kept_heads
+        attention.config.num_key_value_heads = attention.num_key_value_heads = len(layer.groups)
 
 
 def kept_lines(block: Block, layer: LayerShape) -> dict[tuple[str, int], Tensor]:

@@ -19,7 +19,6 @@ from transformers import PreTrainedModel
 from compress.blocks import Block, Projection, blocks
 from compress.cut import check, cut_block_, finish_
 from compress.errors import CompressError
-from compress.layout import describe_, renew_, sizes
 from compress.progress import Progress, silent
 from compress.shape import Shape
 from compress.walk import Stream, entrance, evaluating
@@ -46,12 +45,8 @@ def refit_cut_(
         for block, layer in zip(found, shape.layers, strict=True):
             aims = watched(block, original)
             if not layer.dropped:
-                fewer_groups = len(layer.groups) < layer.kv_heads
                 cut_block_(block, layer)
-                if fewer_groups:
-                    describe_(model.config, sizes(model), shape.head_dim)
-                    renew_(model)
-                refit_block_(block, aims, cut, ridge, fewer_groups)
+                refit_block_(block, aims, cut, ridge, attention=len(layer.groups) < layer.kv_heads)
             progress("refitting", block.index + 1, len(found))
     finish_(model, shape)
 
