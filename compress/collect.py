@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from compress.blocks import Block, Projection, blocks
+from compress.costs import give_back
 from compress.errors import CompressError
 from compress.progress import Progress, silent
 from compress.stats import BlockStats, Inputs
@@ -37,6 +38,7 @@ def collect(
             for block in found:
                 stats[block.index] = observed(block, stream, needs)
                 ends.append(last_tokens(stream, needs))
+                give_back()
                 progress("calibrating", block.index + 1, len(found))
         stats = [replace(seen, spans=spans_of(ends[index:])) for index, seen in enumerate(stats)]
     if "taylor" in needs:

@@ -9,6 +9,7 @@ from transformers import PreTrainedModel
 from compress import apportion, masks, ratios
 from compress.blocks import Block, blocks, check_finite
 from compress.budgets import Layer
+from compress.costs import give_back
 from compress.errors import CompressError
 from compress.families import check_groups
 from compress.methods import Depth, Width
@@ -35,6 +36,7 @@ def plan(model: PreTrainedModel, recipe: Recipe, stats: Stats, progress: Progres
     layers = []
     for block, seen in zip(found, stats.blocks, strict=True):
         layers.append(scored(block, seen, recipe))
+        give_back()
         progress("choosing", block.index + 1, len(found))
     return shape_of(layers, recipe, ratios.count(model).parameters)
 

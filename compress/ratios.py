@@ -84,7 +84,7 @@ def by_block(before: Counts, after: Counts) -> tuple[float, ...]:
 
 
 def _group_ratio(before: Counts, after: Counts) -> float | None:
-    """Mean of the removed shares of kv groups and of channels, over the layers that are left and where both were cut."""
+    """Mean of the removed shares of kv groups and of channels, over the layers left in which both were cut."""
     shares = []
     for index in (index for index, left in enumerate(after.weights) if left):
         channels = 1 - after.channels[index] / before.channels[index]

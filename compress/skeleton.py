@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,6 +17,7 @@ from transformers.initialization import no_init_weights
 
 from compress.blocks import Block, blocks
 from compress.checkpoint import tied_names
+from compress.costs import give_back
 from compress.families import family
 from compress.opening import check_report, described, weight_files
 from compress.shards import Stored
@@ -93,14 +92,6 @@ def empty_(layer: nn.Module) -> None:
     for module in layer.modules():
         for name, parameter in list(module.named_parameters(recurse=False)):
             setattr(module, name, nn.Parameter(parameter.detach().to("meta"), requires_grad=parameter.requires_grad))
-
-
-def give_back() -> None:
-    """Hand freed memory to the system. glibc keeps pieces that the next layer does not fit into, and they add up."""
-    if sys.platform == "linux":
-        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
-        if trim is not None:
-            trim(0)
 
 
 def _dtype(config: PreTrainedConfig, path: Path) -> torch.dtype:

@@ -9,12 +9,17 @@ import pytest
 from compress import CompressError, Receipt, Recipe, Shape, apply, budgets, load_recipe, methods, recipe_names
 
 
-def test_every_packaged_recipe_loads() -> None:
-    assert recipe_names() == ["cfsp-05", "cfsp-10", "cfsp-20", "cfsp-50", "magnitude-20"]
+def test_every_packaged_recipe_is_what_its_name_says() -> None:
+    assert recipe_names()
     for name in recipe_names():
-        method, share = name.split("-")
+        method, amount, *more = name.split("-")
         recipe = load_recipe(name)
-        assert (recipe.method, recipe.sparsity) == (method, int(share) / 100)
+        assert recipe.method == method
+        if "of" in amount:
+            assert recipe.options["pattern"] == amount.replace("of", ":")
+        else:
+            assert recipe.sparsity == int(amount) / 100
+        assert (recipe.compensate == "least_squares") is (more == ["refit"])
 
 
 def test_defaults_are_filled_in() -> None:
