@@ -19,8 +19,8 @@ class Saap:
     """One list of all channels and kv groups, each counted by the weights that it takes along, with a floor per layer.
 
     floor: the least that any layer keeps of its channels, as a share of what an average layer keeps.
-    standardise: z-scores within each layer and kind first. False: the scores as they are, for a method whose scores
-    already compare between layers.
+    standardise: z-scores within each layer and kind first, as in `global_shares`, where few kv groups go. False: the
+    scores as they are, for a method whose scores already compare between layers.
     """
 
     floor: Annotated[float, Field(ge=0, lt=1)] = 0.5

@@ -34,9 +34,9 @@ def stats_of(model) -> Stats:
 @pytest.mark.parametrize(
     ("options", "expected"),
     [
-        ({}, [64, 65]),
-        ({"form": "vector"}, [0, 1]),
-        ({"order": "second"}, [164, 165]),
+        ({}, [164, 165]),
+        ({"order": "first"}, [64, 65]),
+        ({"order": "first", "form": "vector"}, [0, 1]),
         ({"order": "mixed"}, [264, 265]),
         ({"order": "mixed", "form": "vector"}, [200, 201]),
     ],
