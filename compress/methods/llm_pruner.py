@@ -22,8 +22,7 @@ class LlmPruner:
     form: "element" sums absolute values, "vector" sums each row or column first. Second order is the same in both.
 
     Differences from the released code: it takes first order unless told otherwise, which is worse on SmolLM2-135M, most
-    of all for kv groups, since gradients of a trained model nearly cancel out. It reads ten samples of 64 tokens; here
-    the recipe's calibration says what is read.
+    of all for kv groups. It reads ten samples of 64 tokens; here the recipe's calibration says what is read.
     """
 
     order: Literal["first", "second", "mixed"] = "second"

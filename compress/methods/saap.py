@@ -23,14 +23,14 @@ Fusion = Literal["mean_norm", "product", "vector", "element"]
 class Saap:
     """Vector-wise |g^T w - w^T H w / 2| and element-wise |g w - h w^2 / 2|, with squared gradients for H.
 
-    Both are of one window at a time, then the mean over the windows (reconstruction): a mean gradient cancels out much
-    of what single texts need.
+    Both are of one window at a time, then the mean over the windows (reconstruction); of the mean gradient they did
+    worse on SmolLM2-135M.
     fusion: "mean_norm" (reconstruction) is the paper's multi-task loss solved for its two sigmas, which come out as
     the mean importances: half the sum of both, each divided by its mean over the layer. "product" (reconstruction) is
     the same with two sigmas for every unit: the geometric mean. "vector", "element": one importance alone.
     search: "zscore" standardises within each layer and kind. "stability" (reconstruction) removes what fluctuates most
-    between calibration windows, by standard deviation over mean; it does not beat `random` on SmolLM2-135M, as what
-    single texts need fluctuates most. "combined": z-score - fluctuation_weight * fluctuation.
+    between calibration windows, by standard deviation over mean; it does not beat `random` on SmolLM2-135M.
+    "combined": z-score - fluctuation_weight * fluctuation.
     """
 
     fusion: Fusion = "mean_norm"
