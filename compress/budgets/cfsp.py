@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Annotated, ClassVar
+
+from pydantic import Field
 
 from compress.budgets import Layer, Shares
 
@@ -22,17 +24,21 @@ class Cfsp:
 
     Difference from the released code: the mean over tokens is read, not a sum, so that the result does not depend on
     how much text was read; cosines are clamped. kv groups get the same shares, which is our extension.
+
+    steepness: how fast shares follow the angle; the default is the paper's. Twice as much did better on SmolLM2-135M.
     """
+
+    steepness: Annotated[float, Field(gt=0, le=500)] = STEEPNESS
 
     needs: ClassVar[frozenset[str]] = frozenset({"angles"})
 
     def shares(self, layers: Sequence[Layer], target: Target) -> Shares:
         """See `allocation`."""
-        keep = allocation([layer.stats.number("angle") for layer in layers], target.removed)
+        keep = allocation([layer.stats.number("angle") for layer in layers], target.removed, self.steepness)
         return Shares(keep, keep)
 
 
-def allocation(angles: list[float], removed: float) -> list[float]:
+def allocation(angles: list[float], removed: float, steepness: float = STEEPNESS) -> list[float]:
     """The share of FFN channels that each layer keeps: a centred sigmoid of its mean angle, scaled to the budget.
 
     angles: in units of pi. removed: p. The mean is 1 - p. Where the largest would reach 1, all deviations shrink
@@ -41,7 +47,7 @@ def allocation(angles: list[float], removed: float) -> list[float]:
     if removed == 0:
         return [1.0] * len(angles)
     mean = math.fsum(angles) / len(angles)
-    raw = [1.0 / (1.0 + math.exp(-STEEPNESS * (angle - mean))) for angle in angles]
+    raw = [1.0 / (1.0 + math.exp(-steepness * (angle - mean))) for angle in angles]
     middle, highest = math.fsum(raw) / len(raw), max(raw)
     if highest / middle * (1.0 - removed) >= 1.0:
         shrink = middle * (1.0 / (1.0 - removed) - 1.0) / (highest - middle) / 1.05

@@ -44,6 +44,8 @@ def test_allocation_by_hand() -> None:
     assert allocation([0.1, 0.2], 0.5) == pytest.approx([0.341782, 0.658218], abs=1e-6)
     # A fifth is removed: 1.316 * 0.8 > 1, so the larger is drawn to 0.8 + 0.2 / 1.05.
     assert allocation([0.1, 0.2], 0.2) == pytest.approx([0.8 - 0.2 / 1.05, 0.8 + 0.2 / 1.05])
+    # Steepness 20: z = -/+ 1, sigmoid 0.268941 and 0.731059.
+    assert allocation([0.1, 0.2], 0.5, 20.0) == pytest.approx([0.268941, 0.731059], abs=1e-6)
 
 
 def test_angles_of_equal_rows_are_zero_and_not_nan() -> None:
