@@ -44,7 +44,7 @@ def global_shares(layers: Sequence[Layer], target: Target, standardise: bool, fl
 
     standardise: z-scores of each (layer, kind) first, those of kv groups divided by the root of the attention_out
     columns that one owns: so much narrower are averages over so many. FLAP averages z-scores of columns, which only
-    its own method can (`standardise=False`). Groups with a spread of 1 would nearly all go before any channel.
+    its own method can (`standardise=False`). With a spread of 1, far too many kv groups went.
     floor: the share of its channels that every layer keeps at least. One kv group and `round_to` channels always stay.
     Raises CompressError if a score is not finite, or if the floor does not leave enough to remove.
     """

@@ -25,7 +25,8 @@ class Cfsp:
     Difference from the released code: the mean over tokens is read, not a sum, so that the result does not depend on
     how much text was read; cosines are clamped. kv groups get the same shares, which is our extension.
 
-    steepness: how fast shares follow the angle; the default is the paper's. Twice as much did better on SmolLM2-135M.
+    steepness: how fast shares follow the angle; the default is the paper's. On SmolLM2-135M twice as much
+    lowered perplexity in five of six measurements (WikiText-2 and C4, r_block 0.1 to 0.3).
     """
 
     steepness: Annotated[float, Field(gt=0, le=500)] = STEEPNESS

@@ -15,8 +15,8 @@ class Shortgpt:
 
     score: "influence" is the paper's block influence, the mean over tokens of 1 - cos(layer input, layer output).
     "angle" is the mean of the angle instead. "contiguous" takes the layers in one run, the run whose two ends differ
-    by the smallest angle at the last token of each window (arXiv 2403.17887, Eq. 8); the more layers go, the better it
-    does beside the others.
+    by the smallest angle at the last token of each window (arXiv 2403.17887). On SmolLM2-135M a run did worse than
+    influence where 3 of 30 layers went, and better where 6 did.
     """
 
     score: Literal["influence", "angle", "contiguous"] = "influence"
