@@ -80,7 +80,10 @@ def tallied(projections: tuple[Projection, ...], gram: bool) -> Iterator[dict[st
 
 
 class Tally:
-    """Running sums over the tokens at the input of one projection; a forward pre-hook."""
+    """Running sums over the tokens at the input of one projection; a forward pre-hook.
+
+    float32 inside a batch, where torch adds pairwise, and float64 over batches: ten times as fast as float64.
+    """
 
     def __init__(self, projection: Projection, products: Products | None) -> None:
         """products: None where no Gram matrix is wanted."""
@@ -92,11 +95,11 @@ class Tally:
         self.gram = torch.zeros(size, size, dtype=torch.float64, device=device) if products else None
 
     def __call__(self, module: nn.Module, args: tuple[Any, ...]) -> None:
-        x = args[0].detach().reshape(-1, args[0].shape[-1])
+        x = args[0].detach().reshape(-1, args[0].shape[-1]).float()
         self.tokens += len(x)
-        self.sums += x.sum(dim=0, dtype=torch.float64)
+        self.sums += x.sum(dim=0)
         if self.products is None or self.gram is None:
-            self.squares += x.float().square().sum(dim=0, dtype=torch.float64)
+            self.squares += x.square().sum(dim=0)
         else:
             self.gram += self.products.of(args[0])
 

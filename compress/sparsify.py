@@ -14,6 +14,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from compress.blocks import Block, Projection, blocks, check_finite
 from compress.calibration import read
 from compress.collect import Products, Tally, tallied
+from compress.costs import give_back
 from compress.errors import CompressError
 from compress.methods import Site, Sparse
 from compress.progress import Progress, silent
@@ -74,6 +75,7 @@ def sparsify_(
         stream = entrance(model, ids, windows(job, ids))
         for block in found:
             sparsify_block_(block, stream, job)
+            give_back()
             progress("sparsifying", block.index + 1, job.blocks)
     return facts, (SIMULATED,)
 
