@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -77,7 +78,9 @@ def make_model() -> MakeModel:
         All weights and biases are random.
         """
         sizes = {key: value for key, value in SIZES.items() if key not in WITHOUT.get(family, ())}
-        config = AutoConfig.for_model(family, **{**sizes, **OWN.get(family, {}), **changes})
+        # A config keeps the very dictionaries that it is given, and tests change configs.
+        given = copy.deepcopy({**sizes, **OWN.get(family, {}), **changes})
+        config = AutoConfig.for_model(family, **given)
         torch.manual_seed(seed)
         model = AutoModelForCausalLM.from_config(config).eval()
         with torch.no_grad():
