@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from compress.blocks import Block, Projection, blocks
+from compress.costs import give_back
 from compress.cut import check, cut_block_, finish_
 from compress.errors import CompressError
 from compress.progress import Progress, silent
@@ -47,6 +48,7 @@ def refit_cut_(
             if not layer.dropped:
                 cut_block_(block, layer)
                 refit_block_(block, aims, cut, ridge, attention=len(layer.groups) < layer.kv_heads)
+            give_back()
             progress("refitting", block.index + 1, len(found))
     finish_(model, shape)
 

@@ -1,10 +1,10 @@
 """Race of the compression methods: perplexity, CPU seconds and memory at equal ratios. No recovery.
 
-    python tests/races/prune.py MODEL_FOLDER WIKITEXT2_FOLDER [NAME ...]
+    python tests/races/prune.py MODEL_FOLDER WIKITEXT2_FOLDER [--costs] [NAME ...]
 
 MODEL_FOLDER: any supported model, for example the cached embedded one. WIKITEXT2_FOLDER: as `tests/races/wikitext.py`
-wants it. NAME: contestants to run; none: all. Every contestant has a process of its own, so that its peak memory is
-its own. Prints the protocol, then one row of a Markdown table a contestant.
+wants it. NAME: contestants to run; none: all. --costs: no perplexities. Every contestant has a process of its own, so
+that its peak memory is its own. Prints the protocol, then one row of a Markdown table a contestant.
 """
 
 from __future__ import annotations
@@ -60,16 +60,17 @@ a process that loads the model and does that. With {torch.get_num_threads()} thr
 def main(model: Path, data: Path, names: list[str]) -> None:
     """Run the contestants and print."""
     print(PROTOCOL)
+    costs = [name for name in names if name == "--costs"]
     print("| contestant | CPU s | peak GB | perplexity, by ratio reached |\n|---|---|---|---|")
-    for name in names or ["original", *WIDTH, *SPARSE]:
-        run = [sys.executable, __file__, "--one", name, str(model), str(data)]
+    for name in [name for name in names if name not in costs] or ["original", *WIDTH, *SPARSE]:
+        run = [sys.executable, __file__, "--one", name, str(model), str(data), *costs]
         lines = subprocess.run(run, check=True, capture_output=True, text=True).stdout
         row = json.loads(lines.splitlines()[-1])
         found = ", ".join(f"{ratio}: {value:.2f}" for ratio, value in row["perplexities"])
         print(f"| {name} | {row['seconds']:.1f} | {row['peak']:.2f} | {found} |", flush=True)
 
 
-def one(name: str, folder: Path, data: Path) -> dict[str, Any]:
+def one(name: str, folder: Path, data: Path, costs_only: bool) -> dict[str, Any]:
     """Compress at the first ratio and take its costs, then evaluate at all of them."""
     tokenizer = AutoTokenizer.from_pretrained(folder)
     model = open_model(folder, torch.float32)
@@ -80,6 +81,8 @@ def one(name: str, folder: Path, data: Path) -> dict[str, Any]:
     receipts = [apply(model, recipes[0], ids, stats=stats)] if recipes else []
     seconds = time.process_time() - start
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    if costs_only:
+        return {"seconds": seconds, "peak": peak, "perplexities": []}
     windows = wikitext.held_out(tokenizer, data)
     perplexities = [(ratio(receipts[0]) if receipts else "-", wikitext.perplexity(model, windows))]
     for recipe in recipes[1:]:
@@ -107,6 +110,6 @@ def ratio(receipt: Any) -> str:
 if __name__ == "__main__":
     torch.set_num_threads(1)
     if sys.argv[1] == "--one":
-        print(json.dumps(one(sys.argv[2], Path(sys.argv[3]), Path(sys.argv[4]))))
+        print(json.dumps(one(sys.argv[2], Path(sys.argv[3]), Path(sys.argv[4]), len(sys.argv) > 5)))
     else:
         main(Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3:])
