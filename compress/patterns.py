@@ -57,9 +57,12 @@ def lowest(scores: Tensor, count: int) -> Tensor:
     if count == 0:
         return scores.isnan()
     threshold = scores.kthvalue(count, dim=-1, keepdim=True).values
-    below, equal = scores < threshold, scores == threshold
-    missing = count - below.sum(dim=-1, keepdim=True)
-    return below | (equal & (equal.flip(-1).cumsum(dim=-1).flip(-1) <= missing))
+    gone = scores <= threshold
+    surplus = gone.sum(dim=-1, keepdim=True) - count
+    if bool(surplus.any()):
+        equal = scores == threshold
+        gone &= ~(equal & (equal.cumsum(dim=-1) <= surplus))
+    return gone
 
 
 def lowest_in_rows(scores: Tensor, pattern: tuple[int, int] | None, share: float) -> Tensor:
