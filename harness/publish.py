@@ -224,7 +224,8 @@ def _receipt_facts(receipt: Receipt) -> tuple[Fact, ...]:
 
 def _notes(one: Judged) -> list[str]:
     """What a reader must know before believing a number."""
-    notes = [f"{name}: {why}" for name, why in one.after.facts.items() if name.endswith("not measured")]
+    notes = list(one.receipt.notes) if one.receipt else []
+    notes += [f"{name}: {why}" for name, why in one.after.facts.items() if name.endswith("not measured")]
     for delta in one.comparison.deltas.values():
         if delta.metric.endswith(".score"):
             continue

@@ -94,6 +94,14 @@ def test_a_job_from_plan_to_page(done: tuple[Path, Outcome]) -> None:
     assert len(rows(out, "answers")) == 2 * CASES
 
 
+def test_the_page_says_that_sparsity_is_simulated(place: Path, tmp_path: Path) -> None:
+    masked = PLAN.replace("magnitude, sparsity: 0.4, options: {round_to: 1}", "magnitude, options: {pattern: '2:4'}")
+    (place / "masked.yaml").write_text(masked)
+    outcome = run(only(load_plan(str(place / "masked.yaml")), "cut"), tmp_path)
+    assert outcome.report
+    assert "simulated sparsity" in outcome.report.read_text()
+
+
 def test_a_second_job_asks_nothing_again_unless_fresh(done: tuple[Path, Outcome], place: Path) -> None:
     (out, first), plan = done, load_plan(str(place / "plan.yaml"))
     answers, items = rows(out, "answers"), rows(out, "items")
