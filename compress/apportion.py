@@ -32,16 +32,12 @@ def weights(blocks: Sequence[Block], goal: Goal, parameters: int, attention: boo
     Raises CompressError for a ratio that does not go with `attention`.
     """
     channels = sum(block.channels * block.channel_weights for block in blocks)
-    groups = sum(block.kv_heads * block.group_weights for block in blocks)
     if goal.ratio == "r_ffn" and attention:
         raise CompressError("r_ffn counts FFN channels only: aim at r_block, or leave attention out")
-    if goal.ratio == "r_group" and not attention:
-        raise CompressError("r_group counts channels and kv groups: set attention: true, or aim at r_ffn")
     whole = {
         "r_block": sum(block.weights for block in blocks),
         "r_total": parameters,
         "r_ffn": channels,
-        "r_group": channels + groups,
     }
     return goal.value * whole[goal.ratio]
 

@@ -44,11 +44,14 @@ class Calibration(BaseModel):
 Ratio = Literal["r_total", "r_block", "r_ffn", "r_group", "r_zero"]
 
 RATIOS: dict[str, tuple[str, ...]] = {
-    "width": ("r_block", "r_total", "r_ffn", "r_group"),
+    "width": ("r_block", "r_total", "r_ffn"),
     "weights": ("r_zero",),
     "layers": ("r_block", "r_total"),
 }
-"""What a method removes -> the ratios that can be its target; the first is what a bare `sparsity` means."""
+"""What a method removes -> the ratios that can be its target; the first is what a bare `sparsity` means.
+
+Not r_group: with few whole groups a layer, one share of both channels and groups cannot be met.
+"""
 
 
 class Target(BaseModel):

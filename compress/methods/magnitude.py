@@ -22,11 +22,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Magnitude:
-    """L2 norm over all weights that a channel or a kv group takes along; the same share in every layer.
+    """The size of the weights that a channel or a kv group takes along; the same share in every layer.
 
+    norm, for channels and groups: "l2" over all their rows and columns. "peak_to_peak": largest minus smallest weight
+    of each row that reads the residual stream, summed (arXiv 2512.22671).
     pattern: "channels", or single weights: "unstructured" (smallest |W| of each matrix) or N:M.
     """
 
+    norm: Literal["l2", "peak_to_peak"] = "l2"
     pattern: ChannelsOrPattern = CHANNELS
     attention: bool = False
     round_to: Annotated[int, Field(ge=1)] | Literal["auto"] = "auto"
@@ -45,12 +48,15 @@ class Magnitude:
         return "width" if self.pattern == CHANNELS else "weights"
 
     def channel_scores(self, block: Block, stats: BlockStats, seed: int) -> Tensor:
-        """Over a row of every reader and a column of mlp_out."""
-        return _norms(block.channel_parts)
+        """Over a row of every reader and, by L2, a column of mlp_out."""
+        return self._sizes(block.channel_parts)
 
     def group_scores(self, block: Block, stats: BlockStats, seed: int) -> Tensor:
-        """Over the rows of q, k, v and the columns of attention_out."""
-        return _norms(block.group_parts)
+        """Over the rows of q, k, v and, by L2, the columns of attention_out."""
+        return self._sizes(block.group_parts)
+
+    def _sizes(self, parts: tuple[Part, ...]) -> Tensor:
+        return _norms(parts) if self.norm == "l2" else _ranges(parts[:-1])
 
     def kept(self, block: int, blocks: int) -> tuple[int, int] | None:
         """The same pattern everywhere."""
@@ -66,3 +72,9 @@ def _norms(parts: tuple[Part, ...]) -> Tensor:
     """(units,) L2 norms over all parts, in float64."""
     squares = [part.weight.double().square().sum(dim=(1, 2)) for part in parts]
     return sum(squares[1:], squares[0]).sqrt()
+
+
+def _ranges(parts: tuple[Part, ...]) -> Tensor:
+    """(units,) largest minus smallest weight of each row, summed over rows and parts, in float64."""
+    ranges = [(part.weight.amax(dim=2) - part.weight.amin(dim=2)).double().sum(dim=1) for part in parts]
+    return sum(ranges[1:], ranges[0])

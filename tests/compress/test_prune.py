@@ -12,7 +12,7 @@ from compress.blocks import blocks
 from compress.calibration import read_text, windows
 from compress.collect import collect
 from compress.families import FAMILIES
-from compress.stats import Stats
+from compress.stats import BlockStats, Stats
 from compress.walk import TOKENS_A_BATCH
 
 CALIBRATION = Calibration(file=Path(__file__), windows=8, tokens=64)
@@ -108,6 +108,29 @@ def test_a_pruned_model_can_be_pruned_again(make_model, tokenizer) -> None:
     receipt = apply(model, recipe("magnitude", 0.1, attention=True), tokenizer)
     assert [layer.intermediate for layer in receipt.shape.layers] == before
     assert receipt.ratios["r_block"] == pytest.approx(0.1, abs=0.02)
+
+
+@pytest.mark.parametrize("ratio", ["r_block", "r_total", "r_ffn"])
+def test_a_target_may_be_any_ratio(make_model, ratio: str) -> None:
+    receipt = apply(
+        make_model(), Recipe(method="random", target={"ratio": ratio, "value": 0.25}, options={"round_to": 1})
+    )
+    assert receipt.ratios[ratio] == pytest.approx(0.25, abs=0.005)
+
+
+def test_a_target_that_attention_contradicts_is_refused(make_model) -> None:
+    with pytest.raises(CompressError, match="r_ffn counts FFN channels only"):
+        apply(
+            make_model(), Recipe(method="random", target={"ratio": "r_ffn", "value": 0.2}, options={"attention": True})
+        )
+
+
+def test_peak_to_peak_is_the_range_of_the_reading_rows(make_model) -> None:
+    block = blocks(make_model())[0]
+    gate, up, _ = (part.projection.weight.double() for part in block.channel_parts)
+    expected = gate.amax(1) - gate.amin(1) + up.amax(1) - up.amin(1)
+    method = methods.make("magnitude", {"norm": "peak_to_peak"})
+    assert torch.allclose(method.channel_scores(block, BlockStats(), 0), expected)
 
 
 def test_a_tied_head_is_counted_once(make_model) -> None:

@@ -179,9 +179,8 @@ def test_what_does_not_go_together_is_refused(say: Say, arguments: list[str], sa
 
 def test_recipes_and_methods_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
     assert entry(["recipes"]) == 0
-    assert (
-        "cfsp-10         A mild cut: 10 % of the decoder layers' weights, FFN channels only.\n" in capsys.readouterr().out
-    )
+    line = "cfsp-10         A mild cut: 10 % of the decoder layers' weights, FFN channels only.\n"
+    assert line in capsys.readouterr().out
     assert entry(["methods"]) == 0
     shown = capsys.readouterr().out
     assert "\n      option   score: paper | released = paper\n" in shown

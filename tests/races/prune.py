@@ -28,6 +28,7 @@ SPARSITIES = (0.1, 0.2, 0.3, 0.5)
 WIDTH: dict[str, dict[str, Any]] = {
     "random": {"method": "random"},
     "magnitude": {"method": "magnitude"},
+    "magnitude, norm peak_to_peak": {"method": "magnitude", "options": {"norm": "peak_to_peak"}},
     "wanda_sp": {"method": "wanda_sp"},
     "wanda_sp, budget cfsp": {"method": "wanda_sp", "budget": "cfsp"},
     "cfsp": {"method": "cfsp"},
