@@ -17,7 +17,7 @@ from transformers import PreTrainedModel
 
 from compress.families import decoder_layers
 
-TOKENS_A_BATCH = 2048
+TOKENS_A_BATCH = 1024
 """Bounds the memory of one forward pass, not the result."""
 
 

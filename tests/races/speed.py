@@ -24,7 +24,7 @@ from compress import Recipe, apply, open_model
 from compress.blocks import blocks
 
 Work = Callable[[PreTrainedModel], None]
-PROMPT, NEW, ROUNDS = 512, 32, 9
+PROMPT, NEW, ROUNDS = 512, 32, 7
 SPARSITIES = (0.1, 0.2, 0.3, 0.5)
 PROTOCOL = f"""\
 Prefill: one prompt of {PROMPT} random tokens. Decode: {NEW} tokens one by one behind 64, with cache. Original and
@@ -38,11 +38,10 @@ def main(folder: Path, sparsities: list[float]) -> None:
     """Measure and print."""
     print(PROTOCOL)
     original = open_model(folder, torch.float32)
-    share = {"prefill": matrix_share(original, prefill), "decode": matrix_share(original, decode)}
-    print(f"Share of the original's CPU time in matrix products: {share['prefill']:.3f} and {share['decode']:.3f}.\n")
-    print(
-        "| r_block | layers | r_flops | prefill | of its bound | decode | of its bound |\n|---|---|---|---|---|---|---|"
-    )
+    shares = [(work, matrix_share(original, work)) for work in (prefill, decode)]
+    print(f"Share of the original's CPU time in matrix products: {shares[0][1]:.3f} and {shares[1][1]:.3f}.\n")
+    print("| r_block | layers | r_flops | prefill | of its bound | decode | of its bound |")
+    print("|---|---|---|---|---|---|---|")
     for sparsity in sparsities:
         for equal in (True, False):
             candidate = open_model(folder, torch.float32)
@@ -50,9 +49,8 @@ def main(folder: Path, sparsities: list[float]) -> None:
             recipe = Recipe.model_validate({"method": "random", "sparsity": sparsity, "equal_layers": equal, **options})
             apply(candidate, recipe, torch.randint(0, 1000, (4, 128)))
             r_flops = 1 - products(candidate) / products(original)
-            cells = [
-                cell(original, candidate, work, bound(r_flops, share[work.__name__])) for work in (prefill, decode)
-            ]
+            pair = (original, candidate)
+            cells = [cell(pair, work, bound(r_flops, share)) for work, share in shares]
             kind = "equal" if equal else "unequal"
             print(f"| {sparsity} | {kind} | {r_flops:.3f} | {' | '.join(cells)} |", flush=True)
 
@@ -101,7 +99,7 @@ def tokens(count: int) -> Tensor:
 
 def products(model: PreTrainedModel) -> int:
     """Multiply-adds of one token in all weight matrices."""
-    head = model.get_output_embeddings()
+    head: object = model.get_output_embeddings()  # type: ignore[no-untyped-call]
     assert isinstance(head, nn.Linear)
     return sum(block.weights for block in blocks(model)) + head.weight.numel()
 
@@ -114,7 +112,8 @@ def matrix_share(model: PreTrainedModel, work: Work) -> float:
         work(model)
     events = seen.key_averages()
     whole = sum(event.self_cpu_time_total for event in events)
-    return sum(event.self_cpu_time_total for event in events if event.key in ("aten::mm", "aten::addmm")) / whole
+    products = ("aten::mm", "aten::addmm")
+    return float(sum(event.self_cpu_time_total for event in events if event.key in products) / whole)
 
 
 if __name__ == "__main__":
