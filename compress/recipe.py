@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 from dataclasses import asdict, dataclass
 from importlib import resources
@@ -22,6 +21,7 @@ from pydantic import (
 
 from compress import budgets, methods
 from compress.errors import CompressError
+from compress.plugins import nearest
 from compress.shape import Shape
 
 
@@ -270,8 +270,7 @@ def load_recipe(name_or_path: str | Path) -> Recipe:
         return _beside(recipe, path.parent)
     names = recipe_names()
     if str(name_or_path) not in names:
-        near = difflib.get_close_matches(str(name_or_path), names, n=1)
-        hint = f", did you mean '{near[0]}'?" if near else ";"
+        hint = nearest(str(name_or_path), names) or ";"
         raise CompressError(
             f"unknown recipe '{name_or_path}'{hint} packaged recipes: {', '.join(names)}; or give a .yaml file"
         )

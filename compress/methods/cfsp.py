@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field
 
+from compress.columns import column_scores
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -43,8 +45,7 @@ class Cfsp:
 
     def group_scores(self, block: Block, stats: BlockStats, seed: int) -> Tensor:
         """Mean over rows of |W| times the column's activation norm, summed over the group's columns of o_proj."""
-        weights = block.attention_out.weight.double().abs().mean(dim=0)
-        return (weights * stats.seen(block.attention_out.name).norms).view(block.kv_heads, -1).sum(dim=1)
+        return column_scores(block.attention_out, stats).view(block.kv_heads, -1).sum(dim=1)
 
 
 def paper_scores(block: Block, activation: Tensor) -> Tensor:

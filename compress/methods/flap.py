@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field
 
+from compress.columns import column_scores
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -49,9 +51,9 @@ class Flap:
 
     def _columns(self, projection: Projection, stats: BlockStats) -> Tensor:
         """(in,) the metric of every input, float64."""
-        seen, weight = stats.seen(projection.name), projection.weight.double()
         if self.metric == "WIFN":
-            return weight.abs().mean(dim=0) * seen.norms
+            return column_scores(projection, stats)
+        variances = stats.seen(projection.name).variances
         if self.metric == "IFV":
-            return seen.variances
-        return seen.variances * weight.square().sum(dim=0)
+            return variances
+        return variances * projection.weight.double().square().sum(dim=0)

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field
 
+from compress.columns import column_scores
+
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from compress.blocks import Block, Projection
+    from compress.blocks import Block
     from compress.stats import BlockStats
 
 
@@ -36,8 +38,3 @@ class WandaSp:
     def group_scores(self, block: Block, stats: BlockStats, seed: int) -> Tensor:
         """Summed over the group's columns of attention_out."""
         return column_scores(block.attention_out, stats).view(block.kv_heads, -1).sum(dim=1)
-
-
-def column_scores(projection: Projection, stats: BlockStats) -> Tensor:
-    """(in,) mean over rows of |W| times the norm of the input, float64."""
-    return projection.weight.double().abs().mean(dim=0) * stats.seen(projection.name).norms
