@@ -30,7 +30,7 @@ def plan(model: PreTrainedModel, recipe: Recipe, stats: Stats, progress: Progres
     if removes == "weights":
         return whole(found)
     if removes == "layers":
-        return without_layers(found, recipe, stats, ratios.count(model).parameters)
+        return without_layers(found, recipe, stats, ratios.parameters(model))
     if recipe.chosen().attention:
         check_groups(model)
     layers = []
@@ -38,7 +38,7 @@ def plan(model: PreTrainedModel, recipe: Recipe, stats: Stats, progress: Progres
         layers.append(scored(block, seen, recipe))
         give_back()
         progress("choosing", block.index + 1, len(found))
-    return shape_of(layers, recipe, ratios.count(model).parameters)
+    return shape_of(layers, recipe, ratios.parameters(model))
 
 
 def scored(block: Block, stats: BlockStats, recipe: Recipe) -> Layer:

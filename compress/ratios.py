@@ -32,12 +32,17 @@ def count(model: PreTrainedModel, zeros: Sequence[int] | None = None) -> Counts:
     """
     found = blocks(model)
     return Counts(
-        parameters=sum(parameter.numel() for parameter in model.parameters()),
+        parameters=parameters(model),
         weights=tuple(block.weights for block in found),
         zeros=tuple(zeros_in(block) for block in found) if zeros is None else tuple(zeros),
         channels=tuple(block.channels for block in found),
         groups=tuple(block.kv_heads for block in found),
     )
+
+
+def parameters(model: PreTrainedModel) -> int:
+    """Of the whole model, tied weights once."""
+    return sum(parameter.numel() for parameter in model.parameters())
 
 
 def measure(before: Counts, after: Counts) -> dict[str, float | None]:
