@@ -10,24 +10,24 @@ from compress.recipe import Calibration, CalibrationFacts, Receipt, Recipe, load
 from compress.shape import LayerShape, Shape
 
 if TYPE_CHECKING:
-    from compress.calibration import calibrate
-    from compress.checkpoint import is_pruned, read_receipt, save
-    from compress.cut import cut_
-    from compress.opening import open_model
-    from compress.planning import plan
+    from compress.calibration.calibrate import calibrate
+    from compress.calibration.stats import Stats
+    from compress.checkpoints.checkpoint import is_pruned, read_receipt, save
+    from compress.checkpoints.opening import open_model
+    from compress.cutting.cut import cut_
+    from compress.planning.plan import plan
     from compress.prune import apply
-    from compress.stats import Stats
 
 LAZY = {
-    "Stats": "compress.stats",
+    "Stats": "compress.calibration.stats",
     "apply": "compress.prune",
-    "calibrate": "compress.calibration",
-    "cut_": "compress.cut",
-    "is_pruned": "compress.checkpoint",
-    "open_model": "compress.opening",
-    "plan": "compress.planning",
-    "read_receipt": "compress.checkpoint",
-    "save": "compress.checkpoint",
+    "calibrate": "compress.calibration.calibrate",
+    "cut_": "compress.cutting.cut",
+    "is_pruned": "compress.checkpoints.checkpoint",
+    "open_model": "compress.checkpoints.opening",
+    "plan": "compress.planning.plan",
+    "read_receipt": "compress.checkpoints.checkpoint",
+    "save": "compress.checkpoints.checkpoint",
 }
 """Public names that need torch -> the module that has them."""
 

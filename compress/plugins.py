@@ -6,7 +6,7 @@ import difflib
 import importlib
 import pkgutil
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from types import ModuleType
 from typing import Any
 
@@ -51,6 +51,11 @@ class Folder:
                 for fault in error.errors()
             )
             raise ValueError(f"option of {self.what} '{name}': {faults}") from None
+
+
+def options_of(plugin: Any) -> dict[str, Any]:
+    """All options of one plug-in, defaults included."""
+    return asdict(plugin)
 
 
 def nearest(name: str, known: list[str]) -> str:

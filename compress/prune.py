@@ -6,18 +6,18 @@ from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from compress import ratios
-from compress.blocks import blocks
-from compress.calibration import calibrate, read
-from compress.compensate import add_bias_
+from compress.anatomy.blocks import blocks
+from compress.calibration.calibrate import calibrate, read
+from compress.calibration.stats import Stats
 from compress.costs import Clock, peak_bytes, versions
-from compress.cut import check, cut_
-from compress.planning import plan
+from compress.cutting.compensate import add_bias_
+from compress.cutting.cut import check, cut_
+from compress.cutting.refit import refit_cut_
+from compress.cutting.sparsify import sparsify_
+from compress.planning.plan import plan
 from compress.progress import Progress, silent
 from compress.recipe import Receipt, Recipe
-from compress.refit import refit_cut_
 from compress.shape import Shape
-from compress.sparsify import sparsify_
-from compress.stats import Stats
 
 Source = PreTrainedTokenizerBase | Tensor | None
 """What calibration text is read with; or (windows, tokens) token ids to calibrate on instead of it."""

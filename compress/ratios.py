@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from transformers import PreTrainedModel
 
-from compress.blocks import Block, blocks
+from compress.anatomy.blocks import Block, blocks
 from compress.shape import Shape
 
 

@@ -54,7 +54,8 @@ def gathered(original: Subject, calibration: Calibration, needs: frozenset[str],
 
     Gram matrices are as large as the model, so with them nothing is kept.
     """
-    from compress import calibrate, statsfile
+    from compress import calibrate
+    from compress.calibration import statsfile
 
     loaded = original.loaded()
     folder = default_cache() / "statistics" / _key(original, calibration)

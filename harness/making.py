@@ -55,7 +55,8 @@ def make(original: Subject, order: Order, progress: Progress, stats: Stats | Non
 
     Raises CompressError if the target is already there, or the order cannot be obeyed.
     """
-    from compress import apply, checkpoint
+    from compress import apply
+    from compress.checkpoints import checkpoint
 
     checkpoint.refuse_target(order.target)
     loaded = original.loaded()
@@ -95,7 +96,7 @@ def streamed(spec: ModelSpec, order: Order, progress: Progress) -> Receipt:
     """
     import torch
 
-    from compress.streaming import Choices, stream
+    from compress.streaming.stream import Choices, stream
 
     folder = located(spec, progress)
     if not folder.is_dir():
@@ -112,7 +113,7 @@ def noted(receipt: Receipt, *notes: str) -> Receipt:
 
 def probed(before: LoadedModel, after: PreTrainedModel, calibration: Calibration) -> tuple[str, ...]:
     """What became of the perplexity, and a warning if the model looks broken."""
-    from compress import probe
+    from compress.cutting import probe
 
     ids = probe.sample(before.model, before.tokenizer, calibration)
     old, new = probe.probe(before.model, ids), probe.probe(after, ids)

@@ -16,7 +16,7 @@ from harness.catalogue import shown_value
 from harness.errors import HarnessError
 
 if TYPE_CHECKING:
-    from compress.forecast import Forecast
+    from compress.planning.forecast import Forecast
     from harness.making import Order
     from harness.progress import Progress
     from harness.subject import Subject
@@ -49,8 +49,8 @@ def previewed(original: Subject, order: Order, progress: Progress) -> tuple[Shap
     Raises CompressError if the recipe cannot be obeyed, or a given shape is not one of this model.
     """
     from compress import plan
-    from compress.blocks import blocks
-    from compress.forecast import forecast
+    from compress.anatomy.blocks import blocks
+    from compress.planning.forecast import forecast
 
     model = original.loaded().model
     head = recipe_lines(order.recipe)

@@ -12,9 +12,9 @@ from compress.plugins import Folder
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from compress.apportion import Target
-    from compress.blocks import Block
-    from compress.stats import BlockStats
+    from compress.anatomy.blocks import Block
+    from compress.calibration.stats import BlockStats
+    from compress.planning.apportion import Target
 
 FOLDER = Folder(sys.modules[__name__], "budget")
 

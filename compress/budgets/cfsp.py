@@ -12,7 +12,7 @@ from pydantic import Field
 from compress.budgets import Layer, Shares
 
 if TYPE_CHECKING:
-    from compress.apportion import Target
+    from compress.planning.apportion import Target
 
 STEEPNESS = 13.1072
 """128 windows x 1024 tokens / 10,000: what the released code's sum of angles comes to, per mean angle."""

@@ -11,7 +11,7 @@ from pydantic import Field
 from compress.budgets import Layer, Shares
 
 if TYPE_CHECKING:
-    from compress.apportion import Target
+    from compress.planning.apportion import Target
 
 
 @dataclass(frozen=True)
@@ -30,6 +30,6 @@ class Flap:
 
     def shares(self, layers: Sequence[Layer], target: Target) -> Shares:
         """See `global_shares`."""
-        from compress.globally import global_shares
+        from compress.planning.globally import global_shares
 
         return global_shares(layers, target, self.standardise, self.floor)

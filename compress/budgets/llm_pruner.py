@@ -12,8 +12,8 @@ from compress.budgets import Layer, Shares
 from compress.errors import CompressError
 
 if TYPE_CHECKING:
-    from compress.apportion import Target
-    from compress.blocks import Block
+    from compress.anatomy.blocks import Block
+    from compress.planning.apportion import Target
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class LlmPruner:
 
     def shares(self, layers: Sequence[Layer], target: Target) -> Shares:
         """1 outside the middle. Raises CompressError if the middle cannot carry the sparsity, saying what it can."""
-        from compress import apportion
+        from compress.planning import apportion
 
         depth = len(layers)
         first, last = _count(self.first, 4, depth), _count(self.last, 2, depth)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 from compress.budgets import Layer, Shares
 
 if TYPE_CHECKING:
-    from compress.apportion import Target
+    from compress.planning.apportion import Target
 
 
 @dataclass(frozen=True)

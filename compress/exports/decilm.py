@@ -12,7 +12,7 @@ from compress.errors import CompressError
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-    from compress.blocks import Block
+    from compress.anatomy.blocks import Block
     from compress.recipe import Receipt
 
 FAMILIES = ("llama", "mistral")
@@ -61,8 +61,8 @@ class Decilm:
         self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, target: Path, receipt: Receipt | None
     ) -> tuple[str, ...]:
         """Raises CompressError also where layers differ in query heads, which vLLM keeps equal."""
-        from compress import checkpoint
-        from compress.blocks import blocks
+        from compress.anatomy.blocks import blocks
+        from compress.checkpoints import checkpoint
 
         self.refuse(model, tokenizer)
         found = blocks(model)

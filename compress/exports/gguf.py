@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from torch import Tensor
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+    from compress.checkpoints.vocabulary import Vocabulary
     from compress.recipe import Receipt
-    from compress.vocabulary import Vocabulary
 
 ARCHITECTURES = {"llama": "llama", "mistral": "llama", "qwen2": "qwen2", "qwen3": "qwen3"}
 """model_type -> llama.cpp's architecture for equal layers."""
@@ -60,8 +60,8 @@ class Gguf:
 
     def refuse(self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
         """A family, activation, rotary embedding or tokenizer that llama.cpp reads otherwise."""
-        from compress.calibration import embedded_tokens
-        from compress.vocabulary import vocabulary
+        from compress.calibration.calibrate import embedded_tokens
+        from compress.checkpoints.vocabulary import vocabulary
 
         config = model.config
         if config.model_type not in ARCHITECTURES:
@@ -84,10 +84,10 @@ class Gguf:
         from gguf import GGUFWriter
 
         from compress import drafts
-        from compress.blocks import blocks
-        from compress.calibration import embedded_tokens
-        from compress.families import head_dim
-        from compress.vocabulary import vocabulary
+        from compress.anatomy.blocks import blocks
+        from compress.anatomy.families import head_dim
+        from compress.calibration.calibrate import embedded_tokens
+        from compress.checkpoints.vocabulary import vocabulary
 
         self.refuse(model, tokenizer)
         sizes = [(block.channels, block.heads, block.kv_heads) for block in blocks(model)]
@@ -130,8 +130,8 @@ def _describe(writer: GGUFWriter, model: PreTrainedModel, sizes: list[tuple[int,
     """Sizes, arrays where they differ, and what the layers compute."""
     from gguf import LlamaFileType
 
-    from compress.calibration import embedded_tokens
-    from compress.families import head_dim
+    from compress.anatomy.families import head_dim
+    from compress.calibration.calibrate import embedded_tokens
 
     config, head = model.config, head_dim(model)
     channels, heads, kv_heads = (_one_or_all(column) for column in zip(*sizes, strict=True))
@@ -180,7 +180,7 @@ KEYS = {
 
 def _weights(model: PreTrainedModel, stock: str) -> Iterator[tuple[str, Tensor]]:
     """(llama.cpp's name, weight) of all that is stored. Raises CompressError for what has no place."""
-    from compress.families import head_dim
+    from compress.anatomy.families import head_dim
 
     tied = set(model.all_tied_weights_keys) if model.config.tie_word_embeddings else set()
     for key, weight in model.state_dict().items():

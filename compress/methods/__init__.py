@@ -16,8 +16,8 @@ from compress.plugins import Folder
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from compress.blocks import Block, Projection
-    from compress.stats import BlockStats, Inputs, Stats
+    from compress.anatomy.blocks import Block, Projection
+    from compress.calibration.stats import BlockStats, Inputs, Stats
 
 FOLDER = Folder(sys.modules[__name__], "method")
 

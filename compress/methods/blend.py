@@ -13,9 +13,9 @@ from compress import methods
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from compress.blocks import Block
+    from compress.anatomy.blocks import Block
+    from compress.calibration.stats import BlockStats
     from compress.methods import Width
-    from compress.stats import BlockStats
 
 Weight = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
@@ -63,14 +63,14 @@ class Blend:
 
     def channel_scores(self, block: Block, stats: BlockStats, seed: int) -> Tensor:
         """Sum of weight times z-score."""
-        from compress.globally import z_scores
+        from compress.planning.globally import z_scores
 
         scored = [weight * z_scores(method.channel_scores(block, stats, seed)) for weight, method in self._mixed()]
         return sum(scored[1:], scored[0])
 
     def group_scores(self, block: Block, stats: BlockStats, seed: int) -> Tensor:
         """Sum of weight times z-score."""
-        from compress.globally import z_scores
+        from compress.planning.globally import z_scores
 
         scored = [weight * z_scores(method.group_scores(block, stats, seed)) for weight, method in self._mixed()]
         return sum(scored[1:], scored[0])

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from compress.columns import column_scores
+from compress.planning.columns import column_scores
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from compress.blocks import Block
-    from compress.stats import BlockStats
+    from compress.anatomy.blocks import Block
+    from compress.calibration.stats import BlockStats
 
 
 @dataclass(frozen=True)

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from compress.columns import column_scores
+from compress.planning.columns import column_scores
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from compress.blocks import Block, Projection
-    from compress.stats import BlockStats
+    from compress.anatomy.blocks import Block, Projection
+    from compress.calibration.stats import BlockStats
 
 
 @dataclass(frozen=True)
@@ -38,13 +38,13 @@ class Flap:
 
     def channel_scores(self, block: Block, stats: BlockStats, seed: int) -> Tensor:
         """Of the columns of mlp_out, as z-scores."""
-        from compress.globally import z_scores
+        from compress.planning.globally import z_scores
 
         return z_scores(self._columns(block.mlp_out, stats))
 
     def group_scores(self, block: Block, stats: BlockStats, seed: int) -> Tensor:
         """Of the columns of attention_out: squared, as z-scores of the layer, averaged over the group."""
-        from compress.globally import z_scores
+        from compress.planning.globally import z_scores
 
         columns = self._columns(block.attention_out, stats).square()
         return z_scores(columns).view(block.kv_heads, -1).mean(dim=1)

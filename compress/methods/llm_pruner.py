@@ -10,8 +10,8 @@ from pydantic import Field
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from compress.blocks import Block
-    from compress.stats import BlockStats, Taylor
+    from compress.anatomy.blocks import Block
+    from compress.calibration.stats import BlockStats, Taylor
 
 
 @dataclass(frozen=True)

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from compress.patterns import CHANNELS, ChannelsOrPattern, lowest_in_matrix, parse, refuse_width_options
+from compress.cutting.patterns import CHANNELS, ChannelsOrPattern, lowest_in_matrix, parse, refuse_width_options
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from compress.blocks import Block, Part
+    from compress.anatomy.blocks import Block, Part
+    from compress.calibration.stats import BlockStats, Inputs
     from compress.methods import Removes, Site
-    from compress.stats import BlockStats, Inputs
 
 
 @dataclass(frozen=True)

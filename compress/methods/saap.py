@@ -13,8 +13,8 @@ from pydantic import Field
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from compress.blocks import Block
-    from compress.stats import BlockStats, Taylor
+    from compress.anatomy.blocks import Block
+    from compress.calibration.stats import BlockStats, Taylor
 
 Fusion = Literal["mean_norm", "product", "vector", "element"]
 
@@ -52,7 +52,7 @@ class Saap:
         return self._scores(stats.change("groups"))
 
     def _scores(self, taylor: Taylor) -> Tensor:
-        from compress.globally import z_scores
+        from compress.planning.globally import z_scores
 
         if self.search == "stability":
             return -fluctuation(taylor.windows, self.fusion)

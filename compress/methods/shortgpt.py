@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 if TYPE_CHECKING:
-    from compress.stats import Stats
+    from compress.calibration.stats import Stats
 
 
 @dataclass(frozen=True)

@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field
 
+from compress.cutting.patterns import UNSTRUCTURED, Pattern, lowest_in_matrix, lowest_in_rows, parse
 from compress.errors import CompressError
 from compress.methods import Modules, Sequential
-from compress.patterns import UNSTRUCTURED, Pattern, lowest_in_matrix, lowest_in_rows, parse
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
+    from compress.calibration.stats import Inputs
     from compress.methods import Site
-    from compress.stats import Inputs
 
 STEP = 16
 """Columns that are corrected by one product where no pattern says how many; changes the speed only."""

@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal
 
+from compress.cutting.patterns import UNSTRUCTURED, Pattern, lowest_in_rows, parse
 from compress.methods import Modules, Sequential
-from compress.patterns import UNSTRUCTURED, Pattern, lowest_in_rows, parse
 
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from compress.calibration.stats import Inputs
     from compress.methods import Site
-    from compress.stats import Inputs
 
 
 @dataclass(frozen=True)

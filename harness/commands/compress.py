@@ -107,7 +107,7 @@ def _refuse_any(clashes: dict[str, bool]) -> None:
 
 def _made(original: Subject, order: Order, progress: Progress) -> tuple[Shape | None, list[str]]:
     """Compress, and say what came of it."""
-    from compress import checkpoint
+    from compress.checkpoints import checkpoint
     from harness.calibrations import gathered
     from harness.making import exporter, make
     from harness.preview import fact
@@ -130,7 +130,7 @@ def _streamed(original: Subject, order: Order, progress: Progress) -> tuple[Shap
 
 def _exported(original: Subject, target: Path, export: str) -> list[str]:
     """Write the model as it is in another format."""
-    from compress import checkpoint
+    from compress.checkpoints import checkpoint
     from harness.making import exporter
     from harness.preview import fact
 
@@ -142,7 +142,7 @@ def _exported(original: Subject, target: Path, export: str) -> list[str]:
 
 def _result(receipt: Receipt, order: Order, *facts: str) -> list[str]:
     """What was done, in lines. facts: more of them, after the recipe."""
-    from compress import checkpoint
+    from compress.checkpoints import checkpoint
     from harness.preview import fact, ratio_lines, recipe_lines
 
     notes = [fact("note", note) for note in receipt.notes]

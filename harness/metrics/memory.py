@@ -76,7 +76,7 @@ def child() -> None:
     import torch
     import transformers.models.auto.modeling_auto  # noqa: F401
 
-    import compress.checkpoint  # noqa: F401
+    import compress.checkpoints.checkpoint  # noqa: F401
 
     spec = ModelSpec(**json.load(sys.stdin))
     libraries = _resident_bytes()

@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from compress import CompressError
-from compress.apportion import apportion, target
-from compress.blocks import blocks
+from compress.anatomy.blocks import blocks
+from compress.planning.apportion import apportion, target
 
 
 def test_apportion_by_hand() -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from compress.blocks import blocks
-from compress.collect import collect
+from compress.anatomy.blocks import blocks
+from compress.calibration.collect import collect
 from compress.methods import make
 from compress.methods.cfsp import Cfsp
 from compress.methods.magnitude import Magnitude

@@ -9,11 +9,11 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from compress.blocks import blocks
+from compress.anatomy.blocks import blocks
 from compress.budgets.cfsp import allocation
-from compress.collect import collect, token_cosines
+from compress.calibration.collect import collect, token_cosines
+from compress.calibration.stats import BlockStats, Inputs
 from compress.methods.cfsp import Cfsp
-from compress.stats import BlockStats, Inputs
 
 
 def seen(projection, squares: torch.Tensor) -> BlockStats:

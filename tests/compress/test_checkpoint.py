@@ -26,9 +26,9 @@ from compress import (
     read_receipt,
     save,
 )
-from compress.blocks import blocks
-from compress.families import FAMILIES, family
-from compress.layout import add_bias_
+from compress.anatomy.blocks import blocks
+from compress.anatomy.families import FAMILIES, family
+from compress.checkpoints.layout import add_bias_
 
 PLAIN = """
 import sys, torch

@@ -7,13 +7,13 @@ import torch
 from torch import Tensor
 
 from compress import CompressError, LayerShape, Recipe, Shape, apply, cut_
-from compress.blocks import blocks
-from compress.collect import collect
-from compress.compensate import add_bias_
-from compress.families import FAMILIES
-from compress.refit import Fit, refit_block_, refit_cut_, watched
-from compress.stats import Stats
-from compress.walk import entrance, evaluating
+from compress.anatomy.blocks import blocks
+from compress.anatomy.families import FAMILIES
+from compress.anatomy.walk import entrance, evaluating
+from compress.calibration.collect import collect
+from compress.calibration.stats import Stats
+from compress.cutting.compensate import add_bias_
+from compress.cutting.refit import Fit, refit_block_, refit_cut_, watched
 
 IDS = torch.randint(0, 256, (12, 48), generator=torch.Generator().manual_seed(0))
 UNSEEN = torch.randint(0, 256, (4, 48), generator=torch.Generator().manual_seed(1))

@@ -6,10 +6,10 @@ import pytest
 import torch
 
 from compress import CompressError, LayerShape, Shape, cut_
-from compress.blocks import blocks
-from compress.families import FAMILIES
-from compress.layout import sizes
-from compress.walk import entrance, evaluating
+from compress.anatomy.blocks import blocks
+from compress.anatomy.families import FAMILIES
+from compress.anatomy.walk import entrance, evaluating
+from compress.checkpoints.layout import sizes
 
 IDS = torch.arange(48).view(2, 24)
 

@@ -9,15 +9,15 @@ import pytest
 import torch
 
 from compress import CompressError
-from compress.apportion import Target
-from compress.blocks import Block, blocks
+from compress.anatomy.blocks import Block, blocks
 from compress.budgets import Layer
-from compress.collect import collect
-from compress.globally import global_shares
-from compress.masks import top
+from compress.calibration.collect import collect
+from compress.calibration.stats import BlockStats, Inputs
 from compress.methods.flap import Flap
 from compress.methods.wanda_sp import WandaSp
-from compress.stats import BlockStats, Inputs
+from compress.planning.apportion import Target
+from compress.planning.globally import global_shares
+from compress.planning.masks import top
 
 
 def watched(model) -> list[tuple[Block, BlockStats]]:

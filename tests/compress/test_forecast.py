@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from compress import Calibration, CompressError, LayerShape, Recipe, Shape, apply, methods, ratios
-from compress.forecast import forecast, weightless
+from compress.planning.forecast import forecast, weightless
 
 CALIBRATION = Calibration(file=Path(__file__), windows=4, tokens=32)
 NAMES = [name for name in methods.names() if methods.make(name, {}).removes != "weights"]

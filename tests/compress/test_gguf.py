@@ -12,8 +12,8 @@ from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, train
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from compress import CompressError, LayerShape, Recipe, Shape, apply, cut_
+from compress.checkpoints.vocabulary import LLAMA3_SPLIT, QWEN2_SPLIT, vocabulary
 from compress.exports import make
-from compress.vocabulary import LLAMA3_SPLIT, QWEN2_SPLIT, vocabulary
 
 TEXT = Path(__file__).read_text()
 IDS = [(7 * place) % 256 for place in range(40)]

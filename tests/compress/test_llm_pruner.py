@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from compress import CompressError, Recipe, apply, budgets, methods
-from compress.blocks import blocks
-from compress.stats import BlockStats, Stats, Taylor
+from compress.anatomy.blocks import blocks
+from compress.calibration.stats import BlockStats, Stats, Taylor
 
 
 def numbered(units: int, start: float) -> Taylor:

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from compress import Calibration
-from compress.probe import probe, sample, warning
+from compress.cutting.probe import probe, sample, warning
 
 
 def test_the_probe_is_transformers_own_loss(make_model, tokenizer) -> None:

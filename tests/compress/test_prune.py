@@ -8,12 +8,12 @@ import pytest
 import torch
 
 from compress import Calibration, CompressError, LayerShape, Recipe, Shape, apply, calibrate, cut_, methods, plan
-from compress.blocks import blocks
-from compress.calibration import read_text, windows
-from compress.collect import collect
-from compress.families import FAMILIES
-from compress.stats import BlockStats, Stats
-from compress.walk import TOKENS_A_BATCH
+from compress.anatomy.blocks import blocks
+from compress.anatomy.families import FAMILIES
+from compress.anatomy.walk import TOKENS_A_BATCH
+from compress.calibration.calibrate import read_text, windows
+from compress.calibration.collect import collect
+from compress.calibration.stats import BlockStats, Stats
 
 CALIBRATION = Calibration(file=Path(__file__), windows=8, tokens=64)
 """This very file is text enough, and read faster than the built-in text."""
@@ -79,7 +79,7 @@ def test_magnitude_removes_the_smallest(make_model) -> None:
 def test_a_plan_does_not_depend_on_batches(make_model, tokenizer, monkeypatch) -> None:
     model = make_model()
     one = calibrate(model, tokenizer, CALIBRATION, frozenset({"activations", "angles"}))
-    monkeypatch.setattr("compress.walk.TOKENS_A_BATCH", 64)
+    monkeypatch.setattr("compress.anatomy.walk.TOKENS_A_BATCH", 64)
     assert TOKENS_A_BATCH > 64
     other = calibrate(model, tokenizer, CALIBRATION, frozenset({"activations", "angles"}))
     assert plan(model, recipe("cfsp"), one) == plan(model, recipe("cfsp"), other)

@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from compress import Recipe, apply, methods
-from compress.blocks import blocks
+from compress.anatomy.blocks import blocks
+from compress.calibration.stats import BlockStats, Stats, Taylor
 from compress.methods.saap import Saap, fluctuation, fused
-from compress.stats import BlockStats, Stats, Taylor
 
 FUSIONS = ("mean_norm", "product", "vector", "element")
 

@@ -7,8 +7,8 @@ import torch
 from torch import nn
 
 from compress import Recipe, apply
-from compress.blocks import Projection
-from compress.semi_structured import accelerate_, fits, obstacle
+from compress.anatomy.blocks import Projection
+from compress.cutting.semi_structured import accelerate_, fits, obstacle
 
 
 def test_without_sparse_tensor_cores_the_answer_is_simulated(make_model) -> None:

@@ -8,10 +8,10 @@ import pytest
 import torch
 
 from compress import CompressError, Stats
-from compress.blocks import blocks
-from compress.collect import collect
+from compress.anatomy.blocks import blocks
+from compress.calibration.collect import collect
+from compress.calibration.stats import BlockStats
 from compress.methods.shortgpt import Shortgpt
-from compress.stats import BlockStats
 
 
 def watched(model, ids: torch.Tensor, method: Shortgpt) -> Stats:

@@ -10,13 +10,13 @@ import torch
 from torch import Tensor, nn
 
 from compress import Calibration, CompressError, Recipe, apply, calibrate, open_model, read_receipt, save
-from compress.blocks import Projection, blocks
-from compress.calibration import read
-from compress.collect import collect, gram_of
-from compress.families import FAMILIES
+from compress.anatomy.blocks import Projection, blocks
+from compress.anatomy.families import FAMILIES
+from compress.calibration.calibrate import read
+from compress.calibration.collect import collect, gram_of
+from compress.calibration.stats import Inputs
+from compress.cutting.patterns import double_pruned, lowest, parse
 from compress.methods import Site, make
-from compress.patterns import double_pruned, lowest, parse
-from compress.stats import Inputs
 
 CALIBRATION = Calibration(file=Path(__file__), windows=8, tokens=64)
 PATTERN = {"pattern": "2:4"}
@@ -204,7 +204,7 @@ def test_zeros_outlive_saving(make_model, tokenizer, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("sequential", ["layer", "projection"])
 def test_inputs_come_from_what_is_sparse_already(make_model, tokenizer, monkeypatch, sequential: str) -> None:
-    monkeypatch.setattr("compress.walk.TOKENS_A_BATCH", 128)
+    monkeypatch.setattr("compress.anatomy.walk.TOKENS_A_BATCH", 128)
     model, plain = make_model(), make_model()
     wanda = recipe("wanda", 0.5, sequential=sequential)
     apply(model, wanda, tokenizer)

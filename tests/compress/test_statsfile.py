@@ -11,8 +11,9 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 
-from compress import Calibration, CompressError, Stats, calibrate, statsfile
-from compress.stats import NEEDS
+from compress import Calibration, CompressError, Stats, calibrate
+from compress.calibration import statsfile
+from compress.calibration.stats import NEEDS
 
 CALIBRATION = Calibration(file=Path(__file__), windows=4, tokens=32)
 

@@ -12,8 +12,8 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from compress import Calibration, CompressError, LayerShape, Recipe, Shape, apply, open_model, read_receipt, save
-from compress.families import FAMILIES
-from compress.streaming import Choices, stream
+from compress.anatomy.families import FAMILIES
+from compress.streaming.stream import Choices, stream
 
 CALIBRATION = Calibration(file=Path(__file__), windows=6, tokens=64)
 
@@ -114,7 +114,7 @@ def test_names_without_the_prefix_of_the_inner_model(make_model, tmp_path: Path)
 
 
 def test_several_files_with_an_index(make_model, tmp_path: Path, monkeypatch) -> None:
-    monkeypatch.setattr("compress.shards.SHARD_BYTES", 30_000)
+    monkeypatch.setattr("compress.streaming.shards.SHARD_BYTES", 30_000)
     make_model().save_pretrained(tmp_path / "source")
     stream(tmp_path / "source", recipe("magnitude"), tmp_path / "out")
     index = json.loads((tmp_path / "out" / "model.safetensors.index.json").read_text())
@@ -167,13 +167,13 @@ def test_a_kill_leaves_no_folder(make_model, tmp_path: Path) -> None:
 
 def test_a_wrong_layer_is_not_saved(make_model, tmp_path: Path, monkeypatch) -> None:
     """What is on the disk is compared with what was in memory."""
-    from compress import shards
+    from compress.streaming import shards
 
     def damaged(weights, path, metadata):
         shards_written({name: it + ("mlp" in name) * 1e-3 for name, it in weights.items()}, path, metadata=metadata)
 
     shards_written = shards.save_file
-    monkeypatch.setattr("compress.shards.save_file", damaged)
+    monkeypatch.setattr("compress.streaming.shards.save_file", damaged)
     make_model().save_pretrained(tmp_path / "source")
     with pytest.raises(CompressError, match="its last hidden states differ by"):
         stream(tmp_path / "source", recipe("magnitude"), tmp_path / "out")

@@ -6,10 +6,10 @@ import pytest
 import torch
 
 from compress import CompressError
-from compress.blocks import blocks
-from compress.collect import collect
-from compress.stats import Taylor
-from compress.taylor import next_token_loss, taylor
+from compress.anatomy.blocks import blocks
+from compress.calibration.collect import collect
+from compress.calibration.stats import Taylor
+from compress.calibration.taylor import next_token_loss, taylor
 
 IDS = torch.randint(0, 256, (4, 24), generator=torch.Generator().manual_seed(1))
 

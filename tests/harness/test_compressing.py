@@ -14,7 +14,7 @@ import torch
 from safetensors.torch import load_file
 
 from compress import open_model, read_receipt
-from compress.blocks import blocks
+from compress.anatomy.blocks import blocks
 from harness.commands import entry
 from harness.models import LoadedModel
 

@@ -22,7 +22,7 @@ import wikitext
 from transformers import AutoTokenizer
 
 from compress import Recipe, Stats, apply, open_model
-from compress.collect import collect
+from compress.calibration.collect import collect
 
 SPARSITIES = (0.1, 0.2, 0.3, 0.5)
 WIDTH: dict[str, dict[str, Any]] = {

@@ -21,7 +21,7 @@ from torch.profiler import ProfilerActivity, profile
 from transformers import PreTrainedModel
 
 from compress import Recipe, apply, open_model
-from compress.blocks import blocks
+from compress.anatomy.blocks import blocks
 
 Work = Callable[[PreTrainedModel], None]
 PROMPT, NEW, ROUNDS = 512, 32, 7

@@ -1,0 +1,106 @@
+"""Walk a model layer by layer: hidden states of the calibration tokens, in front of one decoder layer at a time.
+
+The layers' own arguments (masks, position embeddings) are taken from a real forward pass of the model in which the
+decoder layers are held back; nothing is assumed about their names, so the families need no code here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from transformers import PreTrainedModel
+
+from compress.anatomy.families import decoder_layers
+
+TOKENS_A_BATCH = 1024
+"""Bounds the memory of one forward pass, not the result."""
+
+
+@dataclass(frozen=True)
+class Call:
+    """What a model hands to one decoder layer besides the hidden states."""
+
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+
+
+@dataclass
+class Stream:
+    """What stands in front of one decoder layer."""
+
+    hidden: list[Tensor]
+    """Batch by batch: (rows, tokens, hidden)."""
+    calls: list[list[Call]]
+    """For every batch, and in it for every layer."""
+
+    def outputs(self, layer: nn.Module, index: int) -> Iterator[Tensor]:
+        """What the layer makes of each batch; the stream stays where it is."""
+        for batch, calls in zip(self.hidden, self.calls, strict=True):
+            yield ran(layer, batch, calls[index])
+
+    def advance(self, layer: nn.Module, index: int) -> None:
+        """Go through the layer: its outputs are the next layer's inputs."""
+        for place, output in enumerate(self.outputs(layer, index)):
+            self.hidden[place] = output
+
+    def fork(self) -> Stream:
+        """A second stream from here; going on with one leaves the other where it is."""
+        return Stream(list(self.hidden), self.calls)
+
+
+def ran(layer: nn.Module, hidden: Tensor, call: Call) -> Tensor:
+    """(rows, tokens, hidden) after one decoder layer, whether it returns a tensor or a tuple."""
+    output = layer(hidden, *call.args, **call.kwargs)
+    result: Tensor = output[0] if isinstance(output, tuple) else output
+    return result
+
+
+def entrance(model: PreTrainedModel, ids: Tensor, rows: int | None = None) -> Stream:
+    """The stream in front of the first decoder layer. ids: (windows, tokens).
+
+    rows: windows in one batch; None: as many as make up TOKENS_A_BATCH.
+    """
+    stream = Stream([], [])
+    for batch in torch.split(ids, rows or max(1, TOKENS_A_BATCH // ids.shape[1])):
+        with held_back(model, stream):
+            model.base_model(input_ids=batch.to(model.device), use_cache=False)
+    return stream
+
+
+@contextmanager
+def held_back(model: PreTrainedModel, stream: Stream) -> Iterator[None]:
+    """Inside, decoder layers only write into `stream` what they are called with, one batch more."""
+    layers = decoder_layers(model)
+    calls: list[Call] = []
+
+    def note(hidden_states: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+        if not calls:
+            stream.hidden.append(hidden_states)
+        calls.append(Call(args, kwargs))
+        return hidden_states
+
+    for layer in layers:
+        vars(layer)["forward"] = note
+    try:
+        yield
+    finally:
+        for layer in layers:
+            del vars(layer)["forward"]
+    stream.calls.append(calls)
+
+
+@contextmanager
+def evaluating(model: nn.Module) -> Iterator[None]:
+    """Without dropout and gradients inside; as it was afterwards."""
+    training = model.training
+    model.eval()
+    try:
+        with torch.no_grad():
+            yield
+    finally:
+        model.train(training)

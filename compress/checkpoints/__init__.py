@@ -1,0 +1,1 @@
+"""Save so that anything opens it, and open again."""

@@ -1,0 +1,1 @@
+"""Obey a Shape or a mask, and make up for what went."""

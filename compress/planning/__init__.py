@@ -1,0 +1,1 @@
+"""Scores and a target become a Shape."""

@@ -1,0 +1,31 @@
+"""Recovery rules: one file each. A rule says how a pruned model gets its quality back.
+
+Most hand out LoRA ranks over the layers and leave the training to `training.train`; some train otherwise, or not at all.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Protocol
+
+from compress.plugins import Folder
+
+if TYPE_CHECKING:
+    from compress.training.job import Job, Recovered
+
+FOLDER = Folder(sys.modules[__name__], "recovery rule")
+
+
+class Rule(Protocol):
+    """Brings quality back, in place."""
+
+    @property
+    def needs(self) -> frozenset[str]:
+        """What one calibration of the original has to gather besides: any of `stats.NEEDS`."""
+
+    @property
+    def teacher(self) -> bool:
+        """Whether it reads the original itself, whatever the objective."""
+
+    def recover_(self, job: Job) -> Recovered:
+        """Change the job's model. Raises CompressError, with everything that was acknowledged kept on disk."""

@@ -1,0 +1,74 @@
+"""What a recovery did: frozen, and part of the receipt."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from compress.training.rows import SourceFacts
+
+
+@dataclass(frozen=True)
+class Point:
+    """One measurement of the held-out loss."""
+
+    step: int
+    tokens: int
+    """Read so far, all of them, whether the loss counts them or not."""
+    loss: float
+    """Mean training loss since the point before; of the objective, in nats a token."""
+    held_out: float
+    """Mean over the held-out tokens that count; of the objective, in nats."""
+
+
+@dataclass(frozen=True)
+class LayerAdapters:
+    """What the adapters of one decoder layer came to."""
+
+    layer: int
+    rank: int
+    relative_norm: float
+    """Frobenius norm of all their updates by that of the weights they change."""
+    effective_rank: float
+    """exp of the entropy of the update's normalised singular values, mean over the layer's projections."""
+    without: float
+    """How much higher the held-out loss is with this layer's adapters switched off, in nats."""
+
+
+@dataclass(frozen=True)
+class Contest:
+    """Another allocation against uniform ranks at equal cost."""
+
+    uniform: tuple[float, ...]
+    """Held-out loss by seed."""
+    other: tuple[float, ...]
+    difference: float
+    """Mean of uniform - other, in nats; above 0 the other is better."""
+    interval: tuple[float, float]
+    """95 % of the paired difference over seeds."""
+    decision: Literal["better", "no difference seen", "worse"]
+    """Of the other; uniform ranks are used unless it is better."""
+
+
+@dataclass(frozen=True)
+class Recovered:
+    """What a recovery did to one model."""
+
+    rule: str
+    ranks: tuple[int, ...]
+    """By decoder layer; empty where nothing low-rank was trained."""
+    before: float
+    """Held-out loss of the pruned model; of the objective, in nats a token."""
+    after: float
+    """Of the recovered one."""
+    points: tuple[Point, ...] = ()
+    seconds: float = 0.0
+    """Of this process; an interrupted training counts what was done before as well."""
+    tokens: int = 0
+    """Read in training."""
+    peak_bytes: int = 0
+    layers: tuple[LayerAdapters, ...] = ()
+    contest: Contest | None = None
+    adapters: Literal["merged", "apart", "none"] = "none"
+    data: tuple[SourceFacts, ...] = ()
+    notes: tuple[str, ...] = ()

@@ -1,0 +1,50 @@
+"""Rows: what a trainer reads, token by token."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Packed documents."""
+
+    ids: Tensor
+    """(rows, window) int64 token ids."""
+    positions: Tensor
+    """(rows, window) int64; starts again at 0 with every document, and tokens of different documents in one row do not
+    see each other."""
+    counted: Tensor
+    """(rows, window) bool: whether the loss counts the prediction of this token from those before it; never the first
+    token of a document."""
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    @property
+    def tokens(self) -> int:
+        """Tokens whose prediction counts."""
+        return int(self.counted.sum())
+
+
+@dataclass(frozen=True)
+class SourceFacts:
+    """What was read of one source."""
+
+    source: str
+    sha256: str
+    """Of all documents that were read, in UTF-8."""
+    documents: int
+    tokens: int
+    """In the training rows."""
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """What a recovery trains on."""
+
+    train: Rows
+    held_out: Rows
+    facts: tuple[SourceFacts, ...]
