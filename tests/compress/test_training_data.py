@@ -138,6 +138,11 @@ def test_a_faulty_row_is_named(tmp_path: Path, lines: list[str], more: dict[str,
         read(str(tmp_path / "d.jsonl"), **more)
 
 
+def test_only_line_feeds_part_rows(tmp_path: Path) -> None:
+    (tmp_path / "d.jsonl").write_text('{"text": "a\u2028b"}\n', encoding="utf-8")
+    assert read(str(tmp_path / "d.jsonl")) == ["a\u2028b"]
+
+
 def test_a_missing_file_is_named() -> None:
     with pytest.raises(CompressError, match="self, builtin, hub:NAME or a file"):
         read("no/such.txt")
@@ -286,6 +291,13 @@ def test_a_small_source_keeps_a_quarter_at_most_for_the_held_out_rows(tmp_path: 
     assert len(made.train) == 8
 
 
+def test_a_document_with_most_of_the_text_is_trained_on(tmp_path: Path, tokenizer, model) -> None:
+    path = written(tmp_path / "d.jsonl", [{"text": "long " * 80}, {"text": "short"}])
+    for seed in range(4):
+        made = corpus(Data(sources=(path,), window=32, tokens=320), tokenizer, model, seed)
+        assert documents(made.held_out, tokenizer) == ["short"]
+
+
 def test_a_repeated_document_is_read_once(tmp_path: Path, tokenizer, model) -> None:
     path = written(tmp_path / "d.jsonl", [{"text": f"{n % 20:04d}" * 6} for n in range(200)])
     assert corpus(Data(sources=(path,), window=32, tokens=1600), tokenizer, model, 0).facts[0].documents == 20
@@ -339,7 +351,8 @@ def test_answers_are_drawn_from_the_whole_distribution() -> None:
     assert counts[1] == 0
     for token, share in ((0, 0.5), (2, 0.2), (3, 0.3)):
         assert counts[token] / 4000 == pytest.approx(share, abs=0.03)
-    assert drawn(logits[:2], torch.tensor([0.0, 1.0 - 1e-16], dtype=torch.float64)) == [0, 3]
+    first = torch.log(torch.tensor([[0.0, 0.4, 0.6, 0.0]]))
+    assert [drawn(first, torch.tensor([edge], dtype=torch.float64)) for edge in (0.0, 1.0 - 1e-12)] == [[1], [2]]
 
 
 @pytest.mark.parametrize("family", ["llama", "gpt2", "opt", "gemma3_text"])
