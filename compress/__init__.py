@@ -6,7 +6,9 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from compress.errors import CompressError
-from compress.recipe import Calibration, CalibrationFacts, Receipt, Recipe, load_recipe, recipe_names
+from compress.loader import load_recipe, recipe_names
+from compress.receipt import CalibrationFacts, Receipt
+from compress.recipe import Calibration, Recipe
 from compress.shape import LayerShape, Shape
 
 if TYPE_CHECKING:

@@ -1,6 +1,8 @@
-"""Make a model smaller: calibrate, score, budget, shape, cut, compensate, in that order."""
+"""Make a model smaller: calibrate, score, budget, shape, cut, compensate, recover, in that order."""
 
 from __future__ import annotations
+
+import copy
 
 from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -14,11 +16,15 @@ from compress.cutting.compensate import add_bias_
 from compress.cutting.cut import check, cut_
 from compress.cutting.refit import refit_cut_
 from compress.cutting.sparsify import sparsify_
+from compress.errors import CompressError
 from compress.planning.plan import plan
 from compress.progress import Progress, silent
-from compress.recipe import Receipt, Recipe
+from compress.receipt import CalibrationFacts, Receipt
+from compress.recipe import Recipe
+from compress.recover import Patient, Resources, recover_
 from compress.shape import Shape
 
+NONE = Resources()
 Source = PreTrainedTokenizerBase | Tensor | None
 """What calibration text is read with; or (windows, tokens) token ids to calibrate on instead of it."""
 
@@ -30,15 +36,17 @@ def apply(
     *,
     stats: Stats | None = None,
     shape: Shape | None = None,
+    resources: Resources = NONE,
     progress: Progress = silent,
 ) -> Receipt:
     """Compress `model` in place as `recipe` says.
 
     tokenizer: reads the recipe's calibration text; or (windows, tokens) token ids to calibrate on instead of it.
     stats: of a calibration of this model that was already run, for another recipe with the same calibration.
-    shape: what to keep, instead of what the recipe's method would decide.
-    Raises CompressError before the model is touched.
+    shape: what to keep, instead of what the recipe's method would decide. resources: for the recipe's recovery.
+    Raises CompressError before the model is touched, but for faults of the recovery.
     """
+    reader = _reader(recipe, tokenizer)
     before = ratios.count(model)
     clock = Clock()
     if stats is None:
@@ -46,18 +54,13 @@ def apply(
             stats = calibrate(model, tokenizer, recipe.calibration, recipe.needs, progress)
     with clock.stage("plan"):
         shape = shape or plan(model, recipe, stats, progress)
-    facts = stats.facts
-    notes: tuple[str, ...] = ()
-    if recipe.chosen().removes == "weights":
-        with clock.stage("sparsify"):
-            facts, notes = sparsify_(model, recipe, tokenizer, stats, progress)
-    else:
-        with clock.stage("cut"):
-            if recipe.compensate == "least_squares":
-                ids, facts = read(model, tokenizer, recipe.calibration)
-                refit_cut_(model, shape, ids, progress=progress)
-            else:
-                biased_cut_(model, shape, stats if recipe.compensate == "bias" else None)
+    original = resources.original or copy.deepcopy(model) if reader else None
+    with clock.stage("cut"):
+        facts, notes = _shrink_(model, recipe, tokenizer, (shape, stats), progress)
+    recovered = None
+    if reader is not None and original is not None:
+        with clock.stage("recover"):
+            recovered = recover_(Patient(model, original, shape, stats), recipe, reader, resources, progress)
     after = ratios.aligned(ratios.count(model), shape)
     return Receipt(
         recipe=recipe,
@@ -66,10 +69,35 @@ def apply(
         ratios=ratios.measure(before, after),
         seconds=clock.seconds,
         peak_bytes=peak_bytes(),
-        calibration=facts,
+        calibration=facts or stats.facts,
         versions=versions(),
         notes=notes,
+        recovery=recovered,
     )
+
+
+def _reader(recipe: Recipe, tokenizer: Source) -> PreTrainedTokenizerBase | None:
+    """What the recovery's data are read with; None without a recovery."""
+    if recipe.recovery is None:
+        return None
+    if not isinstance(tokenizer, PreTrainedTokenizerBase):
+        raise CompressError("recovery reads text, so it needs the model's tokenizer")
+    return tokenizer
+
+
+def _shrink_(
+    model: PreTrainedModel, recipe: Recipe, tokenizer: Source, found: tuple[Shape, Stats], progress: Progress
+) -> tuple[CalibrationFacts | None, tuple[str, ...]]:
+    """Cut or zero, and compensate; what was read for it, and notes."""
+    shape, stats = found
+    if recipe.chosen().removes == "weights":
+        return sparsify_(model, recipe, tokenizer, stats, progress)
+    if recipe.compensate == "least_squares":
+        ids, facts = read(model, tokenizer, recipe.calibration)
+        refit_cut_(model, shape, ids, progress=progress)
+        return facts, ()
+    biased_cut_(model, shape, stats if recipe.compensate == "bias" else None)
+    return None, ()
 
 
 def biased_cut_(model: PreTrainedModel, shape: Shape, stats: Stats | None) -> None:

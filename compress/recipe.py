@@ -1,28 +1,22 @@
-"""Recipe: what to do, from YAML. Receipt: what was done."""
+"""Recipe: what to do to a model, from YAML."""
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict, dataclass
-from importlib import resources
 from pathlib import Path
 from typing import Any, Literal, Self
 
-import yaml
 from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
-    ValidationError,
     ValidationInfo,
     field_validator,
     model_validator,
 )
 
 from compress import budgets, methods
-from compress.errors import CompressError
-from compress.plugins import nearest
-from compress.shape import Shape
+from compress.plugins import options_of
+from compress.training.settings import Recovery
 
 
 class Calibration(BaseModel):
@@ -42,6 +36,13 @@ class Calibration(BaseModel):
 
 
 Ratio = Literal["r_total", "r_block", "r_ffn", "r_group", "r_zero"]
+
+WHY = {
+    "width": "which removes channels and leaves no zeros",
+    "weights": "which zeroes weights that have to stay zero",
+    "layers": "which removes layers and leaves no zeros",
+}
+"""What a method removes -> what that means for its recovery."""
 
 RATIOS: dict[str, tuple[str, ...]] = {
     "width": ("r_block", "r_total", "r_ffn"),
@@ -104,9 +105,16 @@ class Recipe(BaseModel):
     """What makes up for the removed channels and groups in the weights that stay."""
     equal_layers: bool = False
     """Every layer keeps the same number of channels and groups, so that stock classes open the result."""
+    recovery: Recovery | None = None
+    """What brings lost quality back after the cut; None, or the name none: nothing."""
     calibration: Calibration = Calibration()
     seed: int = Field(default=0, ge=0)
     """For what the method itself draws at random."""
+
+    @field_validator("recovery", mode="before")
+    @classmethod
+    def _none_by_name(cls, given: Any) -> Any:
+        return None if given == "none" else given
 
     @field_validator("method")
     @classmethod
@@ -119,7 +127,7 @@ class Recipe(BaseModel):
     def _complete(cls, options: dict[str, Any], info: ValidationInfo) -> dict[str, Any]:
         if "method" not in info.data:
             return options
-        return methods.options(methods.make(info.data["method"], options))
+        return options_of(methods.make(info.data["method"], options))
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -140,6 +148,10 @@ class Recipe(BaseModel):
             chosen = {"budget": self.budget, "compensate": compensate, "equal_layers": self.equal_layers}
             for key in (key for key, value in chosen.items() if value):
                 raise ValueError(f"{key}: goes with methods that remove channels; {self.method} does not")
+        if self.recovery is not None and method.removes not in self.recovery.chosen().suits:
+            raise ValueError(
+                f"recovery: the rule {self.recovery.rule} does not go with {self.method}, {WHY[method.removes]}"
+            )
         return self
 
     def chosen(self) -> Any:
@@ -158,6 +170,21 @@ class Recipe(BaseModel):
         return Target.model_validate({"ratio": RATIOS[self.chosen().removes][0], "value": self.sparsity})
 
     @property
+    def files(self) -> tuple[Path, ...]:
+        """All files that it reads."""
+        text = () if self.calibration.file is None else (self.calibration.file,)
+        return text if self.recovery is None else (*text, *self.recovery.data.files)
+
+    def beside(self, folder: Path) -> Recipe:
+        """The same with all its files looked for in this folder."""
+        changes: dict[str, Any] = {}
+        if self.calibration.file is not None:
+            changes["calibration"] = self.calibration.model_copy(update={"file": folder / self.calibration.file})
+        if self.recovery is not None:
+            changes["recovery"] = self.recovery.model_copy(update={"data": self.recovery.data.beside(folder)})
+        return self.model_copy(update=changes)
+
+    @property
     def needs(self) -> frozenset[str]:
         """What one calibration of the original has to gather; any of `stats.NEEDS`."""
         method = self.chosen()
@@ -168,158 +195,4 @@ class Recipe(BaseModel):
             needs = needs | self.rule().needs
             if self.compensate == "bias":
                 needs = needs | {"activations"}
-        return needs
-
-
-@dataclass(frozen=True)
-class CalibrationFacts:
-    """What was read: where from, the sha256 of the whole text in UTF-8, and how many tokens of it."""
-
-    source: str
-    sha256: str
-    tokens: int
-
-
-@dataclass(frozen=True)
-class Receipt:
-    """What compression did to one model."""
-
-    recipe: Recipe
-    shape: Shape
-    sparsity_by_block: tuple[float, ...]
-    """Share of each decoder layer's Linear weights that was removed or zeroed."""
-    ratios: dict[str, float | None]
-    """r_total, r_block, r_ffn, r_group, r_zero, as `ratios.measure` defines them; None where one does not apply."""
-    seconds: dict[str, float]
-    """By stage: calibrate, plan, cut."""
-    peak_bytes: int
-    """Highest resident memory of the whole process so far, so an upper bound of what compression needed."""
-    calibration: CalibrationFacts | None
-    versions: dict[str, str]
-    notes: tuple[str, ...] = ()
-    """What a reader has to know, in sentences."""
-
-    @property
-    def widths(self) -> tuple[int, ...]:
-        """FFN channels kept in each layer."""
-        return tuple(len(layer.channels) for layer in self.shape.layers)
-
-    @property
-    def kv_groups(self) -> tuple[int, ...]:
-        """kv groups kept in each layer."""
-        return tuple(len(layer.groups) for layer in self.shape.layers)
-
-    @property
-    def seed(self) -> int:
-        """Of the recipe."""
-        return self.recipe.seed
-
-    def to_json(self) -> str:
-        """One key a line, the long shape last."""
-        content = {
-            "recipe": self.recipe.model_dump(mode="json"),
-            "sparsity_by_block": self.sparsity_by_block,
-            "widths": self.widths,
-            "kv_groups": self.kv_groups,
-            "ratios": self.ratios,
-            "seconds": self.seconds,
-            "peak_bytes": self.peak_bytes,
-            "calibration": asdict(self.calibration) if self.calibration else None,
-            "seed": self.seed,
-            "versions": self.versions,
-            "notes": self.notes,
-            "shape_digest": self.shape.digest,
-            "shape": asdict(self.shape),
-        }
-        return "{\n" + ",\n".join(f'"{key}": {json.dumps(value)}' for key, value in content.items()) + "\n}\n"
-
-    @classmethod
-    def from_json(cls, text: str) -> Self:
-        """The inverse of `to_json`. Raises CompressError on anything else."""
-        try:
-            raw = json.loads(text)
-            return cls(
-                recipe=Recipe.model_validate(raw["recipe"]),
-                shape=Shape.from_json(json.dumps(raw["shape"])),
-                sparsity_by_block=tuple(raw["sparsity_by_block"]),
-                ratios=raw["ratios"],
-                seconds=raw["seconds"],
-                peak_bytes=raw["peak_bytes"],
-                calibration=CalibrationFacts(**raw["calibration"]) if raw["calibration"] else None,
-                versions=raw["versions"],
-                notes=tuple(raw.get("notes", ())),
-            )
-        except (ValueError, KeyError, TypeError) as error:
-            raise CompressError(f"not a receipt: {error!r}") from None
-
-
-def recipe_names() -> list[str]:
-    """Names of the recipes that come with the package."""
-    files = resources.files("compress").joinpath("library").iterdir()
-    return sorted(file.name.removesuffix(".yaml") for file in files if file.name.endswith(".yaml"))
-
-
-def load_recipe(name_or_path: str | Path) -> Recipe:
-    """A packaged recipe by name, or a YAML file.
-
-    A calibration file is looked for beside the recipe file. Raises CompressError with all faults, one a line.
-    """
-    path = Path(name_or_path)
-    if path.suffix in (".yaml", ".yml") or path.is_file():
-        recipe = _parsed(str(path), _read(path))
-        return _beside(recipe, path.parent)
-    names = recipe_names()
-    if str(name_or_path) not in names:
-        hint = nearest(str(name_or_path), names) or ";"
-        raise CompressError(
-            f"unknown recipe '{name_or_path}'{hint} packaged recipes: {', '.join(names)}; or give a .yaml file"
-        )
-    file = resources.files("compress").joinpath("library", f"{name_or_path}.yaml")
-    return _parsed(f"{name_or_path}.yaml", file.read_text(encoding="utf-8"))
-
-
-def _read(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise CompressError(f"{path}: not UTF-8 at byte {error.start}; save it as UTF-8") from None
-    except OSError as error:
-        raise CompressError(f"{path}: cannot read recipe: {error.strerror}") from None
-
-
-def _parsed(where: str, text: str) -> Recipe:
-    try:
-        content = yaml.safe_load(text)
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
-    except yaml.YAMLError as error:
-        raise CompressError(f"{where}: not YAML: {' '.join(str(error).split())}") from None
-    if not isinstance(content, dict) or not isinstance(node, yaml.MappingNode):
-        raise CompressError(f"{where}: a recipe is a mapping with at least 'method'")
-    lines = {key.value: key.start_mark.line + 1 for key, _ in node.value}
-    if len(lines) < len(node.value):
-        raise CompressError(f"{where}: a key is given twice")
-    try:
-        return Recipe.model_validate(content)
-    except ValidationError as error:
-        raise CompressError("\n".join(_fault(where, lines, fault) for fault in error.errors())) from None
-
-
-def _fault(where: str, lines: dict[str, int], fault: Any) -> str:
-    key = ".".join(str(part) for part in fault["loc"])
-    line = lines.get(str(fault["loc"][0])) if fault["loc"] else None
-    message = fault["msg"].removeprefix("Value error, ")
-    if fault["type"] == "extra_forbidden":
-        parts: dict[str, type[BaseModel]] = {"calibration": Calibration, "target": Target, "budget": BudgetChoice}
-        model: type[BaseModel] = Recipe if len(fault["loc"]) == 1 else parts[str(fault["loc"][0])]
-        message = f"unknown key; allowed: {', '.join(model.model_fields)}"
-    if fault["loc"] == ("sparsity",) and "input" in fault and fault["type"] != "missing":
-        message = f"{fault['input']!r} is not allowed: a number above 0 and below 1"
-    place = f"{where}:{line}" if line else where
-    return f"{place}: {key}: {message}" if key else f"{place}: {message}"
-
-
-def _beside(recipe: Recipe, folder: Path) -> Recipe:
-    if recipe.calibration.file is None:
-        return recipe
-    calibration = recipe.calibration.model_copy(update={"file": folder / recipe.calibration.file})
-    return recipe.model_copy(update={"calibration": calibration})
+        return needs if self.recovery is None else needs | self.recovery.chosen().needs

@@ -78,9 +78,8 @@ def refuse_impossible(plan: Plan, suites: Sequence[Suite]) -> None:
     faults += [_unknown("metric", name, metrics.names()) for name in plan.metrics if name not in metrics.names()]
     for name, candidate in plan.candidates.items():
         if candidate.recipe is not None:
-            calibration = recipe_of(candidate.recipe).calibration.file
-            if calibration and not calibration.is_file():
-                faults.append(f"candidates.{name}: no calibration file {calibration}")
+            missing = [path for path in recipe_of(candidate.recipe).files if not path.is_file()]
+            faults += [f"candidates.{name}: no file {path}" for path in missing]
         else:
             faults += _source_faults(name, candidate)
     faults += _source_faults(ORIGINAL, plan.original)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+import shutil
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -57,12 +58,19 @@ def make(original: Subject, order: Order, progress: Progress, stats: Stats | Non
     """
     from compress import apply
     from compress.checkpoints import checkpoint
+    from compress.recover import Resources
 
     checkpoint.refuse_target(order.target)
     loaded = original.loaded()
     export = exporter(order.export, loaded, order.target) if order.export else None
+    if export is not None and order.recipe.recovery and order.recipe.recovery.apart:
+        raise HarnessError(f"--export {order.export} writes one model, but this recovery keeps its adapters apart")
     model = copy.deepcopy(loaded.model)
-    receipt = apply(model, order.recipe, loaded.tokenizer, stats=stats, shape=order.shape, progress=progress)
+    work = recovery_place(order.target)
+    resources = Resources(loaded.model, work)
+    receipt = apply(
+        model, order.recipe, loaded.tokenizer, stats=stats, shape=order.shape, resources=resources, progress=progress
+    )
     if order.shape is not None:
         receipt = noted(receipt, "what stays was given as a shape, not chosen by the method")
     if order.probe:
@@ -70,11 +78,18 @@ def make(original: Subject, order: Order, progress: Progress, stats: Stats | Non
     progress(f"saving {order.target.name}", 0, 1)
     with quiet():
         if export is None:
-            receipt = checkpoint.save(model, loaded.tokenizer, order.target, receipt, order.layout)
+            adapter = work / "adapter" if receipt.recovery and receipt.recovery.adapters == "apart" else None
+            receipt = checkpoint.save(model, loaded.tokenizer, order.target, receipt, order.layout, adapter)
         else:
             receipt = noted(receipt, *export.write(model, loaded.tokenizer, order.target, receipt))
     progress(f"saving {order.target.name}", 1, 1)
+    shutil.rmtree(work, ignore_errors=True)
     return receipt
+
+
+def recovery_place(target: Path) -> Path:
+    """The hidden folder beside the target from which an interrupted recovery goes on."""
+    return target.with_name(f".{target.name}.recovery")
 
 
 def exporter(name: str, loaded: LoadedModel, target: Path) -> Export:
@@ -99,6 +114,8 @@ def streamed(spec: ModelSpec, order: Order, progress: Progress) -> Receipt:
     from compress.streaming.stream import Choices, stream
 
     folder = located(spec, progress)
+    if order.recipe.recovery is not None:
+        raise HarnessError("--low-memory cuts layer by layer; training needs the whole model: leave the recovery out")
     if not folder.is_dir():
         raise HarnessError(f"{spec.source}: --low-memory reads a folder of safetensors, not a {folder.suffix} file")
     choices = Choices(open_tokenizer(folder), getattr(torch, spec.dtype), order.layout, order.shape)

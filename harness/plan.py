@@ -190,10 +190,7 @@ def _anchored(plan: Plan, document: Document) -> Plan:
         return str(path) if looks_like_path else name
 
     def inline(recipe: Recipe | None) -> Recipe | None:
-        if recipe is None or recipe.calibration.file is None:
-            return recipe
-        calibration = recipe.calibration.model_copy(update={"file": folder / recipe.calibration.file})
-        return recipe.model_copy(update={"calibration": calibration})
+        return None if recipe is None else recipe.beside(folder)
 
     candidates = {
         name: candidate.model_copy(

@@ -17,6 +17,7 @@ from harness.errors import HarnessError
 
 if TYPE_CHECKING:
     from compress.planning.forecast import Forecast
+    from compress.training.facts import Recovered
     from harness.making import Order
     from harness.progress import Progress
     from harness.subject import Subject
@@ -40,7 +41,30 @@ def recipe_lines(recipe: Recipe) -> list[str]:
     lines = [fact("method", f"{recipe.method} ({options})" if options else recipe.method)]
     if recipe.goal is not None:
         lines.append(fact("aim", f"{recipe.goal.ratio} {recipe.goal.value:g}"))
+    if recipe.recovery is not None:
+        lines.append(fact("recovery", f"{recipe.recovery.rule}, objective {recipe.recovery.objective}"))
     return lines
+
+
+def recovery_lines(recovered: Recovered) -> list[str]:
+    """What a recovery brought."""
+    lines = [fact("held out", f"loss {recovered.before:.4f} -> {recovered.after:.4f} nats a token")]
+    if recovered.tokens:
+        pace = recovered.tokens / recovered.seconds
+        lines.append(
+            fact("trained", f"{recovered.tokens:,} tokens in {recovered.seconds:,.0f} s, {pace:,.0f} a second")
+        )
+    if recovered.ranks:
+        ranks = " ".join(str(rank) for rank in recovered.ranks)
+        lines.append(fact("ranks", ranks if len(set(recovered.ranks)) > 1 else f"{recovered.ranks[0]} in every layer"))
+    if recovered.adapters != "none":
+        lines.append(fact("adapters", recovered.adapters))
+    if recovered.contest is not None:
+        found, (low, high) = recovered.contest, recovered.contest.interval
+        lines.append(
+            fact("against", f"uniform ranks: {found.decision} ({found.difference:+.4f}, {low:+.4f} to {high:+.4f})")
+        )
+    return [*lines, *(fact("note", note) for note in recovered.notes)]
 
 
 def previewed(original: Subject, order: Order, progress: Progress) -> tuple[Shape | None, list[str]]:

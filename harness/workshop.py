@@ -13,7 +13,7 @@ from compress import Calibration, Recipe
 from harness.calibrations import text_digest
 from harness.digest import digest
 from harness.errors import HarnessError
-from harness.fingerprint import identity
+from harness.fingerprint import file_sha256, identity
 from harness.making import Order, make
 from harness.progress import Progress
 from harness.subject import Subject
@@ -21,7 +21,7 @@ from harness.subject import Subject
 if TYPE_CHECKING:
     from compress import Stats
 
-PROTOCOL = "2"
+PROTOCOL = "3"
 """Raised whenever the same recipe may give another model than before."""
 
 
@@ -50,8 +50,8 @@ class Workshop:
 
     def _place(self, name: str) -> Path:
         recipe = self.recipes[name]
-        text = text_digest(recipe.calibration)
-        key = digest(PROTOCOL, self.original.fingerprint, recipe.model_dump(mode="json"), text)
+        read = [text_digest(recipe.calibration), *(file_sha256(path) for path in recipe.files)]
+        key = digest(PROTOCOL, self.original.fingerprint, recipe.model_dump(mode="json"), read)
         return self.folder / f"{name}-{key[:12]}"
 
     def _calibrated(self, recipe: Recipe) -> Stats:

@@ -17,7 +17,8 @@ from compress.calibration.collect import collect
 from compress.calibration.stats import BlockStats, Stats
 from compress.errors import CompressError
 from compress.progress import Progress, silent
-from compress.recipe import Calibration, CalibrationFacts
+from compress.receipt import CalibrationFacts
+from compress.recipe import Calibration
 
 
 def calibrate(

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from torch import Tensor
 
 from compress.errors import CompressError
-from compress.recipe import CalibrationFacts
+from compress.receipt import CalibrationFacts
 
 NEEDS = ("angles", "spans", "activations", "inputs", "grams", "taylor")
 """What a method may ask for.

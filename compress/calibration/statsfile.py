@@ -17,7 +17,7 @@ from torch import Tensor
 from compress import drafts
 from compress.calibration.stats import BlockStats, Inputs, Stats, Taylor
 from compress.errors import CompressError
-from compress.recipe import CalibrationFacts
+from compress.receipt import CalibrationFacts
 
 KEY = "secateur_statistics"
 """The one key of the header: the library writes several in random order."""

@@ -23,10 +23,10 @@ from compress.anatomy.walk import evaluating
 from compress.calibration.calibrate import embedded_tokens
 from compress.checkpoints.layout import Description, description_of
 from compress.checkpoints.modelling import class_name, source, stock_class
-from compress.checkpoints.opening import open_model
+from compress.checkpoints.opening import ADAPTER, open_model
 from compress.checkpoints.padding import NOTE, padded
 from compress.errors import CompressError
-from compress.recipe import Receipt
+from compress.receipt import Receipt
 from compress.shape import Layout
 
 RECEIPT = "receipt.json"
@@ -41,8 +41,11 @@ def save(
     folder: Path | str,
     receipt: Receipt,
     layout: Layout = "auto",
+    adapter: Path | None = None,
 ) -> Receipt:
     """Write a folder that holds the pruned model, its tokenizer and its receipt; returns the receipt as written.
+
+    adapter: a folder of peft's, of an adapter that stays apart: it becomes the folder adapter/.
 
     It appears whole or not at all: it is written beside its place, opened again in both ways, and renamed only if
     the logits are those of `model`. Raises CompressError, also if `folder` is already there, or the layout does not go
@@ -60,6 +63,8 @@ def save(
         write_rest(model, tokenizer, draft, description)
         (draft / RECEIPT).write_text(receipt.to_json())
         verify(model, draft, exact=layout != "padded")
+        if adapter is not None:
+            shutil.copytree(adapter, draft / ADAPTER, copy_function=shutil.copyfile)
     return receipt
 
 
@@ -167,8 +172,8 @@ def _old_rope_keys(rope: dict[str, Any]) -> dict[str, Any]:
 def _readable(draft: Path) -> None:
     """Ordinary permissions: temporary folders, and some writers, keep files to their owner."""
     draft.chmod(0o755)
-    for path in draft.iterdir():
-        path.chmod(0o644)
+    for path in draft.rglob("*"):
+        path.chmod(0o755 if path.is_dir() else 0o644)
 
 
 def verify(model: PreTrainedModel, folder: Path, exact: bool = True) -> None:

@@ -16,6 +16,8 @@ from compress.checkpoints.layout import check_added_biases
 from compress.checkpoints.modelling import pruned_class, stock_class
 from compress.errors import CompressError
 
+ADAPTER = "adapter"
+"""Folder of an adapter that belongs to the model, inside the model's own."""
 LAYER = re.compile(r"(^|\.)(layers|h)\.\d+\.")
 """In the name of a weight: that of a decoder layer."""
 
@@ -23,7 +25,7 @@ LAYER = re.compile(r"(^|\.)(layers|h)\.\d+\.")
 def open_model(folder: Path | str, dtype: torch.dtype | None = None) -> PreTrainedModel:
     """Open a model folder, pruned or stock, in evaluation mode; never runs code from the folder.
 
-    dtype: None keeps that of the weights.
+    An adapter that was kept apart, in the folder adapter/, is put on. dtype: None keeps that of the weights.
     Raises CompressError if weights are missing, damaged, or do not have the sizes that config.json says.
     """
     folder = Path(folder)
@@ -39,6 +41,10 @@ def open_model(folder: Path | str, dtype: torch.dtype | None = None) -> PreTrain
         output_loading_info=True,
     )
     check_report(folder, report)
+    if (folder / ADAPTER).is_dir():
+        from compress.adapters import put_on_
+
+        put_on_(model, folder / ADAPTER)
     opened: PreTrainedModel = model.eval()
     return opened
 

@@ -20,7 +20,8 @@ from compress.costs import give_back
 from compress.errors import CompressError
 from compress.methods import Site, Sparse
 from compress.progress import Progress, silent
-from compress.recipe import CalibrationFacts, Recipe
+from compress.receipt import CalibrationFacts
+from compress.recipe import Recipe
 
 SIMULATED = "simulated sparsity: zeros are stored and multiplied like any weight, so nothing gets smaller or faster"
 

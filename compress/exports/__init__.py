@@ -11,7 +11,7 @@ from compress.plugins import Folder
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-    from compress.recipe import Receipt
+    from compress.receipt import Receipt
 
 FOLDER = Folder(sys.modules[__name__], "export")
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
     from compress.anatomy.blocks import Block
-    from compress.recipe import Receipt
+    from compress.receipt import Receipt
 
 FAMILIES = ("llama", "mistral")
 CONFIGURATION = "configuration_decilm.py"

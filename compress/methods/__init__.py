@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from compress.plugins import Folder
@@ -113,8 +113,3 @@ def names() -> list[str]:
 def make(name: str, given: Mapping[str, Any]) -> Any:
     """A method with its options: a Width, Sparse or Depth. Raises ValueError, naming what is allowed."""
     return FOLDER.make(name, given)
-
-
-def options(method: Any) -> dict[str, Any]:
-    """All options of a method, defaults included."""
-    return asdict(method)

@@ -1,6 +1,7 @@
 """Recovery rules: one file each. A rule says how a pruned model gets its quality back.
 
-Most hand out LoRA ranks over the layers and leave the training to `training.train`; some train otherwise, or not at all.
+Most hand out LoRA ranks over the layers and leave the training to `training.lora`; some train otherwise, or not at
+all.
 """
 
 from __future__ import annotations
@@ -24,8 +25,12 @@ class Rule(Protocol):
         """What one calibration of the original has to gather besides: any of `stats.NEEDS`."""
 
     @property
-    def teacher(self) -> bool:
-        """Whether it reads the original itself, whatever the objective."""
+    def suits(self) -> frozenset[str]:
+        """Methods that remove these: any of `methods.Removes`."""
+
+    @property
+    def apart(self) -> bool:
+        """Whether it leaves adapters that may not be merged."""
 
     def recover_(self, job: Job) -> Recovered:
         """Change the job's model. Raises CompressError, with everything that was acknowledged kept on disk."""

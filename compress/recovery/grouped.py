@@ -25,6 +25,8 @@ class Grouped:
     bits: Literal[8, 4] = 8
     group: Annotated[int, Field(ge=2)] = 64
 
+    suits: ClassVar[frozenset[str]] = frozenset({"width", "layers"})
+    apart: ClassVar[bool] = False
     needs: ClassVar[frozenset[str]] = frozenset()
 
     def recover_(self, job: Job) -> Recovered:

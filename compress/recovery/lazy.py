@@ -39,6 +39,8 @@ class Lazy:
     double_pruned: bool = False
     refresh: Annotated[int, Field(ge=1)] = 1
 
+    suits: ClassVar[frozenset[str]] = frozenset({"weights"})
+    apart: ClassVar[bool] = True
     needs: ClassVar[frozenset[str]] = frozenset()
 
     def recover_(self, job: Job) -> Recovered:

@@ -45,6 +45,8 @@ class RankAdaptor:
     tolerance: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.25
     pin: bool = True
 
+    suits: ClassVar[frozenset[str]] = frozenset({"width", "weights", "layers"})
+    apart: ClassVar[bool] = False
     needs: ClassVar[frozenset[str]] = frozenset()
 
     def recover_(self, job: Job) -> Recovered:

@@ -27,7 +27,8 @@ from compress.cutting.cut import cut_
 from compress.cutting.sparsify import SIMULATED
 from compress.errors import CompressError
 from compress.progress import Progress, silent
-from compress.recipe import CalibrationFacts, Receipt, Recipe
+from compress.receipt import CalibrationFacts, Receipt
+from compress.recipe import Recipe
 from compress.shape import Layout, Shape
 from compress.streaming.edits import Edit, Task, edit
 from compress.streaming.shards import Shards

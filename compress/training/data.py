@@ -16,10 +16,11 @@ from compress.errors import CompressError
 from compress.progress import Progress, silent
 from compress.training import prompts
 from compress.training.encoding import Encoder, encoder
+from compress.training.facts import SourceFacts
 from compress.training.formats import Document
 from compress.training.holding import Quota, parted, quotas
 from compress.training.packing import Tokens, isolates, packed
-from compress.training.rows import Corpus, SourceFacts
+from compress.training.rows import Corpus
 from compress.training.self_answers import BATCH, Ids, Sampling, answers
 from compress.training.settings import Data, Source
 from compress.training.sources import listing

@@ -5,7 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from compress.training.rows import SourceFacts
+
+@dataclass(frozen=True)
+class SourceFacts:
+    """What was read of one source."""
+
+    source: str
+    sha256: str
+    """Of all documents that were read, in UTF-8."""
+    documents: int
+    tokens: int
+    """In the training rows."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +79,6 @@ class Recovered:
     peak_bytes: int = 0
     layers: tuple[LayerAdapters, ...] = ()
     contest: Contest | None = None
-    adapters: Literal["merged", "apart", "none"] = "none"
+    adapters: Literal["merged", "merged under the mask", "apart", "none"] = "none"
     data: tuple[SourceFacts, ...] = ()
     notes: tuple[str, ...] = ()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
     from compress.calibration.stats import Stats
     from compress.progress import Progress
+    from compress.training.performance import Observation
 
 __all__ = ["Job", "Recovered"]
 
@@ -33,3 +35,14 @@ class Job:
     work: Path
     """Folder for states and caches; the caller removes it when the result is safe."""
     progress: Progress
+    kept: tuple[int, ...] = ()
+    """For every decoder layer of the model, the original's that it was; empty: none was dropped."""
+    masked: bool = False
+    """Whether weights that are zero have to stay zero."""
+    observations: Callable[[], Sequence[Observation]] = tuple
+    """Held-out losses by ranks of earlier recoveries, for rules that learn from them."""
+
+    @property
+    def uniform(self) -> tuple[int, ...]:
+        """The recipe's rank for every decoder layer."""
+        return (self.recovery.rank,) * len(self.stats.blocks)

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from compress.training.facts import SourceFacts
+
 
 @dataclass(frozen=True)
 class Rows:
@@ -27,18 +29,6 @@ class Rows:
     def tokens(self) -> int:
         """Tokens whose prediction counts."""
         return int(self.counted.sum())
-
-
-@dataclass(frozen=True)
-class SourceFacts:
-    """What was read of one source."""
-
-    source: str
-    sha256: str
-    """Of all documents that were read, in UTF-8."""
-    documents: int
-    tokens: int
-    """In the training rows."""
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
@@ -44,6 +45,19 @@ class Source(Part):
     def _named(cls, given: Any) -> Any:
         return {"source": given} if isinstance(given, str) else given
 
+    @property
+    def file(self) -> Path | None:
+        """Where its rows are, if that is a file."""
+        named = self.source in ("self", "builtin") or self.source.startswith("hub:")
+        return None if named else Path(self.source)
+
+    def beside(self, folder: Path) -> Source:
+        """The same with its files looked for in this folder."""
+        found = {"source": str(folder / self.file)} if self.file else {}
+        if self.prompts is not None:
+            found["prompts"] = str(folder / self.prompts)
+        return self.model_copy(update=found)
+
 
 class Data(Part):
     """What is trained on; a bare string or a list is short for its `sources`."""
@@ -64,6 +78,16 @@ class Data(Part):
         if isinstance(given, str):
             return {"sources": (given,)}
         return {"sources": tuple(given)} if isinstance(given, list | tuple) else given
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """All files that it reads."""
+        named = [path for source in self.sources for path in (source.file, source.prompts) if path is not None]
+        return tuple(Path(path) for path in named)
+
+    def beside(self, folder: Path) -> Data:
+        """The same with all files looked for in this folder."""
+        return self.model_copy(update={"sources": tuple(source.beside(folder) for source in self.sources)})
 
 
 class Recovery(Part):
@@ -141,6 +165,11 @@ class Recovery(Part):
         if self.batch % self.accumulate:
             raise ValueError(f"a batch of {self.batch} rows cannot be parted into {self.accumulate} equal parts")
         return self
+
+    @property
+    def apart(self) -> bool:
+        """Whether adapters stay beside the weights."""
+        return self.chosen().apart or not self.merge
 
     def chosen(self) -> rules.Rule:
         """The rule with its options."""

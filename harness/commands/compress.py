@@ -23,6 +23,7 @@ PATH = click.Path(path_type=Path)
 @click.option("--out", "target", type=PATH, metavar="PATH", help="New folder, or file of an export.")
 @click.option("--dry-run", is_flag=True, help="Print what would be cut, and change nothing.")
 @click.option("--sparsity", type=float, metavar="SHARE", help="Remove this much, whatever the recipe says.")
+@click.option("--recovery", metavar="NAME", help="none, layerwise, lora or distill, whatever the recipe says.")
 @click.option("--shape-out", type=PATH, metavar="FILE", help="Also write what stays, layer by layer, to edit it.")
 @click.option("--shape", "shape_in", type=PATH, metavar="FILE", help="Keep what this file says.")
 @click.option(
@@ -48,6 +49,7 @@ def command(
     target: Path | None,
     dry_run: bool,
     sparsity: float | None,
+    recovery: str | None,
     shape_out: Path | None,
     shape_in: Path | None,
     layout: Layout,
@@ -61,7 +63,7 @@ def command(
     --dry-run prints the plan instead. What a calibration saw is kept in the cache, so another sparsity or method on
     the same text needs no second pass. --export without a recipe writes MODEL as it is.
     """
-    from compress import load_recipe
+    from compress.loader import load_recipe, with_recovery
     from harness.making import Order, adjusted
     from harness.preview import previewed, read_shape, write_shape
     from harness.progress import shown
@@ -77,6 +79,8 @@ def command(
             "--shape says what stays, so leave --sparsity out": None not in (shape_in, sparsity),
             "--export has a layout of its own; only --layout uniform goes with it": export is not None
             and layout in ("hetero", "padded"),
+            "without --recipe there is nothing to recover, so leave --recovery out": recipe is None
+            and recovery is not None,
             "--low-memory writes folders only, and has no --dry-run": low_memory and (dry_run or export is not None),
         }
     )
@@ -86,6 +90,8 @@ def command(
             lines = _exported(Subject(spec, progress), target or Path(), str(export))
         else:
             chosen = adjusted(load_recipe(recipe), sparsity, layout)
+            if recovery is not None:
+                chosen = with_recovery(chosen, recovery)
             if (shape_in or shape_out) and chosen.chosen().removes == "weights":
                 raise click.UsageError(f"{chosen.method} zeroes single weights, so no layer changes its shape")
             shape = read_shape(shape_in) if shape_in else None
@@ -143,10 +149,11 @@ def _exported(original: Subject, target: Path, export: str) -> list[str]:
 def _result(receipt: Receipt, order: Order, *facts: str) -> list[str]:
     """What was done, in lines. facts: more of them, after the recipe."""
     from compress.checkpoints import checkpoint
-    from harness.preview import fact, ratio_lines, recipe_lines
+    from harness.preview import fact, ratio_lines, recipe_lines, recovery_lines
 
     notes = [fact("note", note) for note in receipt.notes]
-    lines = [*recipe_lines(order.recipe), *facts, *ratio_lines(receipt.ratios), *notes]
+    recovered = recovery_lines(receipt.recovery) if receipt.recovery else []
+    lines = [*recipe_lines(order.recipe), *facts, *ratio_lines(receipt.ratios), *recovered, *notes]
     if order.export is not None:
         return [*lines, f"saved in {order.target}, with the receipt"]
     trust = ", trust_remote_code=True" if (order.target / checkpoint.MODELING).is_file() else ""

@@ -44,11 +44,12 @@ WRONG = {
         "allowed: score, attention, round_to"
     ),
     "method: cfsp\nsparsity: 0.2\nsparsty: 0.3\n": (
-        "r.yaml:3: sparsty: unknown key; allowed: method, options, sparsity, target, budget, compensate, "
-        "equal_layers, calibration, seed"
+        "r.yaml:3: sparsty: unknown key, did you mean 'sparsity'?; allowed: method, options, sparsity, target, budget, "
+        "compensate, equal_layers, recovery, calibration, seed"
     ),
     "method: cfsp\nsparsity: 0.2\ncalibration: {windws: 3}\n": (
-        "r.yaml:3: calibration.windws: unknown key; allowed: file, field, windows, tokens, seed"
+        "r.yaml:3: calibration.windws: unknown key, did you mean 'windows'?; "
+        "allowed: file, field, windows, tokens, seed"
     ),
     "method: cfsp\nmethod: random\nsparsity: 0.2\n": "r.yaml: a key is given twice",
     "- cfsp\n": "r.yaml: a recipe is a mapping with at least 'method'",

@@ -1,0 +1,122 @@
+"""LoRA recovery: adapters with given ranks, trained, measured, and merged or kept apart."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from dataclasses import replace
+from pathlib import Path
+from typing import Literal
+
+from compress import adapters
+from compress.adapters import Adapters, effective_rank
+from compress.costs import peak_bytes
+from compress.training.facts import LayerAdapters, Recovered
+from compress.training.job import Job
+from compress.training.losses import losses_of
+from compress.training.rows import Rows
+from compress.training.train import DivergedError, fit_
+
+Settled = Literal["merged", "merged under the mask", "apart"]
+SWITCHED_TOKENS = 256
+"""About so many held-out tokens tell what each layer's adapters are worth: a pass over them for every layer."""
+
+
+def trained_(job: Job, ranks: tuple[int, ...]) -> Recovered:
+    """Train adapters of these ranks, one for each decoder layer, and leave the model as the recipe says."""
+    found = adapters.attach_(job.model, ranks, job.recovery.seed)
+    if job.recovery.norms:
+        train_norms_(job)
+    fitted = fit_(job, "lora")
+    layers = measured(job, found, ranks)
+    settled, after, notes = settled_(job, found, fitted.after)
+    return Recovered(
+        rule=job.recovery.rule,
+        ranks=ranks,
+        before=fitted.before,
+        after=after,
+        points=fitted.points,
+        seconds=fitted.seconds,
+        tokens=fitted.tokens,
+        peak_bytes=peak_bytes(),
+        layers=layers,
+        adapters=settled,
+        data=job.corpus.facts,
+        notes=notes,
+    )
+
+
+def settled_(job: Job, found: Adapters, loss: float) -> tuple[Settled, float, tuple[str, ...]]:
+    """Merge the adapters or put them into the work folder; what was done, the held-out loss then, and notes."""
+    if not job.recovery.merge:
+        found.save(job.work / "adapter")
+        found.remove_()
+        return "apart", loss, ()
+    found.merge_(masked=job.masked)
+    if not job.masked:
+        return "merged", loss, ()
+    after = losses_of(job).mean(job.corpus.held_out)
+    note = f"adapters were merged under the mask, which took the held-out loss from {loss:.4f} to {after:.4f}"
+    return "merged under the mask", after, (note,)
+
+
+def trial(job: Job, ranks: tuple[int, ...], seed: int, steps: int) -> float:
+    """Held-out loss after a short training of its own; the model is afterwards as it was.
+
+    Of one that diverges, the lowest before. Kept in the work folder, so that a killed search goes on where it stopped.
+    """
+    name = hashlib.sha256(repr((ranks, seed, steps)).encode()).hexdigest()[:12]
+    path = job.work / f"trial-{name}.json"
+    if path.exists():
+        return float(json.loads(path.read_text())["held_out"])
+    rows = part_of(job.corpus.train, steps * job.recovery.batch)
+    recovery = job.recovery.model_copy(update={"seed": seed, "epochs": 1, "evaluate_every": steps})
+    short = replace(job, recovery=recovery, corpus=replace(job.corpus, train=rows))
+    found = adapters.attach_(job.model, ranks, seed)
+    try:
+        loss = fit_(short, f"trial-{name}").after
+    except DivergedError as error:
+        loss = error.best
+    finally:
+        found.remove_()
+    _keep(path, {"ranks": ranks, "seed": seed, "steps": steps, "held_out": loss})
+    (job.work / f"trial-{name}.safetensors").unlink(missing_ok=True)
+    return loss
+
+
+def _keep(path: Path, content: dict[str, object]) -> None:
+    draft = path.with_name(f".{path.name}.draft")
+    draft.write_text(json.dumps(content) + "\n")
+    draft.replace(path)
+
+
+def part_of(rows: Rows, many: int) -> Rows:
+    """The first rows."""
+    return Rows(rows.ids[:many], rows.positions[:many], rows.counted[:many])
+
+
+def measured(job: Job, found: Adapters, ranks: tuple[int, ...]) -> tuple[LayerAdapters, ...]:
+    """Where recovery happened: norm, effective rank, and the held-out loss without each layer's adapters."""
+    losses, rows = losses_of(job), job.corpus.held_out
+    some = max(1, SWITCHED_TOKENS // rows.ids.shape[1])
+    whole = losses.mean(rows, some)
+    result = []
+    for layer, rank in enumerate(ranks):
+        mine = [adapter for adapter in found.all if adapter.layer == layer]
+        values = [adapter.singular_values() for adapter in mine]
+        changed = math.sqrt(sum(float(some.square().sum()) for some in values))
+        weights = math.sqrt(sum(float(adapter.weight.float().square().sum()) for adapter in mine))
+        with found.without(layer):
+            without = losses.mean(rows, some) - whole
+        mean_rank = sum(effective_rank(some) for some in values) / len(values)
+        result.append(LayerAdapters(layer, rank, changed / weights, mean_rank, without))
+        job.progress("switching adapters off", layer + 1, len(ranks))
+    return tuple(result)
+
+
+def train_norms_(job: Job) -> None:
+    """Let norm weights and biases be trained too: everything that is a vector."""
+    for value in job.model.parameters():
+        if value.ndim == 1:
+            value.requires_grad_(True)
