@@ -9,6 +9,7 @@ from typing import Literal
 import yaml
 
 from compress import Receipt
+from harness import receipts
 from harness.compare import Comparison
 from harness.gate import Finding, Verdict, limit_of
 from harness.outcome import EXIT_CODES, rule, sentence, worst
@@ -23,23 +24,14 @@ from reports.page import (
     Fact,
     GateRow,
     Kind,
-    LayerRow,
     Message,
     MetricRow,
     ModelPage,
     Page,
-    RatioRow,
     TagRow,
 )
 from suites import Graded
 
-RATIO_MEANINGS = {
-    "r_total": "of all parameters, embeddings included",
-    "r_block": "of the decoder layers' Linear weights",
-    "r_ffn": "of the FFN channels",
-    "r_group": "of the prunable groups, where both kinds were cut",
-    "r_zero": "of the Linear weights that are left and zero",
-}
 HEADLINE_KINDS = (".pass_rate", ".acc", "fidelity.perplexity_ratio", "size.bytes", "speed.decode")
 WORSE_HIGHER = ("margin", "max", "max_ratio")
 
@@ -95,12 +87,10 @@ def _candidate(one: Judged) -> CandidatePage:
         numbers=tuple(_number(delta) for delta in one.comparison.deltas.values()),
         tags=tuple(_tags(one.comparison.cases)),
         cases=tuple(_case(pair) for pair in one.comparison.cases),
-        pattern=_pattern(receipt) if receipt else (),
-        ratios=tuple(RatioRow(name, RATIO_MEANINGS.get(name, ""), value) for name, value in receipt.ratios.items())
-        if receipt
-        else (),
+        pattern=receipts.pattern(receipt) if receipt else (),
+        ratios=receipts.ratios(receipt) if receipt else (),
         recipe=yaml.safe_dump(receipt.recipe.model_dump(mode="json"), sort_keys=False) if receipt else "",
-        facts=(*_model_facts(one.after), *(_receipt_facts(receipt) if receipt else ())),
+        facts=(*_model_facts(one.after), *(receipts.facts(receipt) if receipt else ())),
         notes=tuple(_notes(one)),
     )
 
@@ -186,20 +176,6 @@ def _answer(answer: Answer | None, graded: Graded | None) -> AnswerRow:
     return AnswerRow(answer.text, checks, answer.error or "")
 
 
-def _pattern(receipt: Receipt) -> tuple[LayerRow, ...]:
-    return tuple(
-        LayerRow(
-            index=index,
-            width=len(layer.channels),
-            width_before=layer.intermediate,
-            kv_groups=len(layer.groups),
-            kv_groups_before=layer.kv_heads,
-            sparsity=sparsity,
-        )
-        for index, (layer, sparsity) in enumerate(zip(receipt.shape.layers, receipt.sparsity_by_block, strict=True))
-    )
-
-
 def _model_facts(run: Run) -> tuple[Fact, ...]:
     known = {
         "source": run.model.source,
@@ -213,18 +189,9 @@ def _model_facts(run: Run) -> tuple[Fact, ...]:
     return tuple(Fact(name, value) for name, value in known.items() if value)
 
 
-def _receipt_facts(receipt: Receipt) -> tuple[Fact, ...]:
-    seconds = ", ".join(f"{stage} {value:.1f} s" for stage, value in receipt.seconds.items())
-    facts = [Fact("compression took", seconds), Fact("seed", str(receipt.seed))]
-    if receipt.calibration:
-        text = f"{receipt.calibration.tokens} tokens of {receipt.calibration.source}"
-        facts.append(Fact("calibration", f"{text}, sha256 {receipt.calibration.sha256[:16]}"))
-    return tuple(facts)
-
-
 def _notes(one: Judged) -> list[str]:
     """What a reader must know before believing a number."""
-    notes = list(one.receipt.notes) if one.receipt else []
+    notes = receipts.notes(one.receipt) if one.receipt else []
     notes += [f"{name}: {why}" for name, why in one.after.facts.items() if name.endswith("not measured")]
     for delta in one.comparison.deltas.values():
         if delta.metric.endswith(".score"):

@@ -140,6 +140,18 @@ class CaseRow:
 
 
 @dataclass(frozen=True)
+class AdapterRow:
+    """What the adapters of one decoder layer came to."""
+
+    rank: int
+    relative_norm: float
+    """Norm of their updates by that of the weights."""
+    effective_rank: float
+    without: float
+    """How much higher the held-out loss is without them, in nats a token."""
+
+
+@dataclass(frozen=True)
 class LayerRow:
     """What is left of one decoder layer: FFN channels and kv groups."""
 
@@ -153,6 +165,8 @@ class LayerRow:
     mlp: bool = True
     sparsity: float | None = None
     """Share of this layer's Linear weights removed."""
+    adapters: AdapterRow | None = None
+    """What recovery trained here; None: nothing low-rank."""
 
 
 @dataclass(frozen=True)

@@ -75,9 +75,10 @@ class Data(Part):
     @model_validator(mode="before")
     @classmethod
     def _short(cls, given: Any) -> Any:
-        if isinstance(given, str):
-            return {"sources": (given,)}
-        return {"sources": tuple(given)} if isinstance(given, list | tuple) else given
+        if not isinstance(given, dict):
+            given = {"sources": given}
+        alone = isinstance(given.get("sources"), str | dict)
+        return {**given, "sources": [given["sources"]]} if alone else given
 
     @property
     def files(self) -> tuple[Path, ...]:

@@ -27,7 +27,7 @@ IDS = torch.arange(24).view(1, 24)
 
 OPTIONS: dict[str, dict[str, object]] = {
     "importance": {"trial_steps": 1},
-    "layerwise": {"tokens": 1024, "attention": True},
+    "layerwise": {"tokens": 1024},
     "rank_adaptor": {"trial_steps": 1, "rounds": 1},
 }
 """What makes a rule quick."""
@@ -102,7 +102,7 @@ def test_layerwise_refits_layers_against_those_that_they_were(make_model, tmp_pa
     before = [block.mlp_out.weight.clone() for block in blocks(model)]
     none = Rows(*[torch.zeros(0, 8, dtype=torch.int64)] * 2, torch.zeros(0, 8, dtype=torch.bool))
     job = Job(model, original, Recovery(), Corpus(none, none, ()), Stats(()), tmp_path, silent, kept=(0, 2, 3))
-    refit_(job, torch.arange(2048).view(16, 128) % 250, ridge=10.0, attention=False)
+    refit_(job, torch.arange(2048).view(16, 128) % 250, ridge=10.0)
     change = [float((b.mlp_out.weight - old).norm() / old.norm()) for b, old in zip(blocks(model), before, strict=True)]
     assert change[0] < 1e-5
     assert change[1] > 0.01

@@ -7,6 +7,7 @@ from typing import Literal
 import pytest
 
 from reports.page import (
+    AdapterRow,
     AnswerRow,
     CandidatePage,
     CaseRow,
@@ -242,5 +243,14 @@ def layers(share: float) -> tuple[LayerRow, ...]:
     """30 layers, the middle ones cut most."""
     kept = [share + (1 - share) * abs(at - 14.5) / 14.5 * 0.9 for at in range(30)]
     return tuple(
-        LayerRow(at, round(1536 * keep), 1536, 3 if at % 4 else 2, 3, sparsity=1 - keep) for at, keep in enumerate(kept)
+        LayerRow(
+            at,
+            round(1536 * keep),
+            1536,
+            3 if at % 4 else 2,
+            3,
+            sparsity=1 - keep,
+            adapters=AdapterRow(8, 0.021, 6.4, 0.0123) if at else None,
+        )
+        for at, keep in enumerate(kept)
     )

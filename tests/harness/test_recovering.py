@@ -1,0 +1,141 @@
+"""secateur compress with a recovery: what it says, what it leaves, and what a kill costs."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from compress import Recipe, load_recipe, read_receipt
+from harness import receipts
+from harness.commands import entry
+from harness.models import LoadedModel
+from harness.progress import silent
+from harness.records import ModelSpec
+from harness.subject import Subject
+from harness.workshop import Workshop
+
+RECIPE = """
+method: random
+sparsity: 0.3
+options: {round_to: 1}
+recovery:
+  rule: uniform
+  data: {sources: text.txt, tokens: 2048, window: 64}
+  rank: 2
+  epochs: 4
+  learning_rate: 0.01
+  evaluate_every: 4
+  save_every: 2
+"""
+
+
+@pytest.fixture
+def place(tiny: Callable[[int], LoadedModel], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with a tiny model, a recipe and its text."""
+    monkeypatch.setenv("SECATEUR_CACHE", str(tmp_path / "cache"))
+    tiny(0).model.save_pretrained(tmp_path / "model")
+    tiny(0).tokenizer.save_pretrained(tmp_path / "model")
+    (tmp_path / "r.yaml").write_text(RECIPE)
+    (tmp_path / "text.txt").write_text(Path(__file__).read_text())
+    return tmp_path
+
+
+def words(place: Path, out: str) -> list[str]:
+    return ["compress", str(place / "model"), "--recipe", str(place / "r.yaml"), "--out", str(place / out)]
+
+
+def test_what_a_recovery_brought_is_said_and_written_down(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert entry([*words(place, "small"), "-q"]) == 0
+    said = capsys.readouterr().out
+    assert "recovery    uniform, objective distill" in said
+    assert "held out    loss " in said
+    assert "ranks       2 in every layer" in said
+    assert "adapters    merged" in said
+    assert sorted(path.name for path in place.glob(".*")) == []  # nothing is left of the work
+    receipt = read_receipt(place / "small")
+    assert receipt.recovery is not None
+    assert receipt.recovery.after <= receipt.recovery.before
+    assert set(receipt.seconds) == {"calibrate", "plan", "cut", "recover"} - ({"calibrate"} - set(receipt.seconds))
+    facts = {fact.name: fact.value for fact in receipts.facts(receipt)}
+    assert facts["recovery"].startswith(f"uniform: held-out loss {receipt.recovery.before:.4f} to ")
+    assert "text.txt, sha256 " in facts["recovery data"]
+    assert [row.adapters.rank for row in receipts.pattern(receipt) if row.adapters] == [2, 2]
+
+
+def test_the_command_line_chooses_another_recovery(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert entry([*words(place, "small"), "-q", "--recovery", "none"]) == 0
+    assert read_receipt(place / "small").recovery is None
+    assert entry([*words(place, "other"), "-q", "--recovery", "lorra"]) == 3
+    assert "unknown recovery 'lorra'; allowed: none, layerwise, lora, distill" in capsys.readouterr().err
+    assert not (place / "other").exists()
+
+
+def test_killed_by_sigkill_the_same_command_goes_on_and_ends_with_the_same_bytes(place: Path) -> None:
+    assert entry([*words(place, "whole"), "-q"]) == 0
+    state = place / ".killed.recovery" / "lora.safetensors"
+    command = [sys.executable, "-c", "import sys; from harness.commands import entry; sys.exit(entry(sys.argv[1:]))"]
+    running = subprocess.Popen([*command, *words(place, "killed"), "-q"], cwd=Path(__file__).parents[2])
+    deadline = time.monotonic() + 120
+    while not state.exists() and running.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.01)
+    running.send_signal(signal.SIGKILL)
+    assert running.wait() == -signal.SIGKILL
+    assert state.exists()
+    assert not (place / "killed").exists()
+    assert entry([*words(place, "killed"), "-q"]) == 0
+    assert not state.parent.exists()
+    found = [(place / name / "model.safetensors").read_bytes() for name in ("whole", "killed")]
+    assert found[0] == found[1]
+
+
+def test_data_that_change_under_an_interrupted_training_are_an_error(
+    place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class StopError(Exception):
+        pass
+
+    def stop(*_: object) -> None:
+        raise StopError
+
+    with monkeypatch.context() as patch:
+        patch.setattr("compress.training.lora.measured", stop)
+        assert entry([*words(place, "small"), "-q"]) == 3
+    assert (place / ".small.recovery" / "lora.safetensors").exists()
+    (place / "text.txt").write_text("something else to read " * 400 + "\n\n" + "and more of it " * 400)
+    capsys.readouterr()
+    assert entry([*words(place, "small"), "-q"]) == 3
+    assert "this training was begun with other data; put that back to go on" in capsys.readouterr().err
+
+
+def test_a_plan_makes_a_candidate_anew_when_its_recovery_data_change(place: Path) -> None:
+    original = Subject(ModelSpec("original", str(place / "model")), silent)
+    recipe = load_recipe(place / "r.yaml")
+
+    def made(recipe: Recipe) -> Path:
+        return Workshop(original, place / "models", {"small": recipe}, silent).made("small")
+
+    first = made(recipe)
+    assert made(recipe) == first
+    (place / "text.txt").write_text("something else to read " * 400 + "\n\n" + "and more of it " * 400)
+    assert made(recipe) != first
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        (["--low-memory"], "training needs the whole model"),
+        (["--dry-run"], "give either --out PATH or --dry-run"),
+    ],
+)
+def test_what_cannot_be_is_refused(
+    place: Path, capsys: pytest.CaptureFixture[str], more: list[str], message: str
+) -> None:
+    assert entry([*words(place, "small"), "-q", *more]) == 3
+    assert message in capsys.readouterr().err
+    assert not (place / "small").exists()
