@@ -1,4 +1,4 @@
-"""What there is: packaged recipes, methods and budget rules, each with its first sentence and its options."""
+"""What there is: packaged recipes, methods, budget and recovery rules, each with a sentence and its options."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import MISSING, Field, fields
 from importlib import resources
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
-from compress import budgets, methods, recipe_names
+from compress import budgets, methods, recipe_names, recovery
 from compress.plugins import Folder
 
 REMOVES = {
@@ -17,6 +17,7 @@ REMOVES = {
     "weights": "single weights, by zeroing them",
     "layers": "whole decoder layers",
 }
+SHORT = {"width": "channels", "weights": "single weights", "layers": "layers"}
 BOUNDS = {"ge": ">=", "gt": ">", "le": "<=", "lt": "<"}
 
 
@@ -39,13 +40,17 @@ def _comment(name: str) -> str:
 
 
 def method_catalogue() -> list[str]:
-    """Methods, then budget rules; under each what it removes, what it reads, and its options."""
+    """Methods, budget rules, recovery rules; under each what it removes or reads, and its options."""
     lines = ["methods"]
     for name in methods.names():
         lines += _entry(methods.FOLDER, name, _method_facts(methods.FOLDER.load(name)))
     lines += ["", "budgets: how a sparsity is handed out over the layers"]
     for name in budgets.names():
         lines += _entry(budgets.FOLDER, name, [f"reads    {_reads(budgets.FOLDER.load(name))}"])
+    lines += ["", "recovery rules: how a cut model gets its quality back"]
+    for name in recovery.FOLDER.names():
+        suited = [short for removes, short in SHORT.items() if removes in recovery.FOLDER.load(name).suits]
+        lines += _entry(recovery.FOLDER, name, [f"after    methods that remove {' or '.join(suited)}"])
     return lines
 
 

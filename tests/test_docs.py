@@ -10,7 +10,8 @@ import yaml
 
 import compress
 import suites
-from compress import methods
+from compress import methods, recovery
+from compress.training.settings import NAMED, Data, Recovery
 from harness import metrics
 from harness.commands import COMMANDS
 from harness.plan import Plan, built_in
@@ -18,6 +19,7 @@ from harness.plan import Plan, built_in
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
 COMPRESSION = (ROOT / "docs" / "compression.md").read_text()
+RECOVERY = (ROOT / "docs" / "recovery.md").read_text()
 SUITES = (ROOT / "docs" / "suites.md").read_text()
 
 
@@ -34,6 +36,20 @@ def test_every_metric_and_built_in_plan_is_in_the_readme(name: str) -> None:
 @pytest.mark.parametrize("name", [*methods.names(), *compress.recipe_names()])
 def test_every_method_and_recipe_is_documented(name: str) -> None:
     assert f"`{name}`" in COMPRESSION
+
+
+@pytest.mark.parametrize("name", [*recovery.FOLDER.names(), *NAMED])
+def test_every_recovery_is_documented(name: str) -> None:
+    assert f"| `{name}` |" in RECOVERY
+
+
+def test_the_recovery_of_the_docs_has_every_setting_at_its_default() -> None:
+    text = next(iter(re.findall(r"```yaml\n(.*?)```", RECOVERY, re.DOTALL)))
+    shown = yaml.safe_load(text)["recovery"]
+    assert shown["data"].pop("sources") == ["mine.jsonl", "self"]
+    assert set(shown) == set(Recovery.model_fields)
+    assert set(shown["data"]) == set(Data.model_fields) - {"sources"}
+    assert Recovery.model_validate(shown) == Recovery()
 
 
 @pytest.mark.parametrize("name", [*suites.assertion_names(), *suites.names()])

@@ -185,6 +185,8 @@ def test_recipes_and_methods_are_listed(capsys: pytest.CaptureFixture[str]) -> N
     shown = capsys.readouterr().out
     assert "\n      option   score: paper | released = paper\n" in shown
     assert "\n      option   round_to: whole number >= 1 | auto = auto\n" in shown
+    assert "\n  uniform: LoRA with the same rank in every decoder layer" in shown
+    assert "\n      after    methods that remove channels or single weights or layers\n" in shown
 
 
 def test_listing_does_not_import_torch() -> None:
