@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import math
 import shutil
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,7 +26,12 @@ if TYPE_CHECKING:
 
     from compress import Stats
     from compress.exports import Export
+    from compress.training.performance import Observation
     from harness.models import LoadedModel
+
+
+Observed = Callable[[], "Sequence[Observation]"]
+"""Asked only by rules that learn from earlier recoveries."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +57,13 @@ class Order:
         return frozenset({"activations"} if self.recipe.compensate == "bias" else ())
 
 
-def make(original: Subject, order: Order, progress: Progress, stats: Stats | None = None) -> Receipt:
+def make(
+    original: Subject,
+    order: Order,
+    progress: Progress,
+    stats: Stats | None = None,
+    observations: Observed = tuple,
+) -> Receipt:
     """Compress a copy of the original into the target, which appears whole or not at all.
 
     Raises CompressError if the target is already there, or the order cannot be obeyed.
@@ -67,7 +79,7 @@ def make(original: Subject, order: Order, progress: Progress, stats: Stats | Non
         raise HarnessError(f"--export {order.export} writes one model, but this recovery keeps its adapters apart")
     model = copy.deepcopy(loaded.model)
     work = recovery_place(order.target)
-    resources = Resources(loaded.model, work)
+    resources = Resources(loaded.model, work, observations)
     receipt = apply(
         model, order.recipe, loaded.tokenizer, stats=stats, shape=order.shape, resources=resources, progress=progress
     )

@@ -15,6 +15,7 @@ from harness.history import PAGE, STORE, environment, publish
 from harness.inspection import loaded_suites, refuse_impossible
 from harness.making import recipe_of
 from harness.measuring import Context, measured, measured_pair
+from harness.observations import observations
 from harness.outcome import Outcome, sentence
 from harness.outputs import finding_facts
 from harness.plan import Candidate, Plan, spec
@@ -47,7 +48,7 @@ def run(
     context = Context(plan, suites, job, store, out, progress)
     shared = measured(original, context)
     recipes = {name: recipe_of(one.recipe) for name, one in plan.candidates.items() if one.recipe is not None}
-    workshop = Workshop(original, out / "models", recipes, progress)
+    workshop = Workshop(original, out / "models", recipes, progress, lambda: observations(store))
     verdicts: list[Verdict] = []
     failures: dict[str, str] = {}
     for name, candidate in plan.candidates.items():

@@ -14,7 +14,7 @@ from harness.calibrations import text_digest
 from harness.digest import digest
 from harness.errors import HarnessError
 from harness.fingerprint import file_sha256, identity
-from harness.making import Order, make
+from harness.making import Observed, Order, make
 from harness.progress import Progress
 from harness.subject import Subject
 
@@ -28,8 +28,16 @@ PROTOCOL = "3"
 class Workshop:
     """Makes several candidates of one original; recipes that read the same text share one pass over it."""
 
-    def __init__(self, original: Subject, folder: Path, recipes: Mapping[str, Recipe], progress: Progress) -> None:
-        """recipes: all candidates that will be made, by name."""
+    def __init__(
+        self,
+        original: Subject,
+        folder: Path,
+        recipes: Mapping[str, Recipe],
+        progress: Progress,
+        observations: Observed = tuple,
+    ) -> None:
+        """recipes: all candidates that will be made, by name. observations: what earlier recoveries tell of ranks."""
+        self.observations = observations
         self.original = original
         self.folder = folder
         self.recipes = recipes
@@ -44,7 +52,7 @@ class Workshop:
             if not _sound(folder):
                 shutil.rmtree(folder, ignore_errors=True)
                 recipe = self.recipes[name]
-                make(self.original, Order(recipe, folder), self.progress, self._calibrated(recipe))
+                make(self.original, Order(recipe, folder), self.progress, self._calibrated(recipe), self.observations)
                 _seal(folder)
         return folder
 

@@ -44,16 +44,19 @@ class Importance:
     def recover_(self, job: Job) -> Recovered:
         """Compare both allocations in short trainings, then train the one that is to be used."""
         from compress.training.contest import contest
+        from compress.training.facts import Trial
         from compress.training.lora import trained_, trial
 
         angles = [block.number("angle") for block in job.stats.blocks]
         ranks = allocation(angles, job.recovery.rank, self.direction)
         seeds = range(job.recovery.seed, job.recovery.seed + self.seeds)
-        uniform = [trial(job, job.uniform, seed, self.trial_steps) for seed in seeds]
-        other = [trial(job, ranks, seed, self.trial_steps) for seed in seeds]
-        found = contest(uniform, other)
+        trials = [
+            Trial(one, seed, trial(job, one, seed, self.trial_steps)) for one in (job.uniform, ranks) for seed in seeds
+        ]
+        scores = [done.score for done in trials]
+        found = contest(scores[: self.seeds], scores[self.seeds :])
         recovered = trained_(job, ranks if found.decision == "better" else job.uniform)
-        return replace(recovered, contest=found)
+        return replace(recovered, contest=found, trials=tuple(trials))
 
 
 def allocation(angles: Sequence[float], rank: int, direction: Literal["important", "inverse"]) -> tuple[int, ...]:

@@ -63,7 +63,9 @@ def recovered_(rule: RankAdaptor, job: Job, trial: Tried, trained_: Trained) -> 
     problem = problem_of(rule, job)
     found = search(problem, _measure(rule, job, trial), job.observations())
     done = trained_(job, found.ranks)
-    return replace(done, rule="rank_adaptor", contest=found.contest, notes=(*done.notes, *found.notes))
+    return replace(
+        done, rule="rank_adaptor", contest=found.contest, trials=found.trials, notes=(*done.notes, *found.notes)
+    )
 
 
 def problem_of(rule: RankAdaptor, job: Job) -> Search:

@@ -46,6 +46,17 @@ class LayerAdapters:
 
 
 @dataclass(frozen=True)
+class Trial:
+    """One short training."""
+
+    ranks: tuple[int, ...]
+    """By decoder layer."""
+    seed: int
+    score: float
+    """Held-out loss at its best, in nats a token."""
+
+
+@dataclass(frozen=True)
 class Contest:
     """Another allocation against uniform ranks at equal cost."""
 
@@ -79,6 +90,8 @@ class Recovered:
     peak_bytes: int = 0
     layers: tuple[LayerAdapters, ...] = ()
     contest: Contest | None = None
+    trials: tuple[Trial, ...] = ()
+    """Short trainings that allocations were chosen by."""
     adapters: Literal["merged", "merged under the mask", "apart", "none"] = "none"
     data: tuple[SourceFacts, ...] = ()
     notes: tuple[str, ...] = ()

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from compress.errors import CompressError
 from compress.training.contest import contest
-from compress.training.facts import Contest
+from compress.training.facts import Contest, Trial
 from compress.training.performance import SKILL_NEEDED, Observation, Performance, fit, skill, steers
 from compress.training.rank_space import Ranks, RankSpace, candidates
 
@@ -37,15 +37,6 @@ class Search:
     tolerance: float = 0.25
     """Two predictions in a row that miss by less, in standard deviations of the trials, end the search too."""
     seed: int = 0
-
-
-@dataclass(frozen=True)
-class Trial:
-    """One measurement."""
-
-    ranks: Ranks
-    seed: int
-    score: float
 
 
 @dataclass(frozen=True)

@@ -186,6 +186,9 @@ class DuckdbStore:
         rows = self._rows("SELECT receipt FROM receipts WHERE run = ?", [run])
         return str(rows[0][0]) if rows else None
 
+    def receipts(self) -> list[str]:
+        return [str(row[0]) for row in self._rows("SELECT DISTINCT receipt FROM receipts ORDER BY receipt")]
+
     def save_verdict(self, verdict: VerdictRow) -> None:
         values = [*values_of(verdict)[:-1], verdict.created or _now()]
         self._execute(f"INSERT OR REPLACE INTO verdicts ({VERDICT}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)", values)

@@ -7,16 +7,20 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from compress import Recipe, load_recipe, read_receipt
+from compress.training.facts import Trial
 from harness import receipts
 from harness.commands import entry
 from harness.models import LoadedModel
+from harness.observations import observations
 from harness.progress import silent
 from harness.records import ModelSpec
+from harness.stores.duckdb_store import DuckdbStore
 from harness.subject import Subject
 from harness.workshop import Workshop
 
@@ -124,6 +128,21 @@ def test_a_plan_makes_a_candidate_anew_when_its_recovery_data_change(place: Path
     assert made(recipe) == first
     (place / "text.txt").write_text("something else to read " * 400 + "\n\n" + "and more of it " * 400)
     assert made(recipe) != first
+
+
+def test_stored_trials_are_what_a_later_search_learns_from(place: Path) -> None:
+    assert entry([*words(place, "small"), "-q"]) == 0
+    receipt = read_receipt(place / "small")
+    assert receipt.recovery is not None
+    trials = (Trial((1, 3), 0, 2.5), Trial((2, 2), 0, 2.4))
+    store = DuckdbStore(place / "secateur.duckdb")
+    store.save_receipt("one", replace(receipt, recovery=replace(receipt.recovery, trials=trials)).to_json())
+    store.save_receipt("two", replace(receipt, recovery=None).to_json())
+    store.save_receipt("three", '{"of": "another version"}')
+    found = observations(store)
+    assert [(one.ranks, one.score) for one in found] == [((1, 3), 2.5), ((2, 2), 2.4)]
+    assert found[0].group == found[1].group
+    assert found[0].shares == receipt.sparsity_by_block
 
 
 @pytest.mark.parametrize(

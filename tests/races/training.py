@@ -2,8 +2,8 @@
 
     python tests/races/training.py MODEL_FOLDER DATA_FOLDER
 
-MODEL_FOLDER: any supported model. DATA_FOLDER: as `tests/races/recover.py` wants it. Each contestant has a process of its
-own, by turns, so that its peak memory is its own. Prints the protocol, then one row of a Markdown table a contestant.
+MODEL_FOLDER: any supported model. DATA_FOLDER: as `tests/races/recover.py` wants it. Each contestant has a process of
+its own, by turns, so that its peak memory is its own. Prints the protocol, then one row of a Markdown table for each.
 """
 
 from __future__ import annotations
