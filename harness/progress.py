@@ -1,4 +1,7 @@
-"""How far long work is: bars on a terminal, plain lines elsewhere. Both are called as (what, done, total)."""
+"""How far long work is: bars on a terminal, plain lines elsewhere.
+
+Both are called as (what, done, total). Behind ": " in `what` may stand how it goes, which changes.
+"""
 
 from __future__ import annotations
 
@@ -25,15 +28,17 @@ class Lines:
 
     def __call__(self, what: str, done: int, total: int) -> None:
         now = time.monotonic()
-        if what not in self.started:
-            self.started[what] = self.spoken[what] = now
-            self._say(f"{what} ...")
+        name, _, state = what.partition(": ")
+        more = f", {state}" if state else ""
+        if name not in self.started:
+            self.started[name] = self.spoken[name] = now
+            self._say(f"{name} ...")
         if done >= total:
-            self._say(f"{what}: done in {now - self.started.pop(what):.1f} s")
-        elif now - self.spoken[what] > self.every_seconds:
-            self.spoken[what] = now
-            left = (now - self.started[what]) / max(done, 1) * (total - done)
-            self._say(f"{what}: {done}/{total}, {left:.0f} s left")
+            self._say(f"{name}: done in {now - self.started.pop(name):.1f} s{more}")
+        elif now - self.spoken[name] > self.every_seconds:
+            self.spoken[name] = now
+            left = (now - self.started[name]) / max(done, 1) * (total - done)
+            self._say(f"{name}: {done}/{total}, {left:.0f} s left{more}")
 
     @staticmethod
     def _say(line: str) -> None:
@@ -70,11 +75,12 @@ def _bars() -> Iterator[Progress]:
         tasks: dict[str, TaskID] = {}
 
         def show(what: str, done: int, total: int) -> None:
-            if what not in tasks:
-                tasks[what] = bars.add_task(what, total=total)
-            bars.update(tasks[what], completed=done, total=total)
+            name = what.partition(": ")[0]
+            if name not in tasks:
+                tasks[name] = bars.add_task(what, total=total)
+            bars.update(tasks[name], completed=done, total=total, description=what)
             if done >= total:
-                bars.stop_task(tasks.pop(what))
+                bars.stop_task(tasks.pop(name))
 
         yield show
 

@@ -138,7 +138,7 @@ class _Training:
         state.since.append(loss)
         pace = state.tokens / state.seconds if state.seconds else 0.0
         self.job.progress(
-            f"training, loss {loss:.3f}, {pace:.0f} tokens/s", state.step - self.first, self.last - self.first
+            f"training: loss {loss:.3f}, {pace:.0f} tokens/s", state.step - self.first, self.last - self.first
         )
 
     def _broken(self, loss: float, chosen: Tensor) -> str:
