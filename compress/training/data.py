@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -94,8 +94,8 @@ def _part(source: Source, quota: Quota, reader: _Reader) -> _Part:
     while True:
         held, train = parted([drawn.tokens for drawn in pool], quota)
         missing = quota.missing(held, train)
-        more = _taken(documents, missing)
         reader.progress(what, quota.total - missing, quota.total)
+        more = _taken(documents, missing, lambda left: reader.progress(what, quota.total - left, quota.total))
         if not more:
             break
         pool += more
@@ -104,12 +104,13 @@ def _part(source: Source, quota: Quota, reader: _Reader) -> _Part:
     return _Part(held, train, facts)
 
 
-def _taken(documents: Iterator[_Drawn], tokens: int) -> list[_Drawn]:
-    """The next documents, until there are so many tokens."""
+def _taken(documents: Iterator[_Drawn], tokens: int, told: Callable[[int], None]) -> list[_Drawn]:
+    """The next documents, until there are so many tokens. told: of the tokens that are still missing."""
     taken: list[_Drawn] = []
     while tokens > 0 and (drawn := next(documents, None)) is not None:
         taken.append(drawn)
         tokens -= len(drawn.tokens)
+        told(max(1, tokens))
     return taken
 
 
