@@ -1,13 +1,16 @@
 from __future__ import annotations
 
 import copy
+import errno
 import json
+import os
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 from peft import PeftModel
+from safetensors.torch import save_file
 from torch.nn import functional
 
 from compress import CompressError, Recipe, apply, open_model, save
@@ -146,6 +149,28 @@ def test_killed_at_any_step_it_ends_with_the_same_bits(make_job, step: int) -> N
     found = second.recovery.chosen().recover_(second)
     assert weights_digest(second.model) == weights_digest(whole.model)
     assert (found.points, found.after, found.tokens) == (expected.points, expected.after, expected.tokens)
+
+
+def test_a_full_disk_stops_and_keeps_the_state_before(make_job, monkeypatch) -> None:
+    whole = make_job("whole")
+    whole.recovery.chosen().recover_(whole)
+    real, calls = save_file, []
+
+    def full(*given: object, **more: object) -> None:
+        calls.append(given)
+        if len(calls) == 2:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        real(*given, **more)
+
+    monkeypatch.setattr("compress.training.state.save_file", full)
+    job, again = make_job("full"), make_job("full")
+    with pytest.raises(
+        CompressError, match="the state of the training: No space left on device; the state"
+    ):
+        job.recovery.chosen().recover_(job)
+    assert sorted(path.name for path in job.work.glob("*lora*")) == ["lora.safetensors"]
+    again.recovery.chosen().recover_(again)
+    assert weights_digest(again.model) == weights_digest(whole.model)
 
 
 def test_a_training_of_other_data_settings_or_weights_is_not_gone_on_with(make_job) -> None:
