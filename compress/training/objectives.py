@@ -15,7 +15,7 @@ from torch.autograd.function import once_differentiable
 
 from compress.anatomy.head import Head
 
-PIECE = 256
+PIECE = 128
 """Tokens whose logits are in memory at a time."""
 
 

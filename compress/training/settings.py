@@ -109,24 +109,24 @@ class Recovery(Part):
     epochs: int = Field(default=1, ge=1)
     rank: int = Field(default=16, ge=1)
     """LoRA rank of every projection, or the mean that a rule hands out; alpha is twice the rank, so the scale is 2."""
-    norms: bool = False
+    norms: bool = True
     """Train norm weights and biases of the decoder layers and the final norm too."""
     learning_rate: float = Field(default=1e-3, gt=0, lt=1, allow_inf_nan=False)
     """The highest, after warm-up; a cosine takes it to a tenth."""
     warmup: float = Field(default=0.05, ge=0, lt=1)
     """Share of the steps."""
     weight_decay: float = Field(default=0.0, ge=0, lt=1)
-    batch: int = Field(default=4, ge=1)
+    batch: int = Field(default=1, ge=1)
     """Rows of one optimiser step."""
     accumulate: int = Field(default=1, ge=1)
     """Forward passes that a step is parted into; it saves memory, not time."""
     clip: float = Field(default=1.0, gt=0, allow_inf_nan=False)
     """Highest norm of a step's gradient."""
-    evaluate_every: int = Field(default=50, ge=1)
+    evaluate_every: int = Field(default=100, ge=1)
     """Steps between two measurements of the held-out loss."""
     patience: int | None = Field(default=None, ge=1)
     """Stop after so many of them without a new best; None: never before the end."""
-    save_every: int = Field(default=50, ge=1)
+    save_every: int = Field(default=100, ge=1)
     """Steps between two states on disk, from which an interrupted training goes on."""
     checkpointing: bool = False
     """Compute activations again in the backward pass instead of keeping them."""
