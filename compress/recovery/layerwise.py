@@ -26,7 +26,7 @@ class Layerwise:
     towards the weights as they are.
     """
 
-    tokens: Annotated[int, Field(ge=64)] = 16_384
+    tokens: Annotated[int, Field(ge=64)] = 8192
     ridge: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 10.0
 
     needs: ClassVar[frozenset[str]] = frozenset()
@@ -40,15 +40,14 @@ class Layerwise:
         from compress.anatomy.blocks import blocks
         from compress.costs import peak_bytes
         from compress.training.facts import Recovered
-        from compress.training.lora import part_of
         from compress.training.losses import losses_of
 
-        losses, held_out = losses_of(job), job.corpus.held_out
+        losses, held_out = losses_of(job, training=False), job.corpus.held_out
         before = losses.mean(held_out)
         kept = [projection.weight.clone() for block in blocks(job.model) for projection in _changed(block)]
-        rows = part_of(job.corpus.train, max(1, self.tokens // job.corpus.train.ids.shape[1]))
+        ids = spread(job.corpus.train.ids, self.tokens)
         start = time.perf_counter()
-        refit_(job, rows.ids, self.ridge)
+        refit_(job, ids, self.ridge)
         seconds = time.perf_counter() - start
         after = losses.mean(held_out)
         notes: tuple[str, ...] = ()
@@ -64,11 +63,19 @@ class Layerwise:
             before=before,
             after=after,
             seconds=seconds,
-            tokens=rows.ids.numel(),
+            tokens=ids.numel(),
             peak_bytes=peak_bytes(),
             data=job.corpus.facts,
             notes=notes,
         )
+
+
+def spread(ids: Tensor, tokens: int) -> Tensor:
+    """Rows of about so many tokens, evenly spread: neighbours may be of one document. ids: (rows, tokens)."""
+    import torch
+
+    wanted = min(len(ids), max(1, tokens // ids.shape[1]))
+    return ids[torch.linspace(0, len(ids) - 1, wanted).long()]
 
 
 def refit_(job: Job, ids: Tensor, ridge: float) -> None:

@@ -85,7 +85,8 @@ class Lazy:
     def train_(self, job: Job) -> Trained:
         """Train; afterwards the model's projections are plain modules with their zeros again."""
         from compress.training.masked import masked_, unmasked_
-        from compress.training.train import fit_, steps
+        from compress.training.schedule import steps
+        from compress.training.train import fit_
 
         found = masked_(job.model, self.double_pruned)
         modules = found.values()

@@ -72,13 +72,16 @@ class Losses:
         return torch.autocast(self.model.device.type, dtype=torch.bfloat16, enabled=reduced)
 
 
-def losses_of(job: Job) -> Losses:
-    """The job's objective; asks the original about all rows if it distils and was not asked before."""
+def losses_of(job: Job, training: bool = True) -> Losses:
+    """The job's objective; asks the original about all rows if it distils and was not asked before.
+
+    training: False where only the held-out loss is wanted, so that the original need not read the training rows.
+    """
     recovery, corpus = job.recovery, job.corpus
     distilling = recovery.objective == "distill"
     found: dict[int, Taught] = {}
     if distilling:
-        for name, rows in (("train", corpus.train), ("held-out", corpus.held_out)):
+        for name, rows in (("train", corpus.train), ("held-out", corpus.held_out))[0 if training else 1 :]:
             path = job.work / f"teacher-{name}-{rows_digest(rows)[:12]}.npy"
             found[id(rows)] = taught(job.original, rows, path, job.progress)
     return Losses(

@@ -17,7 +17,7 @@ from compress.errors import CompressError
 from compress.training.facts import Point
 from compress.training.job import Job
 from compress.training.losses import losses_of
-from compress.training.settings import Recovery
+from compress.training.schedule import batch_of, rate, steps
 from compress.training.state import State, load_state, packed, save_state, unpack_
 from compress.training.teacher import rows_digest
 
@@ -29,10 +29,6 @@ class DivergedError(CompressError):
         """best: lowest held-out loss before."""
         super().__init__(message)
         self.best = best
-
-
-FLOOR = 0.1
-"""Of the highest learning rate, at the end of the cosine."""
 
 
 @dataclass(frozen=True)
@@ -161,28 +157,6 @@ class _Training:
         if held_out < state.best:
             state.best = held_out
             self.best = [value.detach().clone() for value in self.values]
-
-
-def steps(recovery: Recovery, rows: int) -> int:
-    """Steps of the optimiser in all epochs; the last batch of an epoch may be smaller."""
-    return recovery.epochs * math.ceil(rows / recovery.batch)
-
-
-def batch_of(recovery: Recovery, rows: int, step: int) -> Tensor:
-    """(batch,) numbers of the rows of one step: every epoch reads all rows in an order of its own."""
-    epoch, place = divmod(step, math.ceil(rows / recovery.batch))
-    generator = torch.Generator().manual_seed(recovery.seed * 1_000_003 + epoch)
-    order = torch.randperm(rows, generator=generator)
-    return order[place * recovery.batch : (place + 1) * recovery.batch]
-
-
-def rate(warmup: float, step: int, total: int) -> float:
-    """Share of the highest learning rate at a step: a line up, then a cosine down to FLOOR."""
-    rising = math.ceil(warmup * total)
-    if step < rising:
-        return (step + 1) / rising
-    gone = (step - rising) / max(1, total - rising)
-    return FLOOR + (1.0 - FLOOR) * 0.5 * (1.0 + math.cos(math.pi * gone))
 
 
 def key_of(job: Job, name: str, part: tuple[float, float]) -> dict[str, str]:

@@ -24,8 +24,9 @@ from compress.training.lora import part_of, trial
 from compress.training.losses import losses_of, matched
 from compress.training.objectives import Aim, Mixture, token_loss
 from compress.training.rows import Corpus, Rows
+from compress.training.schedule import batch_of, rate
 from compress.training.settings import Recovery
-from compress.training.train import batch_of, fit_, rate, weights_digest
+from compress.training.train import fit_, weights_digest
 
 WINDOW = 24
 
@@ -164,9 +165,7 @@ def test_a_full_disk_stops_and_keeps_the_state_before(make_job, monkeypatch) -> 
 
     monkeypatch.setattr("compress.training.state.save_file", full)
     job, again = make_job("full"), make_job("full")
-    with pytest.raises(
-        CompressError, match="the state of the training: No space left on device; the state"
-    ):
+    with pytest.raises(CompressError, match="the state of the training: No space left on device; the state"):
         job.recovery.chosen().recover_(job)
     assert sorted(path.name for path in job.work.glob("*lora*")) == ["lora.safetensors"]
     again.recovery.chosen().recover_(again)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import signal
 import subprocess
 import sys
@@ -12,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from compress import Recipe, load_recipe, read_receipt
+from compress import Recipe, apply, load_recipe, read_receipt
+from compress.recover import Resources
 from compress.training.facts import Trial
 from harness import receipts
 from harness.commands import entry
@@ -158,3 +160,19 @@ def test_what_cannot_be_is_refused(
     assert entry([*words(place, "small"), "-q", *more]) == 3
     assert message in capsys.readouterr().err
     assert not (place / "small").exists()
+
+
+@pytest.mark.slow
+def test_least_squares_recovers_the_embedded_model() -> None:
+    """On the built-in text, of which the held-out part is of the same kind; docs/recovery.md has other corpora."""
+    original = Subject(ModelSpec("original", "smollm2-135m"), silent).loaded()
+    data = {"tokens": 4096, "window": 128, "held_out": 0.2}
+    recovery = {"rule": "layerwise", "options": {"tokens": 4096}, "data": data}
+    calibration = {"windows": 8, "tokens": 128}
+    recipe = {"method": "cfsp", "sparsity": 0.2, "calibration": calibration, "recovery": recovery}
+    model = copy.deepcopy(original.model)
+    resources = Resources(original=original.model)
+    receipt = apply(model, Recipe.model_validate(recipe), original.tokenizer, resources=resources)
+    assert receipt.recovery is not None
+    assert receipt.recovery.notes == ()
+    assert receipt.recovery.after < 0.95 * receipt.recovery.before

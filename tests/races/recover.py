@@ -35,7 +35,7 @@ RECOVERIES: dict[str, tuple[dict[str, Any], dict[str, Any] | None]] = {
     "least_squares, distill, 32k tokens": (REFIT, {"tokens": 32_768}),
     "least_squares, distill, 64k tokens": (REFIT, {"tokens": 65_536}),
 }
-"""Recipe without, and recovery; its tokens are those of the data, for layerwise those of the rule."""
+"""Recipe without, and recovery; its tokens are those of the data, for layerwise those that it reads of 65,536."""
 PROTOCOL = f"""\
 Cut: cfsp at r_block {SPARSITY}, calibrated on {wikitext.CALIBRATION_WINDOWS} windows of {wikitext.CALIBRATION_CONTEXT}
 tokens of WikiText-2 validation. Recovery: on whole articles of WikiText-2 validation, packed in rows of 256 tokens, 5 %
@@ -96,7 +96,7 @@ def recipe(name: str, data: Path) -> Recipe:
     asked = dict(given)
     tokens = asked.pop("tokens")
     if asked.get("rule") == "layerwise":
-        asked["options"] = {"tokens": tokens}
+        asked["options"], tokens = {"tokens": tokens}, 65_536
     source = {"source": str(data / "wikitext2" / "document_level" / "validation.jsonl"), "field": "page"}
     return Recipe.model_validate({**cut, "recovery": {**asked, "data": {"sources": [source], "tokens": tokens}}})
 
