@@ -46,7 +46,7 @@ class Grouped:
         found = blocks(job.model)
         check_finite(found)
         wanted = [(value, value.requires_grad) for value in job.model.parameters()]
-        losses, held_out = losses_of(job), job.corpus.held_out
+        losses, held_out = losses_of(job, training=False), job.corpus.held_out
         dense = losses.mean(held_out)
         quantise_(job.model, (self.bits, self.group), job.recovery.rank, job.recovery.seed)
         if job.recovery.norms:

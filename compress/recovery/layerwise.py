@@ -22,8 +22,8 @@ class Layerwise:
     what it brings beside LoRA at equal CPU time.
 
     mlp_out is refitted in every layer, attention_out where kv groups went; where they all stay, refitting it too made
-    the result worse (SmolLM2-135M). tokens: read of the training rows at most. ridge: times inputs by tokens, the pull
-    towards the weights as they are.
+    the result worse (SmolLM2-135M). tokens: read of the training rows at most, evenly spread, so that more data than
+    are read bring more kinds of text. ridge: times inputs by tokens, the pull towards the weights as they are.
     """
 
     tokens: Annotated[int, Field(ge=64)] = 8192

@@ -60,7 +60,7 @@ class Lazy:
         ranks = (job.recovery.rank,) * len(projections)
         adapters = attached(job.model, trained.factors)
         layers = measured(job, adapters, ranks)
-        after = losses_of(job).mean(job.corpus.held_out)
+        after = losses_of(job, training=False).mean(job.corpus.held_out)
         adapters.save(job.work / "adapter")
         adapters.remove_()
         return Recovered(

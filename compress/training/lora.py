@@ -9,6 +9,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
+import torch
+
 from compress import adapters
 from compress.adapters import Adapters, effective_rank
 from compress.costs import peak_bytes
@@ -54,11 +56,13 @@ def settled_(job: Job, found: Adapters, loss: float) -> tuple[Settled, float, tu
         found.remove_()
         return "apart", loss, ()
     found.merge_(masked=job.masked)
-    if not job.masked:
-        return "merged", loss, ()
-    after = losses_of(job).mean(job.corpus.held_out)
-    note = f"adapters were merged under the mask, which took the held-out loss from {loss:.4f} to {after:.4f}"
-    return "merged under the mask", after, (note,)
+    how: Settled = "merged under the mask" if job.masked else "merged"
+    if not job.masked and job.model.dtype == torch.float32:
+        return how, loss, ()
+    after = losses_of(job, training=False).mean(job.corpus.held_out)
+    precision = str(job.model.dtype).removeprefix("torch.")
+    note = f"adapters were {how} in {precision}, which took the held-out loss from {loss:.4f} to {after:.4f}"
+    return how, after, (note,)
 
 
 def trial(job: Job, ranks: tuple[int, ...], seed: int, steps: int) -> float:
@@ -98,7 +102,7 @@ def part_of(rows: Rows, many: int) -> Rows:
 
 def measured(job: Job, found: Adapters, ranks: tuple[int, ...]) -> tuple[LayerAdapters, ...]:
     """Where recovery happened: norm, effective rank, and the held-out loss without each layer's adapters."""
-    losses, rows = losses_of(job), job.corpus.held_out
+    losses, rows = losses_of(job, training=False), job.corpus.held_out
     some = max(1, SWITCHED_TOKENS // rows.ids.shape[1])
     whole = losses.mean(rows, some)
     result = []

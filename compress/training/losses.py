@@ -16,10 +16,11 @@ from compress.anatomy.families import decoder_layers
 from compress.anatomy.head import Head, head_of, last_hidden
 from compress.anatomy.walk import evaluating
 from compress.errors import CompressError
+from compress.training.digests import rows_digest, weights_digest
 from compress.training.job import Job
 from compress.training.objectives import Aim, Mixture, token_loss
 from compress.training.rows import Rows
-from compress.training.teacher import Taught, before_counted, rows_digest, taught
+from compress.training.teacher import Taught, before_counted, taught
 
 ROWS = 4
 """Held-out rows of one forward pass."""
@@ -81,8 +82,9 @@ def losses_of(job: Job, training: bool = True) -> Losses:
     distilling = recovery.objective == "distill"
     found: dict[int, Taught] = {}
     if distilling:
+        teacher = weights_digest(job.original)[:12]
         for name, rows in (("train", corpus.train), ("held-out", corpus.held_out))[0 if training else 1 :]:
-            path = job.work / f"teacher-{name}-{rows_digest(rows)[:12]}.npy"
+            path = job.work / f"teacher-{teacher}-{name}-{rows_digest(rows)[:12]}.npy"
             found[id(rows)] = taught(job.original, rows, path, job.progress)
     return Losses(
         model=job.model,

@@ -5,7 +5,6 @@ hidden_size values a token instead of vocab_size; in float16, which puts the mea
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 
 import numpy as np
@@ -77,11 +76,3 @@ def _teach(original: PreTrainedModel, rows: Rows, path: Path, progress: Progress
             file.write(found.cpu().numpy().tobytes())
             progress("asking the original", min(start + many, len(rows)), len(rows))
     draft.replace(path)
-
-
-def rows_digest(rows: Rows) -> str:
-    """sha256 of all that a teacher's or a student's pass over these rows depends on."""
-    found = hashlib.sha256(repr(tuple(rows.ids.shape)).encode())
-    for part in (rows.ids, rows.positions, rows.counted):
-        found.update(part.contiguous().numpy().tobytes())
-    return found.hexdigest()

@@ -14,12 +14,12 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from compress.errors import CompressError
+from compress.training.digests import rows_digest, weights_digest
 from compress.training.facts import Point
 from compress.training.job import Job
 from compress.training.losses import losses_of
 from compress.training.schedule import batch_of, rate, steps
 from compress.training.state import State, load_state, packed, save_state, unpack_
-from compress.training.teacher import rows_digest
 
 
 class DivergedError(CompressError):
@@ -168,15 +168,6 @@ def key_of(job: Job, name: str, part: tuple[float, float]) -> dict[str, str]:
         "data": rows_digest(job.corpus.train) + rows_digest(job.corpus.held_out),
         "weights": weights_digest(job.model),
     }
-
-
-def weights_digest(model: PreTrainedModel) -> str:
-    """Of all weights: sums by tensor, which any other pruning or start changes."""
-    found = hashlib.sha256()
-    for name, value in model.state_dict().items():
-        sums = value.double().sum(), value.double().square().sum()
-        found.update(f"{name} {tuple(value.shape)} {' '.join(float(x).hex() for x in sums)}\n".encode())
-    return found.hexdigest()
 
 
 @contextmanager

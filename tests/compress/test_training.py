@@ -19,6 +19,7 @@ from compress.anatomy.blocks import blocks
 from compress.anatomy.head import head_of, last_hidden
 from compress.calibration.stats import BlockStats, Stats
 from compress.progress import silent
+from compress.training.digests import weights_digest
 from compress.training.job import Job
 from compress.training.lora import part_of, trial
 from compress.training.losses import losses_of, matched
@@ -26,7 +27,7 @@ from compress.training.objectives import Aim, Mixture, token_loss
 from compress.training.rows import Corpus, Rows
 from compress.training.schedule import batch_of, rate
 from compress.training.settings import Recovery
-from compress.training.train import fit_, weights_digest
+from compress.training.train import fit_
 
 WINDOW = 24
 
