@@ -20,7 +20,7 @@ import torch
 import wikitext
 from transformers import AutoTokenizer
 
-ROUNDS, STEPS, BATCH, RANK = 3, 8, 4, 16
+ROUNDS, STEPS, BATCH, RANK = 3, 4, 4, 16
 PROTOCOL = f"""\
 LoRA of rank {RANK} on every projection, next-token loss, AdamW, {STEPS} steps of {BATCH} rows of
 {wikitext.CALIBRATION_CONTEXT} tokens of WikiText-2 validation, float32, one thread, torch {torch.__version__}; no
