@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -89,4 +89,8 @@ def _workplace(folder: Path | None) -> Iterator[Path]:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise CompressError(f"{folder}: cannot write there: {error.strerror}") from None
-    yield folder
+    try:
+        yield folder
+    finally:
+        with suppress(OSError):
+            folder.rmdir()  # if nothing was put there

@@ -119,6 +119,13 @@ def test_data_that_change_under_an_interrupted_training_are_an_error(
     assert "this training was begun with other data; put that back to go on" in capsys.readouterr().err
 
 
+def test_unusable_data_leave_nothing_behind(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (place / "text.txt").write_text("")
+    assert entry([*words(place, "small"), "-q"]) == 3
+    assert "text.txt: empty, so there is nothing to train on" in capsys.readouterr().err
+    assert not [path.name for path in place.iterdir() if "small" in path.name]
+
+
 def test_a_plan_makes_a_candidate_anew_when_its_recovery_data_change(place: Path) -> None:
     original = Subject(ModelSpec("original", str(place / "model")), silent)
     recipe = load_recipe(place / "r.yaml")
