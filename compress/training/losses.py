@@ -86,11 +86,12 @@ def losses_of(job: Job, training: bool = True) -> Losses:
         for name, rows in (("train", corpus.train), ("held-out", corpus.held_out))[0 if training else 1 :]:
             path = job.work / f"teacher-{teacher}-{name}-{rows_digest(rows)[:12]}.npy"
             found[id(rows)] = taught(job.original, rows, path, job.progress)
+    student = head_of(job.model)
     return Losses(
         model=job.model,
         original=job.original,
-        head=head_of(job.model),
-        teacher=_teacher(job) if distilling else None,
+        head=student,
+        teacher=_teacher(job, student) if distilling else None,
         taught=found,
         mixture=Mixture(recovery.next_token if distilling else 1.0, recovery.temperature),
         matching=recovery.hidden,
@@ -98,10 +99,10 @@ def losses_of(job: Job, training: bool = True) -> Losses:
     )
 
 
-def _teacher(job: Job) -> Head:
+def _teacher(job: Job, student: Head) -> Head:
     """The original's output layer. Raises CompressError if it speaks of other tokens than the student's."""
     head = head_of(job.original)
-    ours = head_of(job.model).weight.shape[0]
+    ours = student.weight.shape[0]
     if head.weight.shape[0] != ours:
         raise CompressError(
             f"distillation: the original knows {head.weight.shape[0]} tokens, the pruned model {ours}; "
