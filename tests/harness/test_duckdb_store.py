@@ -97,7 +97,7 @@ def writer(path: Path, name: str, batches: int) -> subprocess.Popen[str]:
 
 def test_processes_take_turns(store: DuckdbStore) -> None:
     stage = store.begin_stage("model", "key", "suite", "smoke")
-    writers = [writer(store.path, name, 4) for name in "abc"]
+    writers = [writer(store.file.path, name, 4) for name in "abc"]
     assert [process.wait(60) for process in writers] == [0, 0, 0]
     assert len(store.answers(stage.id)) == 3 * 4 * 5
 
@@ -105,7 +105,7 @@ def test_processes_take_turns(store: DuckdbStore) -> None:
 @pytest.mark.parametrize("delay_seconds", [0.0, 0.03, 0.11])
 def test_sigkill_loses_nothing_acknowledged(store: DuckdbStore, delay_seconds: float) -> None:
     stage = store.begin_stage("model", "key", "suite", "smoke")
-    process = writer(store.path, "k", 10_000)
+    process = writer(store.file.path, "k", 10_000)
     assert process.stdout
     process.stdout.readline()
     time.sleep(delay_seconds)
@@ -118,14 +118,16 @@ def test_sigkill_loses_nothing_acknowledged(store: DuckdbStore, delay_seconds: f
 
 
 def test_a_busy_store_names_who_is_inside(store: DuckdbStore) -> None:
-    holding = f"import duckdb, sys; db = duckdb.connect({str(store.path)!r}); print(1, flush=True); sys.stdin.read()"
+    holding = (
+        f"import duckdb, sys; db = duckdb.connect({str(store.file.path)!r}); print(1, flush=True); sys.stdin.read()"
+    )
     pipe = subprocess.PIPE
     process = subprocess.Popen([sys.executable, "-c", holding], stdin=pipe, stdout=pipe, text=True)
     assert process.stdout
     process.stdout.readline()
     try:
         with pytest.raises(HarnessError, match=rf"in use by process {process.pid}"):
-            DuckdbStore(store.path, wait_seconds=0.2)
+            DuckdbStore(store.file.path, wait_seconds=0.2)
     finally:
         process.kill()
         process.communicate()
@@ -147,8 +149,8 @@ def test_an_empty_file_of_a_killed_process_is_made_again(tmp_path: Path) -> None
 
 
 def test_a_damaged_file_is_one_line(store: DuckdbStore) -> None:
-    content = store.path.read_bytes()
-    store.path.write_bytes(content[: len(content) // 2])
+    content = store.file.path.read_bytes()
+    store.file.path.write_bytes(content[: len(content) // 2])
     with pytest.raises(HarnessError, match="if the file is damaged, move it away"):
         store.jobs()
 
@@ -161,10 +163,10 @@ def test_two_stages_finish_together(store: DuckdbStore) -> None:
 
 
 def test_a_newer_schema_is_refused(store: DuckdbStore) -> None:
-    with duckdb.connect(str(store.path)) as db:
+    with duckdb.connect(str(store.file.path)) as db:
         db.execute("INSERT INTO schema_version VALUES (99)")
     with pytest.raises(HarnessError, match="newer secateur"):
-        DuckdbStore(store.path)
+        DuckdbStore(store.file.path)
 
 
 def test_a_folder_that_cannot_be_made_is_one_line(tmp_path: Path) -> None:

@@ -1,0 +1,103 @@
+"""One DuckDB file that several processes share.
+
+While a process holds a DuckDB file for writing nobody else can open it, so it is never kept open: each call opens the
+file, runs one transaction and closes it, waiting for its turn when another process is inside.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+import time
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, TypeVar
+
+import duckdb
+
+from harness.errors import HarnessError
+from harness.stores.migrations import STEPS
+from harness.stores.rows import Connection, Row
+
+Result = TypeVar("Result")
+DAMAGED = "if the file is damaged, move it away and run again"
+STILLBORN_SECONDS = 1.0
+
+
+class DuckdbFile:
+    """A file of the newest schema, made if it is not there. `wait_seconds`: for another process that is inside."""
+
+    def __init__(self, path: Path, wait_seconds: float) -> None:
+        self.path = path
+        self.wait_seconds = wait_seconds
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise HarnessError(
+                f"cannot make the folder {path.parent}: {error.strerror}; choose another by --out"
+            ) from error
+        self.transaction(_migrate)
+
+    def execute(self, sql: str, values: Sequence[Any]) -> None:
+        self.transaction(lambda db: db.execute(sql, values) and None)
+
+    def rows(self, sql: str, values: Sequence[Any] = ()) -> list[Row]:
+        return self.transaction(lambda db: db.execute(sql, values).fetchall())
+
+    def transaction(self, work: Callable[[Connection], Result]) -> Result:
+        """Open, run `work` in one transaction, close."""
+        db = _open(self.path, self.wait_seconds)
+        try:
+            db.begin()
+            result = work(db)
+            db.commit()
+            return result
+        except duckdb.Error as error:
+            raise HarnessError(f"cannot use the store {self.path}: {_first_line(error)}; {DAMAGED}") from error
+        finally:
+            db.close()
+
+
+def now() -> str:
+    """This moment as the store writes it: UTC, to the microsecond, so that text sorts as time does."""
+    return datetime.now(UTC).isoformat(timespec="microseconds")
+
+
+def _open(path: Path, wait_seconds: float) -> Connection:
+    """Connect, waiting with jitter while another process is inside."""
+    deadline = time.monotonic() + wait_seconds
+    _forget_stillborn(path)
+    while True:
+        try:
+            return duckdb.connect(str(path))
+        except duckdb.Error as error:
+            if "lock" not in str(error).lower():
+                raise HarnessError(f"cannot open the store {path}: {_first_line(error)}; {DAMAGED}") from error
+            if time.monotonic() > deadline:
+                holder = re.search(r"PID (\d+)", str(error))
+                who = f"process {holder[1]}" if holder else "another process"
+                raise HarnessError(f"the store {path} is in use by {who}; waited {wait_seconds:.0f} s") from error
+            time.sleep(random.uniform(0.02, 0.1))
+
+
+def _forget_stillborn(path: Path) -> None:
+    """Remove an empty file, left when a process was killed while it made the store."""
+    if path.is_file() and path.stat().st_size == 0 and time.time() - path.stat().st_mtime > STILLBORN_SECONDS:
+        path.unlink(missing_ok=True)
+
+
+def _migrate(db: Connection) -> None:
+    """Apply the steps that this file has not seen."""
+    db.execute("CREATE TABLE IF NOT EXISTS schema_version (version INTEGER NOT NULL)")
+    row = db.execute("SELECT coalesce(max(version), 0) FROM schema_version").fetchone()
+    version = row[0] if row else 0
+    if version > len(STEPS):
+        raise HarnessError(f"the store was written by a newer secateur (schema {version}, this one knows {len(STEPS)})")
+    for number, step in enumerate(STEPS[version:], start=version + 1):
+        db.execute(step)
+        db.execute("INSERT INTO schema_version VALUES (?)", [number])
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).splitlines()[0].removeprefix("IO Error: ")
