@@ -14,7 +14,7 @@ from compress import Receipt
 from harness.compare import compare
 from harness.errors import HarnessError
 from harness.gate import Verdict, judge
-from harness.inspection import loaded_suites
+from harness.inspection import loaded_suites, not_checked
 from harness.measuring import DIGEST
 from harness.plan import Plan
 from harness.publish import Heading, Judged, page
@@ -76,7 +76,8 @@ def publish(store: Store, job: Job, path: Path) -> Path:
     if not judged:
         raise HarnessError(f"job {job.id} has no verdict to show")
     failed = tuple(f"{row.candidate} could not be judged: {row.reason}" for row in rows if row.decision == "ERROR")
-    heading = Heading(plan.name, _readable(job.started), job.command, _provenance(job), failed)
+    notes = (*failed, *not_checked(suites))
+    heading = Heading(plan.name, _readable(job.started), job.command, _provenance(job), notes)
     reports.write(page(heading, judged), path)
     return path
 

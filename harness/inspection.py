@@ -16,12 +16,14 @@ from harness.models import refuse_missing
 from harness.outcome import rule
 from harness.plan import Candidate, Gate, Model, Plan, spec
 from harness.records import ORIGINAL
-from suites import Suite
+from suites import Allowance, Suite
 from suites.document import suggestion
 from suites.errors import SuiteError
 
 SUITE_METRICS = ("pass_rate", "score", "losses")
 FIDELITY_METRICS = ("kl", "top1", "perplexity_ratio")
+GIVEN = frozenset({"finish", "seconds"})
+"""Facts of an answer, besides its text, that assertions are given."""
 SHARES = ("pass_rate", "top1", "exact_match")
 DISCORDANCE = 0.10
 """Share of items assumed to flip when a detectable drop is said before anything was measured."""
@@ -58,11 +60,12 @@ class GateOutlook:
 
 def loaded_suites(plan: Plan) -> list[Suite]:
     """The suites of a plan. Raises HarnessError with the faults of every suite file at once."""
+    allowance = Allowance(plan.allow_code, plan.skip_unsupported, GIVEN)
     found: list[Suite] = []
     faults: list[str] = []
     for source in plan.suites:
         try:
-            found.append(suite_files.load(source))
+            found.append(suite_files.load(source, allowance))
         except SuiteError as error:
             faults.append(str(error))
     names = [suite.name for suite in found]
@@ -192,6 +195,11 @@ def _documents(task: str, plan: Plan) -> int | None:
     return None
 
 
+def not_checked(suites: Sequence[Suite]) -> tuple[str, ...]:
+    """A line for every suite of which something is not checked."""
+    return tuple(f"{suite.name}: not checked: {suite.not_checked}" for suite in suites if suite.not_checked)
+
+
 def warnings(plan: Plan, suites: Sequence[Suite]) -> list[str]:
     """Lines on gates over suites that cannot PASS whatever the models answer."""
     names = {suite.name for suite in suites}
@@ -205,6 +213,7 @@ def inspected(plan: Plan) -> list[str]:
     refuse_impossible(plan, suites)
     lines = [f"plan {plan.name}: {plan.original.model} against {', '.join(plan.candidates)}"]
     lines += [f"suite {suite.name}: {len(suite.cases)} cases" for suite in suites]
+    lines += not_checked(suites)
     counts = {benchmark.task: _documents(benchmark.task, plan) for benchmark in plan.benchmarks}
     lines += [f"benchmark {task}: {'unknown' if n is None else n} documents" for task, n in counts.items()]
     if plan.fidelity:

@@ -25,6 +25,8 @@ class Outcome:
     """Candidate -> why it could not be judged."""
     report: Path | None = None
     """The HTML page; none if no candidate could be judged."""
+    not_checked: tuple[str, ...] = ()
+    """What of the suites is not checked, a line a suite."""
 
     @property
     def exit_code(self) -> int:

@@ -14,6 +14,7 @@ from harness.records import Answer, Item, Measurement, Run
 from harness.statistics.paired import FloatArray
 from harness.statistics.series import Series
 from suites.grading import Graded, grade
+from suites.reply import Reply
 from suites.schema import Case, Suite
 
 CANDIDATE_ONLY = frozenset({"fidelity.kl", "fidelity.top1", "fidelity.perplexity_ratio"})
@@ -58,11 +59,18 @@ def _by_case(suite: Suite, run: Run) -> dict[str, Answer]:
 
 
 def _case_pair(suite: str, case: Case, before: Answer | None, after: Answer | None) -> CasePair:
-    old = before.text if before else None
-    new = after.text if after else None
+    old, new = _reply(before), _reply(after)
     old_graded = grade(case, old, old) if old is not None else None
     new_graded = grade(case, new, old)
-    return CasePair(suite, case, _kind(old_graded, new_graded, old == new), before, after, old_graded, new_graded)
+    same_text = (old.text if old else None) == (new.text if new else None)
+    return CasePair(suite, case, _kind(old_graded, new_graded, same_text), before, after, old_graded, new_graded)
+
+
+def _reply(answer: Answer | None) -> Reply | None:
+    """The answer as assertions see it, with all that `harness.inspection.GIVEN` says; None if there is none."""
+    if answer is None or answer.text is None:
+        return None
+    return Reply(answer.text, finish=answer.finish, seconds=answer.seconds)
 
 
 def _kind(before: Graded | None, after: Graded, same_text: bool) -> Kind:

@@ -12,7 +12,7 @@ from harness.digest import digest
 from harness.errors import HarnessError
 from harness.gate import Verdict, judge
 from harness.history import PAGE, STORE, environment, publish
-from harness.inspection import loaded_suites, refuse_impossible
+from harness.inspection import loaded_suites, not_checked, refuse_impossible
 from harness.making import recipe_of
 from harness.measuring import Context, measured, measured_pair
 from harness.observations import observations
@@ -59,7 +59,7 @@ def run(
             failures[name] = str(error)
             store.save_verdict(VerdictRow(job.id, name, "ERROR", str(error), "", "", "[]"))
     report = publish(store, job, out / PAGE) if verdicts else None
-    outcome = Outcome(plan.name, job.id, tuple(verdicts), failures, report)
+    outcome = Outcome(plan.name, job.id, tuple(verdicts), failures, report, not_checked(suites))
     store.finish_job(job.id, outcome.exit_code)
     return outcome
 

@@ -122,6 +122,10 @@ class Plan(Part):
     gates: list[Gate] = Field(min_length=1)
     data_root: str | None = None
     """Folder with benchmark data and an index.json, instead of the hub."""
+    skip_unsupported: bool = False
+    """Count assertions that cannot be checked here as not checked, instead of refusing the suite."""
+    allow_code: bool = False
+    """Run code of the suites. Only who runs the plan can say so, on the command line, never the file."""
 
     @field_validator("original", mode="before")
     @classmethod
@@ -155,7 +159,10 @@ def load_plan(source: str) -> Plan:
         path = BUILT_IN / f"{source}.yaml"
     try:
         document = read(path)
-        return _anchored(validated(document, Plan), document)
+        plan = validated(document, Plan)
+        if plan.allow_code:
+            raise SuiteError(document.fault(("allow_code",), "who runs the plan says so, by --allow-code"))
+        return _anchored(plan, document)
     except SuiteError as error:
         raise HarnessError(str(error)) from error
 
@@ -165,6 +172,12 @@ def only(plan: Plan, candidate: str) -> Plan:
     if candidate not in plan.candidates:
         raise HarnessError(f"no candidate {candidate!r} in plan {plan.name}; there are: {', '.join(plan.candidates)}")
     return plan.model_copy(update={"candidates": {candidate: plan.candidates[candidate]}})
+
+
+def permitting(plan: Plan, skip_unsupported: bool, allow_code: bool) -> Plan:
+    """The plan with what the command line lets its suites do."""
+    skip = plan.skip_unsupported or skip_unsupported
+    return plan.model_copy(update={"skip_unsupported": skip, "allow_code": allow_code})
 
 
 def spec(name: str, model: Model | Candidate) -> ModelSpec:

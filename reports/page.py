@@ -114,6 +114,8 @@ class CheckRow:
     type: str
     passed: bool
     reason: str
+    checked: bool = True
+    """False: it could not be decided, and `reason` says why."""
 
 
 @dataclass(frozen=True)

@@ -6,17 +6,21 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from suites.allowance import Allowance
     from suites.assertions import Check
     from suites.assertions import names as assertion_names
     from suites.errors import SuiteError
     from suites.grading import Graded, grade
     from suites.loader import check, load, names
+    from suites.reply import Reply
     from suites.schema import Case, Suite
 
 _HOMES = {
+    "Allowance": ("suites.allowance", "Allowance"),
     "Case": ("suites.schema", "Case"),
     "Check": ("suites.assertions", "Check"),
     "Graded": ("suites.grading", "Graded"),
+    "Reply": ("suites.reply", "Reply"),
     "Suite": ("suites.schema", "Suite"),
     "SuiteError": ("suites.errors", "SuiteError"),
     "assertion_names": ("suites.assertions", "names"),
@@ -27,9 +31,11 @@ _HOMES = {
 }
 
 __all__ = [
+    "Allowance",
     "Case",
     "Check",
     "Graded",
+    "Reply",
     "Suite",
     "SuiteError",
     "assertion_names",

@@ -9,11 +9,14 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from suites.assertions import build
+from suites.allowance import CAREFUL, Allowance
+from suites.assertions import Assertion, Unchecked, build
+from suites.combining import Asserted, AssertSet
 from suites.document import Document, Key
 from suites.errors import SuiteError
 from suites.prompts import Templates, Vars, chat_of, combinations, filled_vars, messages_of
-from suites.schema import MAX_NEW_TOKENS, Asserted, AssertionPart, Case, CasePart, DefaultPart, OptionsPart
+from suites.schema import MAX_NEW_TOKENS, AssertionPart, Case, CasePart, DefaultPart, OptionsPart
+from suites.unsupported import reason_against
 
 MAX_CASES = 100_000
 
@@ -43,6 +46,7 @@ class Setting:
     place: Place
     default: DefaultPart
     prompts: tuple[str, ...]
+    allowance: Allowance = CAREFUL
     templates: Templates = field(default_factory=Templates)
 
 
@@ -71,7 +75,7 @@ def cases_of(part: CasePart, place: Place, setting: Setting, faults: list[str]) 
         except SuiteError as error:
             faults.append(place.fault(error))
             continue
-        asserted = tuple(_asserted(stated, place, filled, setting.templates, faults))
+        asserted = tuple(_asserted(stated, place, filled, setting, faults))
         made.append(dataclasses.replace(template, messages=messages, vars=filled, assertions=asserted))
     return [dataclasses.replace(case, id=_id(case, several=len(made) > 1)) for case in made]
 
@@ -140,18 +144,37 @@ def _stated(part: CasePart, place: Place, options: OptionsPart, setting: Setting
 
 
 def _asserted(
-    stated: list[Stated], place: Place, values: Vars, templates: Templates, faults: list[str]
+    stated: list[Stated], place: Place, values: Vars, setting: Setting, faults: list[str]
 ) -> Iterator[Asserted]:
     """Yield the assertions with their templates filled in; add what is wrong to the faults."""
     for each, where in stated:
         try:
-            metric = None if each.metric is None else templates.render(each.metric, values)
-            options = {name: templates.filled(value, values) for name, value in each.given.items()}
-            yield Asserted(each.type, build(each.type, options), each.weight, metric)
+            metric = None if each.metric is None else setting.templates.render(each.metric, values)
+            if each.assertions is None:
+                rule = _rule(each, values, setting)
+            else:
+                inside = [(inner, where.at("assert", number)) for number, inner in enumerate(each.assertions)]
+                rule = AssertSet(tuple(_asserted(inside, place, values, setting, faults)), each.threshold)
+            yield Asserted(each.type, rule, each.weight, metric)
         except SuiteError as error:
             # One of the default test may be wrong for one test only.
             whose = f" (for the test on line {place.line})" if where.path[:1] == ("defaultTest",) else ""
             faults.append(where.fault(f"{error}{whose}"))
+
+
+def _rule(part: AssertionPart, values: Vars, setting: Setting) -> Assertion:
+    """Return the rule, or what stands for it where the user lets it be skipped; raises SuiteError if it is not let."""
+    why, rule = reason_against(part.type), None
+    if why is None:
+        options = {name: setting.templates.filled(value, values) for name, value in part.given.items()}
+        rule = build(part.type, options)
+        why = setting.allowance.missing(rule.needs)
+    if rule is not None and why is None:
+        return rule
+    why = f"{part.type} cannot be checked here: {why}"
+    if setting.allowance.skip_unsupported:
+        return Unchecked(part.type, why)
+    raise SuiteError(f"{why}; remove it, or count it as not checked by --skip-unsupported")
 
 
 def _id(case: Case, several: bool) -> str:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from suites.assertions import Check
+from suites.combining import Asserted, combined, flat
 from suites.errors import SuiteError
-from suites.schema import Asserted, Case
+from suites.reply import Reply
+from suites.schema import Case
 
 NOT_ANSWERED = "not answered"
 
@@ -19,38 +22,42 @@ class Graded:
     score: float
     """0 to 1: the weighted mean of the checks' scores."""
     checks: tuple[Check, ...] = ()
+    """Those inside a set come after the set."""
     reason: str = ""
     """Why it failed, a sentence; empty if it passed."""
 
 
-def grade(case: Case, answer: str | None, original: str | None = None) -> Graded:
+def grade(case: Case, answer: Reply | str | None, original: Reply | str | None = None) -> Graded:
     """Grade an answer to a case; None, no answer, fails whatever the case asks.
 
-    Score: sum of score times weight over sum of weights, 0 where all weights are 0, 1 without assertions. Passed: every
-    check passed, or, for a case with a threshold, score at least the threshold and nothing else. `original` is what the
-    original model answered. Raises SuiteError where an assertion cannot be decided.
+    `original` is what the original model answered; assertions that ask for it are not checked without it. The original
+    itself is graded with its own answer as both. Raises SuiteError where an assertion cannot be decided.
     """
     if answer is None:
         missing = tuple(
             Check(each.type, False, 0.0, NOT_ANSWERED, each.weight, each.metric) for each in case.assertions
         )
         return Graded(False, 0.0, missing, NOT_ANSWERED)
-    if not case.assertions:
-        return Graded(True, 1.0)
-    checks = tuple(_checked(case, each, answer, original) for each in case.assertions)
-    weight = sum(check.weight for check in checks)
-    score = sum(check.score * check.weight for check in checks) / weight if weight else 0.0
-    if case.threshold is not None:
-        passed = score >= case.threshold
-        return Graded(passed, score, checks, "" if passed else f"score {score:.4g} is below {case.threshold:g}")
-    failed = [check.reason for check in checks if not check.passed]
-    return Graded(not failed, score, checks, "; ".join(failed))
+    said, said_before = _reply(case, answer), None if original is None else _reply(case, original)
+    if any("graded" in each.rule.needs for each in case.assertions):
+        alone = [each for each in case.assertions if "graded" not in each.rule.needs]
+        said = replace(said, graded=_graded(case, alone, said, said_before))
+        if said_before is not None:
+            said_before = replace(said_before, graded=_graded(case, alone, said_before, said_before))
+    return _graded(case, case.assertions, said, said_before)
 
 
-def _checked(case: Case, asserted: Asserted, answer: str, original: str | None) -> Check:
+def _reply(case: Case, answer: Reply | str) -> Reply:
+    """Return the answer with what was asked, unless it says so itself."""
+    said = Reply(answer) if isinstance(answer, str) else answer
+    last = case.messages[-1]["content"] if case.messages else ""
+    return replace(said, prompt=said.prompt or last, vars=said.vars or case.vars)
+
+
+def _graded(case: Case, assertions: Sequence[Asserted], answer: Reply, original: Reply | None) -> Graded:
     try:
-        check = asserted.rule.check(answer, original)
+        checks = [each.check(answer, original) for each in assertions]
     except SuiteError as error:
         raise SuiteError(f"case {case.id}: {error}") from error
-    passed = check.passed or asserted.weight == 0
-    return replace(check, passed=passed, weight=asserted.weight, metric=asserted.metric)
+    whole = combined(checks, case.threshold)
+    return Graded(whole.passed, whole.score, flat(checks), whole.reason)

@@ -9,12 +9,14 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from suites.assertions import Not
+from suites.allowance import CAREFUL, Allowance
+from suites.assertions import Not, Unchecked
 from suites.cases import MAX_CASES, Place, Setting, cases_of
+from suites.combining import Asserted, AssertSet
 from suites.document import Document, read, read_text, refuse, suggestion, validated
 from suites.errors import SuiteError
 from suites.prompts import chat_of
-from suites.schema import Asserted, Case, CasePart, CasesPart, Suite, SuitePart
+from suites.schema import Case, CasePart, CasesPart, Suite, SuitePart
 
 LIBRARY = Path(__file__).parent / "library"
 TEST_FILES = (".yaml", ".yml", ".json", ".jsonl")
@@ -26,10 +28,11 @@ def names() -> tuple[str, ...]:
     return tuple(sorted(file.stem for file in LIBRARY.glob("*.yaml")))
 
 
-def load(name_or_path: str | Path) -> Suite:
+def load(name_or_path: str | Path, allowance: Allowance = CAREFUL) -> Suite:
     """Load a suite by its name in the library, or from a .yaml, .yml, .json or .jsonl file.
 
-    A file that holds a list is a suite of tests alone. Raises SuiteError with every fault of the file, a line each.
+    A file that holds a list is a suite of tests alone. A case of which no assertion can be checked is left out where
+    the allowance lets that be, and counted. Raises SuiteError with every fault of the file, a line each.
     """
     file = _file(name_or_path)
     document = read(file)
@@ -41,7 +44,7 @@ def load(name_or_path: str | Path) -> Suite:
     faults: list[str] = []
     prompts = tuple(_prompts(part.prompts, top.at("prompts"), faults))
     # Where no prompt is right, one stands in, so that the tests are not blamed for it.
-    setting = Setting(top, part.default_test, prompts or ("?",) * bool(faults))
+    setting = Setting(top, part.default_test, prompts or ("?",) * bool(faults), allowance)
     cases: list[Case] = []
     first: dict[str, Place] = {}
     for test, place in _tests(part.tests, tests, faults):
@@ -54,7 +57,10 @@ def load(name_or_path: str | Path) -> Suite:
     refuse(faults)
     if not cases:
         raise SuiteError(f"{file}: the suite has no cases; give tests")
-    unique = tuple(_numbered(cases))
+    decidable = [case for case in cases if not _undecidable(case)]
+    if not decidable:
+        raise SuiteError(f"{file}: none of the {len(cases)} cases has an assertion that can be checked here")
+    unique = tuple(_numbered(decidable))
     notes = [key for key in ("providers", "targets") if getattr(part, key) is not None]
     return Suite(
         name=file.stem,
@@ -62,23 +68,25 @@ def load(name_or_path: str | Path) -> Suite:
         cases=unique,
         description=part.description,
         notes=tuple(f"{key}: not used, the plan says which models are asked" for key in notes),
+        not_checked=_not_checked(cases, len(cases) - len(decidable)),
     )
 
 
-def check(name_or_path: str | Path) -> list[str]:
+def check(name_or_path: str | Path, allowance: Allowance = CAREFUL) -> list[str]:
     """Return what a suite holds, in lines: cases, tags and assertion types with counts, notes.
 
     Raises SuiteError as `load` does.
     """
-    suite = load(name_or_path)
+    suite = load(name_or_path, allowance)
     tags = Counter(tag for case in suite.cases for tag in case.tags)
-    types = Counter(asserted.type for case in suite.cases for asserted in case.assertions)
+    types = Counter(asserted.type for asserted in _single(suite.cases))
     bare = sum(not case.assertions for case in suite.cases)
     lines = [f"{suite.name}: {len(suite.cases)} cases"]
     for what, counter in (("tags", tags), ("assertions", types)):
         if counter:
             lines.append(f"{what}: " + ", ".join(f"{name} {count}" for name, count in sorted(counter.items())))
     lines += [f"without assertions: {bare} cases, which pass whatever is answered"] if bare else []
+    lines += [f"not checked: {suite.not_checked}"] if suite.not_checked else []
     return [*lines, *suite.notes]
 
 
@@ -176,6 +184,25 @@ def _numbered(cases: Iterable[Case]) -> Iterator[Case]:
         yield case if name == case.id else dataclasses.replace(case, id=name)
 
 
+def _undecidable(case: Case) -> bool:
+    """Return whether the case has assertions, and none that can be checked."""
+    return bool(case.assertions) and all(isinstance(each.rule, Unchecked) for each in _single([case]))
+
+
+def _single(cases: Iterable[Case]) -> Iterator[Asserted]:
+    """Yield the assertions of the cases, those inside sets instead of the sets."""
+    for case in cases:
+        for each in case.assertions:
+            yield from each.rule.inside if isinstance(each.rule, AssertSet) else (each,)
+
+
+def _not_checked(cases: Iterable[Case], left_out: int) -> str:
+    """Return the number of assertions that stand for others, by type, and of cases left out; empty if none."""
+    types = Counter(each.type for each in _single(cases) if isinstance(each.rule, Unchecked))
+    counts = ", ".join(f"{type} {count}" for type, count in sorted(types.items()))
+    return f"{counts}; {left_out} cases left out, which have no other assertion" if left_out else counts
+
+
 def _digest(cases: Iterable[Case]) -> str:
     """Return the SHA-256 of all that decides a result: not the descriptions, nor how the file is laid out."""
     digest = hashlib.sha256()
@@ -187,4 +214,7 @@ def _digest(cases: Iterable[Case]) -> str:
 
 def _stated(asserted: Asserted) -> list[object]:
     rule = asserted.rule.inner if isinstance(asserted.rule, Not) else asserted.rule
+    if isinstance(rule, AssertSet):
+        inside = [_stated(each) for each in rule.inside]
+        return [asserted.type, inside, rule.threshold, asserted.weight, asserted.metric]
     return [asserted.type, vars(rule), asserted.weight, asserted.metric]

@@ -7,22 +7,14 @@ from typing import ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, RootModel, field_validator, model_validator
 
-from suites.assertions import Assertion, build, kind_of, load
+from suites.assertions import build, kind_of, load
+from suites.combining import Asserted
 from suites.errors import SuiteError
 from suites.prompts import has_template
+from suites.unsupported import reason_against
 
 MAX_NEW_TOKENS = 64
-
-
-@dataclass(frozen=True)
-class Asserted:
-    """An assertion as one case states it."""
-
-    type: str
-    """As written, with "not-" where given."""
-    rule: Assertion
-    weight: float = 1.0
-    metric: str | None = None
+ASSERT_SET = "assert-set"
 
 
 @dataclass(frozen=True)
@@ -54,6 +46,8 @@ class Suite:
     description: str = ""
     notes: tuple[str, ...] = ()
     """What the file says that is not used here, such as providers."""
+    not_checked: str = ""
+    """How many assertions were skipped, by type, and how many cases are left out for it; empty if none."""
 
 
 class FilePart(BaseModel):
@@ -65,23 +59,29 @@ class FilePart(BaseModel):
 class AssertionPart(FilePart):
     """One entry of `assert`."""
 
-    later: ClassVar[tuple[str, ...]] = (
-        *("$ref", "assert", "config", "contextTransform", "provider", "rubricPrompt", "transform"),
-    )
+    later: ClassVar[tuple[str, ...]] = ("$ref", "contextTransform", "transform")
     type: str
     value: object = None
     threshold: float | None = Field(default=None, allow_inf_nan=False)
     weight: float = Field(default=1.0, ge=0, allow_inf_nan=False)
     metric: str | None = None
+    config: object = None
+    provider: object = None
+    rubric_prompt: object = Field(default=None, alias="rubricPrompt")
+    assertions: list[AssertionPart] | None = Field(default=None, alias="assert", min_length=1)
 
     @property
     def given(self) -> dict[str, object]:
-        """The options of the assertion itself."""
-        return {name: getattr(self, name) for name in ("value", "threshold") if name in self.model_fields_set}
+        """The options of the assertion itself, under their names in the file."""
+        options = {"value": "value", "threshold": "threshold", "config": "config"}
+        options |= {"provider": "provider", "rubric_prompt": "rubricPrompt"}
+        return {shown: getattr(self, name) for name, shown in options.items() if name in self.model_fields_set}
 
     @field_validator("type")
     @classmethod
     def _known(cls, type: str) -> str:
+        if type == ASSERT_SET or reason_against(type):
+            return type
         try:
             load(type.removeprefix("not-"))
         except SuiteError as error:
@@ -91,6 +91,12 @@ class AssertionPart(FilePart):
     @model_validator(mode="after")
     def _usable(self) -> AssertionPart:
         """Refuse what no vars can mend; values with templates are tried again once these are filled in."""
+        if (self.type == ASSERT_SET) != (self.assertions is not None):
+            raise ValueError(f"a list of assertions under 'assert' goes with type: {ASSERT_SET}, and the reverse")
+        if any(inner.type == ASSERT_SET for inner in self.assertions or ()):
+            raise ValueError(f"an {ASSERT_SET} inside another is not allowed")
+        if self.type == ASSERT_SET or reason_against(self.type):
+            return self
         try:
             kind_of(self.type, self.given)
             if not has_template(self.value):

@@ -18,6 +18,8 @@ import click
 @click.option("--json", "as_json", is_flag=True, help="Print the verdicts as JSON.")
 @click.option("--junit", type=click.Path(path_type=Path), metavar="FILE", help="Also write JUnit XML, one test a gate.")
 @click.option("--summary", type=click.Path(path_type=Path), metavar="FILE", help="Also append a Markdown summary.")
+@click.option("--skip-unsupported", is_flag=True, help="Count assertions that cannot be checked here, and go on.")
+@click.option("--allow-code", is_flag=True, help="Let the suites run their Python code; only if you trust them.")
 @click.option("-q", "--quiet", is_flag=True, help="No progress.")
 def command(
     plan: str,
@@ -28,6 +30,8 @@ def command(
     as_json: bool,
     junit: Path | None,
     summary: Path | None,
+    skip_unsupported: bool,
+    allow_code: bool,
     quiet: bool,
 ) -> int:
     """Compress each candidate of PLAN, ask it and the original the same questions, compare, judge and report.
@@ -38,10 +42,10 @@ def command(
     from harness import outputs
     from harness.errors import HarnessError
     from harness.pipeline import run
-    from harness.plan import load_plan, only
+    from harness.plan import load_plan, only, permitting
     from harness.progress import shown
 
-    chosen = load_plan(plan)
+    chosen = permitting(load_plan(plan), skip_unsupported, allow_code)
     if candidate:
         chosen = only(chosen, candidate)
     for target in filter(None, (junit, summary)):

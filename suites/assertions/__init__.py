@@ -11,10 +11,11 @@ import importlib
 import pkgutil
 from collections.abc import Collection, Mapping
 from dataclasses import MISSING, dataclass, fields, replace
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 from suites.document import suggestion
 from suites.errors import SuiteError
+from suites.reply import Reply
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,10 @@ class Check:
     """0: for information only, always passed."""
     metric: str | None = None
     """Name under which the score is shown."""
+    checked: bool = True
+    """False: it could not be decided, and counts neither for nor against the answer."""
+    parts: tuple[Check, ...] = ()
+    """The checks that it is made of, of a set."""
 
 
 class Assertion(Protocol):
@@ -38,10 +43,10 @@ class Assertion(Protocol):
 
     @property
     def needs(self) -> frozenset[str]:
-        """Further helpers it must be handed: logprobs, judge, embeddings. Empty for a rule on text alone."""
+        """What it must be given besides the text: names of `suites.allowance.HOW`, and graded, original."""
         ...
 
-    def check(self, answer: str, original: str | None) -> Check: ...
+    def check(self, answer: Reply, original: Reply | None) -> Check: ...
 
 
 @dataclass(frozen=True)
@@ -54,14 +59,33 @@ class Not:
     def needs(self) -> frozenset[str]:
         return self.inner.needs
 
-    def check(self, answer: str, original: str | None) -> Check:
+    def check(self, answer: Reply, original: Reply | None) -> Check:
         found = self.inner.check(answer, original)
+        if not found.checked:
+            return replace(found, type=f"not-{found.type}")
         return replace(found, type=f"not-{found.type}", passed=not found.passed, score=1 - found.score)
+
+
+@dataclass(frozen=True)
+class Unchecked:
+    """Stands for an assertion that cannot be checked here."""
+
+    type: str
+    why: str
+    needs: ClassVar[frozenset[str]] = frozenset()
+
+    def check(self, answer: Reply, original: Reply | None) -> Check:
+        return unchecked(self.type, self.why)
 
 
 def found(type: str, passed: bool, reason: str) -> Check:
     """Return the check of a rule that holds or does not, with nothing between."""
     return Check(type, passed, float(passed), reason)
+
+
+def unchecked(type: str, why: str) -> Check:
+    """Return the check of a rule that could not be decided."""
+    return Check(type, True, 0.0, f"not checked: {why}", checked=False)
 
 
 def shown(text: str) -> str:

@@ -9,6 +9,7 @@ from typing import ClassVar
 from suites.assertions import Check, found, shown
 from suites.errors import SuiteError
 from suites.prompts import text_of
+from suites.reply import Reply
 
 
 @dataclass(frozen=True)
@@ -21,8 +22,8 @@ class Contains:
     def __post_init__(self) -> None:
         _word("contains", self.value)
 
-    def check(self, answer: str, original: str | None) -> Check:
-        return _all("contains", [_word("contains", self.value)], answer)
+    def check(self, answer: Reply, original: Reply | None) -> Check:
+        return _all("contains", [_word("contains", self.value)], answer.text)
 
 
 @dataclass(frozen=True)
@@ -35,8 +36,8 @@ class IContains:
     def __post_init__(self) -> None:
         _word("icontains", self.value)
 
-    def check(self, answer: str, original: str | None) -> Check:
-        return _all("icontains", [_word("icontains", self.value)], answer)
+    def check(self, answer: Reply, original: Reply | None) -> Check:
+        return _all("icontains", [_word("icontains", self.value)], answer.text)
 
 
 @dataclass(frozen=True)
@@ -49,8 +50,8 @@ class ContainsAny:
     def __post_init__(self) -> None:
         _words("contains-any", self.value)
 
-    def check(self, answer: str, original: str | None) -> Check:
-        return _any("contains-any", _words("contains-any", self.value), answer)
+    def check(self, answer: Reply, original: Reply | None) -> Check:
+        return _any("contains-any", _words("contains-any", self.value), answer.text)
 
 
 @dataclass(frozen=True)
@@ -63,8 +64,8 @@ class IContainsAny:
     def __post_init__(self) -> None:
         _words("icontains-any", self.value)
 
-    def check(self, answer: str, original: str | None) -> Check:
-        return _any("icontains-any", _words("icontains-any", self.value), answer)
+    def check(self, answer: Reply, original: Reply | None) -> Check:
+        return _any("icontains-any", _words("icontains-any", self.value), answer.text)
 
 
 @dataclass(frozen=True)
@@ -77,8 +78,8 @@ class ContainsAll:
     def __post_init__(self) -> None:
         _words("contains-all", self.value)
 
-    def check(self, answer: str, original: str | None) -> Check:
-        return _all("contains-all", _words("contains-all", self.value), answer)
+    def check(self, answer: Reply, original: Reply | None) -> Check:
+        return _all("contains-all", _words("contains-all", self.value), answer.text)
 
 
 @dataclass(frozen=True)
@@ -91,8 +92,8 @@ class IContainsAll:
     def __post_init__(self) -> None:
         _words("icontains-all", self.value)
 
-    def check(self, answer: str, original: str | None) -> Check:
-        return _all("icontains-all", _words("icontains-all", self.value), answer)
+    def check(self, answer: Reply, original: Reply | None) -> Check:
+        return _all("icontains-all", _words("icontains-all", self.value), answer.text)
 
 
 def _word(type: str, value: object) -> str:

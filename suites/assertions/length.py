@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from suites.assertions import Check, found
 from suites.errors import SuiteError
+from suites.reply import Reply
 
 
 @dataclass(frozen=True)
@@ -19,9 +20,9 @@ class WordCount:
     def __post_init__(self) -> None:
         _bounds(self.value)
 
-    def check(self, answer: str, original: str | None) -> Check:
+    def check(self, answer: Reply, original: Reply | None) -> Check:
         low, high = _bounds(self.value)
-        words = len(answer.split())
+        words = len(answer.text.split())
         holds = low <= words and (high is None or words <= high)
         asked = f"{low} or more" if high is None else f"{low}" if low == high else f"{low} to {high}"
         return found("word-count", holds, f"the answer has {words} words, the rule says {asked}")

@@ -9,6 +9,7 @@ import regex
 
 from suites.assertions import Check, found, shown
 from suites.errors import SuiteError
+from suites.reply import Reply
 
 SECONDS = 1.0
 MAX_PATTERN = 10_000
@@ -35,11 +36,11 @@ class Regex:
         except (regex.error, ValueError, OverflowError, RecursionError) as error:
             raise SuiteError(f"regex: pattern {shown(self.value)} is not valid: {error}") from error
 
-    def check(self, answer: str, original: str | None) -> Check:
+    def check(self, answer: Reply, original: Reply | None) -> Check:
         """Raises SuiteError for a pattern that takes longer than a second, which would be neither pass nor fail."""
         pattern = str(self.value)
-        match = search(pattern, answer)
-        reason = f"{shown(match)} matches" if match is not None else f"nothing in {shown(answer)} matches"
+        match = search(pattern, answer.text)
+        reason = f"{shown(match)} matches" if match is not None else f"nothing in {shown(answer.text)} matches"
         return found("regex", match is not None, f"{reason} {shown(pattern)}")
 
 

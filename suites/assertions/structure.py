@@ -12,6 +12,7 @@ from suites.assertions import Check, found, shown
 from suites.assertions.pattern import Regex, search
 from suites.errors import SuiteError
 from suites.parse import parse_yaml
+from suites.reply import Reply
 
 if TYPE_CHECKING:
     from jsonschema.protocols import Validator
@@ -28,11 +29,11 @@ class IsJson:
         if self.value is not None:
             _validator(_schema(self.value))
 
-    def check(self, answer: str, original: str | None) -> Check:
+    def check(self, answer: Reply, original: Reply | None) -> Check:
         try:
-            data = json.loads(answer, parse_constant=_refuse_constant)
+            data = json.loads(answer.text, parse_constant=_refuse_constant)
         except (ValueError, RecursionError) as error:
-            return found("is-json", False, f"the answer {shown(answer)} is not JSON: {error}")
+            return found("is-json", False, f"the answer {shown(answer.text)} is not JSON: {error}")
         if self.value is None:
             return found("is-json", True, "the answer is JSON")
         fault = _fault(self.value, data)

@@ -9,6 +9,7 @@ from typing import ClassVar
 from suites.assertions import Check, found, shown
 from suites.errors import SuiteError
 from suites.prompts import text_of
+from suites.reply import Reply
 
 
 @dataclass(frozen=True)
@@ -22,16 +23,16 @@ class Equals:
         if self.value is None:
             raise SuiteError("equals: the value must be text, a number, true or false, a list or a mapping")
 
-    def check(self, answer: str, original: str | None) -> Check:
+    def check(self, answer: Reply, original: Reply | None) -> Check:
         if not isinstance(self.value, list | dict):
-            same = answer == text_of(self.value)
+            same = answer.text == text_of(self.value)
         else:
             try:
-                same = _same(json.loads(answer), self.value)
+                same = _same(json.loads(answer.text), self.value)
             except (ValueError, RecursionError):
-                return found("equals", False, f"the answer {shown(answer)} is not JSON")
+                return found("equals", False, f"the answer {shown(answer.text)} is not JSON")
         wanted = shown(text_of(self.value))
-        reason = f"the answer is {wanted}" if same else f"the answer is {shown(answer)}, not {wanted}"
+        reason = f"the answer is {wanted}" if same else f"the answer is {shown(answer.text)}, not {wanted}"
         return found("equals", same, reason)
 
 
@@ -46,11 +47,11 @@ class StartsWith:
         if not isinstance(self.value, str) or not self.value:
             raise SuiteError("starts-with: the value must be text, not empty")
 
-    def check(self, answer: str, original: str | None) -> Check:
+    def check(self, answer: Reply, original: Reply | None) -> Check:
         start = text_of(self.value)
-        holds = answer.startswith(start)
-        reason = f"the answer starts with {shown(answer[: len(start)])}" + ("" if holds else f", not {shown(start)}")
-        return found("starts-with", holds, reason)
+        holds = answer.text.startswith(start)
+        begins = f"the answer starts with {shown(answer.text[: len(start)])}"
+        return found("starts-with", holds, begins if holds else f"{begins}, not {shown(start)}")
 
 
 def _same(one: object, other: object) -> bool:

@@ -15,6 +15,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from harness import outputs
 from harness.commands import entry
 from harness.errors import HarnessError
 from harness.history import compared
@@ -34,7 +35,7 @@ tests:
 """
 CASE = (
     "  - {{vars: {{word: w{n}}}, metadata: {{tags: [{tag}]}}, max_new_tokens: 4,"
-    " assert: [{{type: regex, value: '.*'}}]}}"
+    " assert: [{{type: regex, value: '.*'}}, {{type: ruby, value: 'true'}}]}}"
 )
 PLAN = """\
 name: tiny
@@ -43,6 +44,7 @@ candidates:
   same: {model: ./model}
   cut: {recipe: {method: magnitude, sparsity: 0.4, options: {round_to: 1}}}
 suites: [./words.yaml]
+skip_unsupported: true
 fidelity: {corpus: text.jsonl, window: 32, tokens: 4000}
 metrics: [size]
 gates:
@@ -92,6 +94,16 @@ def test_a_job_from_plan_to_page(done: tuple[Path, Outcome]) -> None:
     assert "fidelity.perplexity_ratio" in page
     # The original answered once for both candidates, and the copy of it not at all: same weights, same answers.
     assert len(rows(out, "answers")) == 2 * CASES
+
+
+def test_what_was_not_checked_is_said_everywhere(done: tuple[Path, Outcome]) -> None:
+    _, outcome = done
+    line = "words: not checked: ruby 40"
+    assert outcome.not_checked == (line,)
+    assert outcome.report
+    assert line in outcome.report.read_text()
+    assert line in outputs.as_text(outcome, 0)
+    assert json.loads(outputs.as_json(outcome))["not_checked"] == [line]
 
 
 def test_the_page_says_that_sparsity_is_simulated(place: Path, tmp_path: Path) -> None:

@@ -64,6 +64,7 @@ def test_a_misspelt_key_names_line_and_nearest(tmp_path: Path) -> None:
         ("{recipe: cfsp-20}", "{recipe: cfsp-20, model: ./x}", "either 'recipe'"),
         ("{recipe: cfsp-20}", "{recipe: {method: cfsp, sparsity: 1.5}}", "sparsity"),
         ("small:", "../small:", "candidates"),
+        ("name: p", "name: p\nallow_code: true", "plan.yaml:2: allow_code: who runs the plan says so, by --allow-code"),
         ("  - {metric: smoke.pass_rate, margin: 0.05}", "  []", "at least 1"),
     ],
 )

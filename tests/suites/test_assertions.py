@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from suites import SuiteError, assertion_names
+from suites import Reply, SuiteError, assertion_names
 from suites.assertions import Not, load
 
 TABLES = {file.stem: json.loads(file.read_text("utf-8")) for file in (Path(__file__).parent / "cases").glob("*.json")}
@@ -20,11 +20,11 @@ def test_every_type_has_cases_of_both_kinds():
 
 @pytest.mark.parametrize(("name", "case"), CASES)
 def test_case(name, case):
-    check = load(name)(**case["options"]).check(case["answer"], None)
+    check = load(name)(**case["options"]).check(Reply(case["answer"]), None)
     assert (check.type, check.passed, check.score) == (name, case["passed"], float(case["passed"]))
     assert check.reason == case.get("reason", check.reason)
     assert check.reason
-    turned = Not(load(name)(**case["options"])).check(case["answer"], None)
+    turned = Not(load(name)(**case["options"])).check(Reply(case["answer"]), None)
     assert (turned.type, turned.passed, turned.score) == (f"not-{name}", not check.passed, 1 - check.score)
     assert turned.reason == check.reason
 
@@ -61,11 +61,11 @@ def test_value_it_cannot_use(name, value, message):
 
 def test_pattern_without_end_is_an_error_and_neither_pass_nor_fail():
     with pytest.raises(SuiteError, match=r"took more than 1 s on an answer of 41 characters"):
-        Not(load("regex")(value="^(a|a)+$")).check("a" * 40 + "!", None)
+        Not(load("regex")(value="^(a|a)+$")).check(Reply("a" * 40 + "!"), None)
     with pytest.raises(SuiteError, match="took more than 1 s"):
-        load("is-json")(value={"pattern": "^(a|a)+$"}).check(json.dumps("a" * 40 + "!"), None)
+        load("is-json")(value={"pattern": "^(a|a)+$"}).check(Reply(json.dumps("a" * 40 + "!")), None)
 
 
 def test_schema_that_refers_to_itself_is_an_error():
     with pytest.raises(SuiteError, match="refers to itself without end"):
-        load("is-json")(value={"$ref": "#"}).check("1", None)
+        load("is-json")(value={"$ref": "#"}).check(Reply("1"), None)

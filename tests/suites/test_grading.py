@@ -3,8 +3,8 @@
 import pytest
 
 from suites import Case, Check, SuiteError, grade
-from suites.assertions import load
-from suites.schema import Asserted
+from suites.assertions import Unchecked, load
+from suites.combining import Asserted, AssertSet
 
 ANSWER = "cat dog"
 
@@ -38,6 +38,44 @@ def test_aggregation(why, rules, threshold, passed, score):
     graded = grade(case(*(asserted(word, weight) for word, weight in rules), threshold=threshold), ANSWER)
     assert (graded.passed, graded.score) == (passed, pytest.approx(score, abs=1e-12))
     assert bool(graded.reason) is not passed
+
+
+def a_set(*members: Asserted, threshold: float | None = None, weight: float = 1.0) -> Asserted:
+    return Asserted("assert-set", AssertSet(members, threshold), weight)
+
+
+SETS = [
+    ("all hold", a_set(asserted("cat"), asserted("dog")), True, 1.0),
+    ("one of two holds", a_set(asserted("cat"), asserted("cow")), False, 1 / 2),
+    ("its own threshold is reached", a_set(asserted("cat"), asserted("cow"), threshold=0.5), True, 1 / 2),
+    ("its own threshold is not", a_set(asserted("cat", 3), asserted("cow"), threshold=0.8), False, 3 / 4),
+    ("a member of weight 0 cannot fail it", a_set(asserted("cat"), asserted("cow", 0)), True, 1.0),
+    ("a set of weight 0 can fail the case", a_set(asserted("cow"), weight=0), False, 0.0),
+]
+
+
+@pytest.mark.parametrize(("why", "given", "passed", "score"), SETS, ids=[row[0] for row in SETS])
+def test_a_set_counts_as_one_assertion(why, given, passed, score):
+    graded = grade(case(given), ANSWER)
+    assert (graded.passed, graded.score) == (passed, pytest.approx(score, abs=1e-12))
+    halved = grade(case(given, asserted("cow", given.weight)), ANSWER)
+    assert halved.score == pytest.approx(score / 2, abs=1e-12)
+
+
+def test_the_checks_of_a_set_come_after_it():
+    checks = grade(case(a_set(asserted("cat"), asserted("cow")), asserted("dog")), ANSWER).checks
+    assert [(check.type, check.passed) for check in checks] == [
+        *(("assert-set", False), ("contains", True), ("contains", False), ("contains", True)),
+    ]
+
+
+def test_what_is_not_checked_counts_for_nothing():
+    skipped = Asserted("not-ruby", Unchecked("not-ruby", "why"), 5.0)
+    graded = grade(case(skipped, asserted("cat"), a_set(skipped), a_set(skipped, asserted("cow"))), ANSWER)
+    assert (graded.passed, graded.score) == (False, 1 / 2)
+    assert [check.checked for check in graded.checks] == [False, True, False, False, True, False, True]
+    assert graded.checks[0].reason == "not checked: why"
+    assert grade(case(skipped), ANSWER).passed
 
 
 def test_checks_carry_weight_metric_and_evidence():

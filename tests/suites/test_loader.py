@@ -8,7 +8,7 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from suites import SuiteError, check, load, names
+from suites import Allowance, SuiteError, check, grade, load, names
 
 USER = "user"
 
@@ -152,6 +152,25 @@ def test_vars_may_be_templates_and_values_of_vars_are_no_templates_twice(folder)
     assert asked(load(folder(s__yaml=text))) == [[(USER, "hi {% raw %}{{ x }}{% endraw %}")]]
 
 
+def test_what_cannot_be_checked_is_counted_if_the_user_says_so(folder):
+    text = """\
+prompts: "{{ q }}"
+defaultTest: {assert: [{type: webhook, value: x}]}
+tests:
+  - {id: a, vars: {q: one}, assert: [{type: equals, value: one}]}
+  - {id: b, vars: {q: two}, assert: [{type: assert-set, assert: [{type: ruby, value: x}, {type: equals, value: two}]}]}
+  - {id: c, vars: {q: three}}
+"""
+    suite = load(folder(s__yaml=text), Allowance(skip_unsupported=True))
+    assert [case.id for case in suite.cases] == ["a", "b"]
+    assert suite.not_checked == "ruby 1, webhook 3; 1 cases left out, which have no other assertion"
+    for case, right in zip(suite.cases, ("one", "two"), strict=True):
+        assert (grade(case, right).passed, grade(case, right).score) == (True, 1.0)
+        assert not grade(case, "?").passed
+    with pytest.raises(SuiteError, match="none of the 1 cases has an assertion that can be checked here"):
+        load(folder(s__yaml="tests: [{vars: {prompt: a}, assert: [{type: pi}]}]"), Allowance(skip_unsupported=True))
+
+
 WRONG = [
     pytest.param(row["suite"], row["faults"], id=row["why"])
     for row in yaml.safe_load((Path(__file__).parent / "wrong.yaml").read_text("utf-8"))
@@ -177,7 +196,7 @@ def test_faults_in_a_file_of_tests_name_that_file(folder):
         "t.yaml:2: [0].assert[0]: equals needs a value",
         "t.yaml:3: [0].assert[1].type: missing",
         "t.yaml:3: [0].assert[1].tipe: unknown key, did you mean 'type'? "
-        "allowed: metric, threshold, type, value, weight",
+        "allowed: assert, config, metric, provider, rubricPrompt, threshold, type, value, weight",
     ]
 
 

@@ -1,0 +1,36 @@
+"""Allowance: what a user lets a suite do, and what its assertions can be given."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+HOW: dict[str, str] = {
+    "code": "it runs code of the suite; give --allow-code if you trust its author",
+    "finish": "it needs to know why an answer ended",
+    "seconds": "it needs the time an answer took",
+    "cost": "it needs the price of an answer; a model in process has none",
+    "tokens": "it needs the tokens of an answer",
+    "logprobs": "it needs the log-probabilities of an answer's tokens",
+}
+"""What an assertion may need, and what to say where it cannot be had."""
+
+
+@dataclass(frozen=True)
+class Allowance:
+    """By default no code of the suite runs, nothing is skipped, and all facts of an answer are at hand."""
+
+    code: bool = False
+    skip_unsupported: bool = False
+    """Whether assertions that cannot be checked here are counted as not checked, instead of refused."""
+    known: frozenset[str] = frozenset(HOW) - {"code"}
+    """Facts that every answer will come with."""
+
+    def missing(self, needs: Collection[str]) -> str | None:
+        """Return why an assertion with these needs cannot be checked, None if it can."""
+        given = self.known | {"code"} if self.code else self.known
+        lacking = sorted(set(needs) & HOW.keys() - given)
+        return HOW[lacking[0]] if lacking else None
+
+
+CAREFUL = Allowance()
