@@ -15,10 +15,9 @@ from harness.compare import compare
 from harness.errors import HarnessError
 from harness.gate import Verdict, judge
 from harness.inspection import loaded_suites, not_checked
-from harness.measuring import DIGEST
 from harness.plan import Plan
 from harness.publish import Heading, Judged, page
-from harness.records import ORIGINAL, Run
+from harness.records import DIGEST, ORIGINAL, Run
 from harness.stores import Job, Store, VerdictRow
 from harness.stores.duckdb_store import DuckdbStore
 from reports.page import Fact

@@ -15,15 +15,13 @@ from harness.fidelity import measure_fidelity, not_measured, original_perplexity
 from harness.generation import GenerationSettings, Prompt, answers
 from harness.plan import Benchmark, Plan
 from harness.progress import Progress, named
-from harness.records import ORIGINAL, Measurement
+from harness.records import DIGEST, ORIGINAL, Measurement
 from harness.reference import FidelityRefusedError, reference
 from harness.scoring import NotFiniteError
 from harness.stores import Job, Store
 from harness.subject import Subject
 from suites import Suite
 
-DIGEST = "digest"
-"""The fact of a suite's stage that says which cases were asked."""
 PROTOCOL = "1"
 """Raised whenever generation, scoring or fidelity may give other numbers; what was stored before is then not reused."""
 

@@ -14,6 +14,8 @@ Scale = Literal["binary", "graded", "reading"]
 
 ORIGINAL = "original"
 """The name of the model that every candidate is held against."""
+DIGEST = "digest"
+"""The fact of a suite's stage that says which cases were asked."""
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ COMMANDS = (
     "methods",
     "compare",
     "report",
+    "schedule",
     "ls",
     "show",
     "suite",

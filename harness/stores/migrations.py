@@ -42,4 +42,20 @@ COMMENT ON TABLE receipts IS 'What compression did to make the model of this run
 COMMENT ON TABLE verdicts IS 'PASS, REGRESSION or INCONCLUSIVE, one row a candidate and job';
 """
 
-STEPS: tuple[str, ...] = (M001,)
+M002 = """
+CREATE TABLE schedules (
+  name VARCHAR PRIMARY KEY, plan VARCHAR NOT NULL, cron VARCHAR NOT NULL, timezone VARCHAR NOT NULL,
+  jitter_seconds INTEGER NOT NULL, retries INTEGER NOT NULL, notify VARCHAR, handled VARCHAR NOT NULL);
+CREATE TABLE turns (
+  schedule VARCHAR NOT NULL, due VARCHAR NOT NULL, state VARCHAR NOT NULL, started VARCHAR NOT NULL, finished VARCHAR,
+  attempts INTEGER NOT NULL, exit_code INTEGER, job VARCHAR NOT NULL, note VARCHAR NOT NULL,
+  PRIMARY KEY (schedule, due));
+CREATE TABLE leases (
+  pid INTEGER NOT NULL, process_started DOUBLE NOT NULL, host VARCHAR NOT NULL, boot VARCHAR NOT NULL,
+  space VARCHAR NOT NULL, taken VARCHAR NOT NULL, renewed VARCHAR NOT NULL);
+COMMENT ON TABLE schedules IS 'When a plan is run again; due moments up to handled are taken care of';
+COMMENT ON TABLE turns IS 'One due moment of a schedule: running, done, failed or skipped, with the job it made';
+COMMENT ON TABLE leases IS 'The process that runs turns now; empty when none does';
+"""
+
+STEPS: tuple[str, ...] = (M001, M002)

@@ -1,0 +1,27 @@
+"""The work of one turn: run the schedule's plan as it is now."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from compress import CompressError
+from harness.errors import HarnessError
+from harness.outcome import COULD_NOT_FINISH, sentence
+from harness.pipeline import run
+from harness.plan import load_plan
+from harness.progress import Progress
+from harness.schedules import Schedule
+from harness.schedules.turns import Result
+from reports.errors import ReportError
+from suites.errors import SuiteError
+
+
+def worked(schedule: Schedule, out: Path, progress: Progress) -> Result:
+    """Read the plan again, run it, and say what came of it; a plan that cannot be run is a result too."""
+    try:
+        outcome = run(load_plan(schedule.plan), out, progress=progress, command=f"secateur run {schedule.plan}")
+    except (HarnessError, SuiteError, CompressError, ReportError, OSError) as error:
+        return Result(COULD_NOT_FINISH, note=str(error))
+    failures = [f"{name} could not finish: {why}" for name, why in outcome.failures.items()]
+    said = [sentence(outcome.verdicts)] if outcome.verdicts else []
+    return Result(outcome.exit_code, outcome.job, " ".join([*said, *failures]))
