@@ -10,6 +10,8 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from harness.sharing import DEFAULT_ACCOUNT
+
 LIBRARIES = ("torch", "transformers", "peft", "lm-eval", "duckdb", "datasets", "gguf")
 NEEDED_FREE_BYTES = 3 * 2**30
 UNTESTED = "CUDA, MPS, Windows, models over a few hundred million parameters, hub downloads"
@@ -40,6 +42,7 @@ def examined(out: Path) -> list[Finding]:
         _folder(out),
         _embedded(),
         _hub(),
+        _promptlayer(),
         Finding("not exercised by any recorded test", UNTESTED),
     ]
 
@@ -100,3 +103,13 @@ def _hub() -> Finding:
     return Finding(
         "hub", "switched off by HF_HUB_OFFLINE" if offline else "asked when a plan names a hub model or data set"
     )
+
+
+def _promptlayer() -> Finding:
+    """Never missing: it is wanted only by plans that name it."""
+    key = "is set" if os.environ.get(DEFAULT_ACCOUNT) else "is not set"
+    try:
+        version = importlib.metadata.version("promptlayer")
+    except importlib.metadata.PackageNotFoundError:
+        return Finding("promptlayer", "not installed", mend="wanted? python -m pip install 'secateur[promptlayer]'")
+    return Finding("promptlayer", f"{version}, {DEFAULT_ACCOUNT} {key}")

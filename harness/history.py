@@ -7,6 +7,7 @@ import json
 import os
 import platform
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import reports
@@ -71,7 +72,12 @@ def publish(store: Store, job: Job, path: Path) -> Path:
     plan = Plan.model_validate_json(job.plan)
     suites = loaded_suites(plan)
     rows = sorted(store.verdicts(job.id), key=lambda row: list(plan.candidates).index(row.candidate))
-    judged = [_judged(store, row, plan, suites) for row in rows if row.decision != "ERROR"]
+    links = store.links(job.id)
+    judged = [
+        replace(_judged(store, row, plan, suites), url=links.get(row.after_run))
+        for row in rows
+        if row.decision != "ERROR"
+    ]
     if not judged:
         raise HarnessError(f"job {job.id} has no verdict to show")
     failed = tuple(f"{row.candidate} could not be judged: {row.reason}" for row in rows if row.decision == "ERROR")

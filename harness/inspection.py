@@ -60,8 +60,7 @@ class GateOutlook:
 
 def loaded_suites(plan: Plan) -> list[Suite]:
     """The suites of a plan. Raises HarnessError with the faults of every suite file at once."""
-    env = frozenset(plan.allow_env)
-    allowance = Allowance(plan.allow_code, plan.skip_unsupported, GIVEN, plan.allow_outside, env)
+    allowance = Allowance(plan.allow_code, plan.skip_unsupported, GIVEN)
     found: list[Suite] = []
     faults: list[str] = []
     for source in plan.suites:
@@ -219,6 +218,8 @@ def inspected(plan: Plan) -> list[str]:
     lines += [f"benchmark {task}: {'unknown' if n is None else n} documents" for task, n in counts.items()]
     if plan.fidelity:
         lines.append(f"fidelity: at most {plan.fidelity.tokens} tokens of {plan.fidelity.corpus}")
+    if plan.promptlayer:
+        lines.append(f"promptlayer: {plan.promptlayer.line()}")
     seconds = estimated_seconds(plan, suites, sum(n or 0 for n in counts.values()))
     if seconds is not None:
         lines.append(f"time: very roughly {max(seconds / 60, 1):.0f} min on this machine, loading and meters on top")

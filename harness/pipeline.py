@@ -13,6 +13,7 @@ from harness.errors import HarnessError
 from harness.gate import Verdict, judge
 from harness.history import PAGE, STORE, environment, publish
 from harness.inspection import loaded_suites, not_checked, refuse_impossible
+from harness.letters import letters
 from harness.making import recipe_of
 from harness.measuring import Context, measured, measured_pair
 from harness.observations import observations
@@ -20,6 +21,7 @@ from harness.outcome import Outcome, sentence
 from harness.outputs import finding_facts
 from harness.plan import Candidate, Plan, spec
 from harness.progress import Progress, silent
+from harness.publish import Judged
 from harness.records import ORIGINAL, ModelSpec, Run
 from harness.stores import Asked, VerdictRow
 from harness.stores.duckdb_store import DuckdbStore
@@ -86,9 +88,13 @@ def _judged(original: Subject, after: Subject, shared: tuple[str, ...], context:
     store.save_run(after_run, job.id, (*own, *pair.after))
     if plan.candidates[name].recipe is not None:
         store.save_receipt(after_run.id, read_receipt(after.spec.source).to_json())
-    verdict = judge(compare(store.run(before_run.id), store.run(after_run.id), context.suites), plan.gates)
+    before_run, after_run = store.run(before_run.id), store.run(after_run.id)
+    comparison = compare(before_run, after_run, context.suites)
+    verdict = judge(comparison, plan.gates)
     findings = json.dumps([finding_facts(finding) for finding in verdict.findings])
+    told = Judged(before_run, after_run, comparison, verdict, None)
     store.save_verdict(
-        VerdictRow(job.id, name, verdict.decision, sentence([verdict]), before_run.id, after_run.id, findings)
+        VerdictRow(job.id, name, verdict.decision, sentence([verdict]), before_run.id, after_run.id, findings),
+        letters(plan.promptlayer, job, told) if plan.promptlayer else (),
     )
     return verdict

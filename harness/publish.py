@@ -45,6 +45,8 @@ class Judged:
     comparison: Comparison
     verdict: Verdict
     receipt: Receipt | None
+    url: str | None = None
+    """Where PromptLayer shows the candidate's cases."""
 
 
 @dataclass(frozen=True)
@@ -90,7 +92,7 @@ def _candidate(one: Judged) -> CandidatePage:
         pattern=receipts.pattern(receipt) if receipt else (),
         ratios=receipts.ratios(receipt) if receipt else (),
         recipe=yaml.safe_dump(receipt.recipe.model_dump(mode="json"), sort_keys=False) if receipt else "",
-        facts=(*_model_facts(one.after), *(receipts.facts(receipt) if receipt else ())),
+        facts=(*_model_facts(one.after), *_link(one), *(receipts.facts(receipt) if receipt else ())),
         notes=tuple(_notes(one)),
     )
 
@@ -187,6 +189,10 @@ def _model_facts(run: Run) -> tuple[Fact, ...]:
         **run.facts,
     }
     return tuple(Fact(name, value) for name, value in known.items() if value)
+
+
+def _link(one: Judged) -> tuple[Fact, ...]:
+    return (Fact("PromptLayer", "the cases sent, as a table", one.url),) if one.url else ()
 
 
 def _notes(one: Judged) -> list[str]:

@@ -23,6 +23,8 @@ class Fact:
 
     name: str
     value: str
+    url: str = ""
+    """Where the value leads; only a plain web address becomes a link."""
 
 
 @dataclass(frozen=True)

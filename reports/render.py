@@ -26,6 +26,9 @@ from reports.page import Page
 HIDDEN = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 """Control characters but tab and newline, embeddings and overrides of direction, halves of surrogate pairs."""
 
+FOLLOWABLE = re.compile(r"https?://[\w.:/?=&%#-]+", re.ASCII)
+"""A plain web address; anything else is never made a link."""
+
 
 def render(page: Page) -> str:
     """The whole page as one HTML text."""
@@ -92,6 +95,7 @@ def _environment() -> Environment:
     )
     for function in (figures.quantity, figures.difference, figures.interval, figures.percent):
         environment.filters[function.__name__] = function
+    environment.tests["followable"] = lambda url: FOLLOWABLE.fullmatch(url) is not None
     environment.globals.update(charts=charts, listing=listing, words=words)
     return environment
 

@@ -17,6 +17,7 @@ ONE_FILE_EACH = {
     "lm_eval": {"harness/benchmarks"},
     "duckdb": {"harness/stores"},
     "peft": {"compress/adapters.py"},
+    "promptlayer": {"harness/promptlayer.py"},
 }
 
 

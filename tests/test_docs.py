@@ -15,11 +15,13 @@ from compress.training.settings import NAMED, Data, Recovery
 from harness import metrics
 from harness.commands import COMMANDS
 from harness.plan import Plan, built_in
+from harness.sharing import Sharing
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
 COMPRESSION = (ROOT / "docs" / "compression.md").read_text()
 RECOVERY = (ROOT / "docs" / "recovery.md").read_text()
+PROMPTLAYER = (ROOT / "docs" / "promptlayer.md").read_text()
 SUITES = (ROOT / "docs" / "suites.md").read_text()
 
 
@@ -55,6 +57,13 @@ def test_the_recovery_of_the_docs_has_every_setting_at_its_default() -> None:
 @pytest.mark.parametrize("name", [*suites.assertion_names(), *suites.names()])
 def test_every_assertion_and_suite_is_documented(name: str) -> None:
     assert f"`{name}`" in SUITES
+
+
+def test_the_sharing_of_the_docs_has_every_setting() -> None:
+    text = next(iter(re.findall(r"```yaml\n(.*?)```", PROMPTLAYER, re.DOTALL)))
+    shown = yaml.safe_load(text)["promptlayer"]
+    assert set(shown) == set(Sharing.model_fields)
+    assert Sharing.model_validate(shown).send == Sharing().send
 
 
 def test_the_plan_of_the_readme_is_a_plan() -> None:

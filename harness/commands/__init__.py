@@ -25,6 +25,8 @@ COMMANDS = (
     "schedule",
     "ls",
     "show",
+    "sync",
+    "outbox",
     "suite",
     "doctor",
 )

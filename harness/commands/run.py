@@ -6,8 +6,6 @@ from pathlib import Path
 
 import click
 
-from harness.commands.permissions import given, permissions
-
 
 @click.command("run", short_help="The main job: compress, ask both models, compare, judge, report.")
 @click.argument("plan", metavar="PLAN")
@@ -20,7 +18,8 @@ from harness.commands.permissions import given, permissions
 @click.option("--json", "as_json", is_flag=True, help="Print the verdicts as JSON.")
 @click.option("--junit", type=click.Path(path_type=Path), metavar="FILE", help="Also write JUnit XML, one test a gate.")
 @click.option("--summary", type=click.Path(path_type=Path), metavar="FILE", help="Also append a Markdown summary.")
-@permissions
+@click.option("--skip-unsupported", is_flag=True, help="Count assertions that cannot be checked here, and go on.")
+@click.option("--allow-code", is_flag=True, help="Let the suites run their Python code; only if you trust them.")
 @click.option("-q", "--quiet", is_flag=True, help="No progress.")
 def command(
     plan: str,
@@ -31,6 +30,8 @@ def command(
     as_json: bool,
     junit: Path | None,
     summary: Path | None,
+    skip_unsupported: bool,
+    allow_code: bool,
     quiet: bool,
 ) -> int:
     """Compress each candidate of PLAN, ask it and the original the same questions, compare, judge and report.
@@ -39,12 +40,13 @@ def command(
     stopped. Exit code: the worst over the candidates, 3 > 1 > 2 > 0.
     """
     from harness import outputs
+    from harness.delivery import after_run
     from harness.errors import HarnessError
     from harness.pipeline import run
     from harness.plan import load_plan, only, permitting
     from harness.progress import shown
 
-    chosen = permitting(load_plan(plan), given())
+    chosen = permitting(load_plan(plan), skip_unsupported, allow_code)
     if candidate:
         chosen = only(chosen, candidate)
     for target in filter(None, (junit, summary)):
@@ -58,4 +60,8 @@ def command(
         outputs.write_junit(outcome, junit)
     if summary:
         outputs.append_markdown(outcome, summary)
+    # Last, so that nobody waits for the verdict because of a slow network.
+    with shown(quiet) as progress:
+        for line in after_run(chosen, out, outcome.job, progress):
+            click.echo(line, err=True)
     return exit_code

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from compress import CompressError
+from harness.delivery import after_run
 from harness.errors import HarnessError
 from harness.outcome import COULD_NOT_FINISH, sentence
 from harness.pipeline import run
@@ -19,9 +20,12 @@ from suites.errors import SuiteError
 def worked(schedule: Schedule, out: Path, progress: Progress) -> Result:
     """Read the plan again, run it, and say what came of it; a plan that cannot be run is a result too."""
     try:
-        outcome = run(load_plan(schedule.plan), out, progress=progress, command=f"secateur run {schedule.plan}")
+        plan = load_plan(schedule.plan)
+        outcome = run(plan, out, progress=progress, command=f"secateur run {schedule.plan}")
     except (HarnessError, SuiteError, CompressError, ReportError, OSError) as error:
         return Result(COULD_NOT_FINISH, note=str(error))
     failures = [f"{name} could not finish: {why}" for name, why in outcome.failures.items()]
     said = [sentence(outcome.verdicts)] if outcome.verdicts else []
-    return Result(outcome.exit_code, outcome.job, " ".join([*said, *failures]))
+    return Result(
+        outcome.exit_code, outcome.job, " ".join([*said, *failures, *after_run(plan, out, outcome.job, progress)])
+    )

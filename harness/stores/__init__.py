@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Literal, Protocol
 
 from harness.records import Answer, Measurement, Run
 
@@ -70,6 +70,30 @@ class VerdictRow:
     created: str = ""
 
 
+Side = Literal["original", "candidate"]
+Kind = Literal["group", "log", "score", "member", "table", "sheet", "import", "scorecard"]
+
+
+@dataclass(frozen=True)
+class Letter:
+    """One thing to tell PromptLayer."""
+
+    id: str
+    """The same for the same thing, so that it is there once; also what it is looked up by at PromptLayer."""
+    account: str
+    """Name of the environment variable that holds the API key."""
+    job: str
+    run: str
+    case: str
+    """"suite/case"; empty for what concerns a whole run."""
+    side: Side
+    kind: Kind
+    payload: str
+    """JSON, redacted."""
+    depends_on: tuple[str, ...] = ()
+    """Letters whose ids at PromptLayer the payload needs, in that order."""
+
+
 class Store(Protocol):
     """Every method is one transaction; what has returned survives a SIGKILL."""
 
@@ -129,6 +153,12 @@ class Store(Protocol):
 
     def receipts(self) -> list[str]: ...
 
-    def save_verdict(self, verdict: VerdictRow) -> None: ...
+    def save_verdict(self, verdict: VerdictRow, letters: Sequence[Letter] = ()) -> None:
+        """The decision and what is to be told of it, in one transaction; a letter already there is left as it is."""
+        ...
+
+    def links(self, job: str) -> dict[str, str]:
+        """Run -> where PromptLayer shows it, for the runs of a job that are there."""
+        ...
 
     def verdicts(self, job: str | None = None) -> list[VerdictRow]: ...

@@ -8,8 +8,9 @@ from pathlib import Path
 
 from harness.errors import HarnessError
 from harness.records import Answer, Measurement, Run
-from harness.stores import Asked, Job, Stage, VerdictRow
+from harness.stores import Asked, Job, Letter, Stage, VerdictRow
 from harness.stores.file import DuckdbFile, now
+from harness.stores.outbox import Outbox, enqueue
 from harness.stores.rows import (
     ANSWER,
     JOB,
@@ -166,9 +167,17 @@ class DuckdbStore:
     def receipts(self) -> list[str]:
         return [str(row[0]) for row in self.file.rows("SELECT DISTINCT receipt FROM receipts ORDER BY receipt")]
 
-    def save_verdict(self, verdict: VerdictRow) -> None:
+    def save_verdict(self, verdict: VerdictRow, letters: Sequence[Letter] = ()) -> None:
         values = [*values_of(verdict)[:-1], verdict.created or now()]
-        self.file.execute(f"INSERT OR REPLACE INTO verdicts ({VERDICT}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)", values)
+
+        def work(db: Connection) -> None:
+            db.execute(f"INSERT OR REPLACE INTO verdicts ({VERDICT}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)", values)
+            enqueue(db, letters)
+
+        self.file.transaction(work)
+
+    def links(self, job: str) -> dict[str, str]:
+        return Outbox(self.file).links(job)
 
     def verdicts(self, job: str | None = None) -> list[VerdictRow]:
         where, values = ("WHERE job = ?", [job]) if job else ("", [])

@@ -10,7 +10,7 @@ import random
 import re
 import time
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -59,9 +59,9 @@ class DuckdbFile:
             db.close()
 
 
-def now() -> str:
-    """This moment as the store writes it: UTC, to the microsecond, so that text sorts as time does."""
-    return datetime.now(UTC).isoformat(timespec="microseconds")
+def now(ahead_seconds: float = 0.0) -> str:
+    """This moment, or one ahead, as the store writes it: UTC, to the microsecond, so that text sorts as time does."""
+    return (datetime.now(UTC) + timedelta(seconds=ahead_seconds)).isoformat(timespec="microseconds")
 
 
 def _open(path: Path, wait_seconds: float) -> Connection:

@@ -58,4 +58,34 @@ COMMENT ON TABLE turns IS 'One due moment of a schedule: running, done, failed o
 COMMENT ON TABLE leases IS 'The process that runs turns now; empty when none does';
 """
 
-STEPS: tuple[str, ...] = (M001, M002)
+M003 = """
+CREATE TABLE outbox (
+  id VARCHAR PRIMARY KEY, account VARCHAR NOT NULL, job VARCHAR NOT NULL, run VARCHAR NOT NULL,
+  case_id VARCHAR NOT NULL, side VARCHAR NOT NULL, kind VARCHAR NOT NULL, depends_on VARCHAR[] NOT NULL,
+  payload JSON NOT NULL, state VARCHAR NOT NULL, attempts INTEGER NOT NULL, next_attempt_at VARCHAR NOT NULL,
+  lease_until VARCHAR, http_status INTEGER, error_class VARCHAR, error_text VARCHAR, remote_id VARCHAR,
+  remote_url VARCHAR, created_at VARCHAR NOT NULL, sent_at VARCHAR);
+COMMENT ON TABLE outbox IS 'What is to be told to PromptLayer, written together with the verdict it comes from';
+COMMENT ON COLUMN outbox.id IS 'Dedupe key: sent as metadata secateur_id, and looked up before a letter is sent again';
+COMMENT ON COLUMN outbox.account IS 'Environment variable that holds the API key; the key itself is never stored';
+COMMENT ON COLUMN outbox.job IS 'The job that wrote it';
+COMMENT ON COLUMN outbox.run IS 'The run it tells of';
+COMMENT ON COLUMN outbox.case_id IS 'Suite and case; empty for what concerns a whole run';
+COMMENT ON COLUMN outbox.side IS 'original or candidate';
+COMMENT ON COLUMN outbox.kind IS 'group, log, score, member, table, sheet, import or scorecard';
+COMMENT ON COLUMN outbox.depends_on IS 'Ids of letters to be sent before, in the order the payload needs them';
+COMMENT ON COLUMN outbox.payload IS 'What is sent, redacted';
+COMMENT ON COLUMN outbox.state IS 'pending: surely not there; inflight: perhaps; sent; dead; skipped: needs a dead one';
+COMMENT ON COLUMN outbox.attempts IS 'How often it was sent';
+COMMENT ON COLUMN outbox.next_attempt_at IS 'UTC; not sent before';
+COMMENT ON COLUMN outbox.lease_until IS 'UTC; an inflight letter is looked up after this moment';
+COMMENT ON COLUMN outbox.http_status IS 'Of the last answer; empty if there was none';
+COMMENT ON COLUMN outbox.error_class IS 'refused, later, unsure or unauthorised; empty if nothing went wrong';
+COMMENT ON COLUMN outbox.error_text IS 'What PromptLayer or the network said last';
+COMMENT ON COLUMN outbox.remote_id IS 'Id of the request, group, table, sheet, import or scorecard at PromptLayer';
+COMMENT ON COLUMN outbox.remote_url IS 'Where to see it';
+COMMENT ON COLUMN outbox.created_at IS 'UTC';
+COMMENT ON COLUMN outbox.sent_at IS 'UTC';
+"""
+
+STEPS: tuple[str, ...] = (M001, M002, M003)

@@ -8,21 +8,26 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import astuple, replace
 from pathlib import Path
+from typing import cast
 
 import duckdb
 import pytest
 
 from harness.errors import HarnessError
 from harness.records import Answer, Item, Measurement, ModelSpec, Run
-from harness.stores import Asked, VerdictRow
+from harness.stores import Asked, Letter, VerdictRow
 from harness.stores.duckdb_store import DuckdbStore
+from harness.stores.migrations import STEPS
+from harness.stores.outbox import Outbox
 
 ROOT = Path(__file__).parents[2]
 ANSWER = Answer("a", "2+2?", "4", "stop", 5, 1, 0.1)
 MEASURED = Measurement(
     "task.acc", 0.5, "share", True, "binary", (Item("1", "h1", 1.0), Item("0", "h0", math.nan, "c", 2.0))
 )
+LETTER = Letter("first", "KEY", "job", "r2", "smoke/a", "candidate", "log", "{}")
 
 
 @pytest.fixture
@@ -167,6 +172,40 @@ def test_a_newer_schema_is_refused(store: DuckdbStore) -> None:
         db.execute("INSERT INTO schema_version VALUES (99)")
     with pytest.raises(HarnessError, match="newer secateur"):
         DuckdbStore(store.file.path)
+
+
+def test_a_store_of_the_first_schema_goes_on(tmp_path: Path) -> None:
+    path = tmp_path / "s.duckdb"
+    with duckdb.connect(str(path)) as db:
+        db.execute("CREATE TABLE schema_version (version INTEGER NOT NULL); INSERT INTO schema_version VALUES (1)")
+        db.execute(STEPS[0])
+        db.execute("INSERT INTO verdicts VALUES ('job', 'small', 'PASS', 'because', 'r1', 'r2', '[]', 'then')")
+    store = DuckdbStore(path)
+    store.save_verdict(VerdictRow("job", "large", "PASS", "because", "r1", "r3", "[]"), [LETTER])
+    assert {row.candidate for row in store.verdicts("job")} == {"small", "large"}
+    assert [letters for _, _, _, letters, _ in map(astuple, Outbox(store.file).census())] == [1]
+
+
+def test_every_column_of_the_outbox_is_explained(store: DuckdbStore) -> None:
+    with duckdb.connect(str(store.file.path), read_only=True) as db:
+        columns = db.execute("SELECT column_name, comment FROM duckdb_columns() WHERE table_name = 'outbox'").fetchall()
+    assert len(columns) == 20
+    assert all(comment for _, comment in columns)
+
+
+def test_a_letter_is_there_once_and_only_with_its_verdict(store: DuckdbStore) -> None:
+    row = VerdictRow("job", "small", "PASS", "because", "r1", "r2", "[]")
+    for _ in range(2):
+        store.save_verdict(row, [LETTER])
+    broken = replace(row, candidate="other", reason=cast(str, None))
+    with pytest.raises(HarnessError, match="NOT NULL"):
+        store.save_verdict(broken, [replace(LETTER, id="second")])
+    outbox = Outbox(store.file)
+    (taken,) = outbox.take("KEY", 10, lease_seconds=0.0)
+    assert (taken.letter, taken.attempts, taken.doubtful) == (LETTER, 0, False)
+    (again,) = outbox.take("KEY", 10, lease_seconds=60.0)
+    assert again.doubtful, "the lease ran out, and nobody knows whether it arrived"
+    assert outbox.take("KEY", 10, lease_seconds=60.0) == []
 
 
 def test_a_folder_that_cannot_be_made_is_one_line(tmp_path: Path) -> None:

@@ -24,6 +24,7 @@ from harness.outcome import Outcome
 from harness.pipeline import run
 from harness.plan import load_plan, only
 from harness.stores.duckdb_store import DuckdbStore
+from tests.harness.contract_server import KEY, ContractServer, serving
 
 ROOT = Path(__file__).parents[2]
 CASES = 40
@@ -201,3 +202,34 @@ def test_old_answers_are_not_graded_by_another_suite(place: Path, tmp_path: Path
     (tmp_path / "words.yaml").write_text(suite.replace("Say", "Shout"))
     with pytest.raises(HarnessError, match="suite words has changed since run"):
         compared(store, row.before_run, row.after_run, None)
+
+
+def test_promptlayer_is_told_and_the_verdict_stands(
+    place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    told = "promptlayer: {send: all, sample: 3, api_key_env: TEAM_KEY}\n"
+    (place / "told.yaml").write_text(PLAN + told)
+    command = ["run", str(place / "told.yaml"), "--candidate", "same", "--out", str(tmp_path), "-q"]
+    out = ["--out", str(tmp_path)]
+    with serving(ContractServer()) as server:
+        monkeypatch.setenv("PROMPTLAYER_BASE_URL", server.url)
+        monkeypatch.delenv("TEAM_KEY", raising=False)
+        assert entry(command) == 0
+        assert "TEAM_KEY is not set, so 21 letters wait" in capsys.readouterr().err
+        assert entry(["sync", "--dry-run", *out]) == 0
+        assert "TEAM_KEY: 2 group (pending), 6 log (pending)" in capsys.readouterr().out
+        monkeypatch.setenv("TEAM_KEY", "pl_wrong")
+        assert entry(["sync", "-q", *out]) == 3
+        assert "the key is refused: 401" in capsys.readouterr().out
+        monkeypatch.setenv("TEAM_KEY", KEY)
+        assert entry(command) == 0
+        assert "PromptLayer (TEAM_KEY): 42 letters sent" in capsys.readouterr().err
+        assert (len(server.logs), len(server.tables), server.doubled()) == (12, 2, 0)
+        assert "/smart-tables/table-" in (tmp_path / "report.html").read_text()
+        assert entry(["outbox", "ls", *out]) == 0
+        assert "TEAM_KEY                log         sent          12" in capsys.readouterr().out
+        assert entry(["sync", *out]) == 0
+        assert "nothing waits" in capsys.readouterr().out
+        assert entry(["outbox", "purge", *out]) == 0
+        assert "42 letters forgotten" in capsys.readouterr().out
+    assert KEY.encode() not in (tmp_path / "secateur.duckdb").read_bytes()

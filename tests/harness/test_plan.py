@@ -72,6 +72,35 @@ def test_impossible_values_are_refused(tmp_path: Path, old: str, new: str, said:
     assert said in fault(tmp_path, GOOD.replace(old, new))
 
 
+@pytest.mark.parametrize(
+    ("written_key", "said"),
+    [
+        ("api_key: pl_secret", "unknown key, did you mean 'api_key_env'?"),
+        ("api_key_env: pl_secret", "must name an environment variable"),
+        ("api_key_env: [pl_secret]", "must name an environment variable"),
+    ],
+)
+def test_a_literal_key_is_refused_and_not_repeated(tmp_path: Path, written_key: str, said: str) -> None:
+    message = fault(tmp_path, GOOD + f"promptlayer: {{{written_key}}}\n")
+    assert said in message
+    assert "pl_secret" not in message
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ("send: flip", "did you mean 'flips'?"),
+        ("redact: ['(']", "pattern '(' is not valid"),
+        ("sample: 0", "greater than 0"),
+        ("report_url: 'javascript:1'", "match pattern"),
+    ],
+)
+def test_what_promptlayer_may_be_told_is_checked(tmp_path: Path, given: str, said: str) -> None:
+    message = fault(tmp_path, GOOD + f"promptlayer: {{{given}}}\n")
+    assert said in message
+    assert "plan.yaml:8: promptlayer." in message
+
+
 def test_a_missing_file_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(HarnessError, match=r"nothing\.yaml"):
         load_plan(str(tmp_path / "nothing.yaml"))

@@ -15,7 +15,7 @@ import pytest
 from jinja2 import DictLoader, UndefinedError
 
 from reports.errors import ReportError
-from reports.page import Page
+from reports.page import Fact, Page
 from reports.render import _environment, render, visible, write
 
 HOSTILE = (
@@ -141,6 +141,13 @@ def test_hostile_text_stays_text(example: Page, text: str) -> None:
     assert hostile.shape() == plain.shape()
     assert hostile.raw == plain.raw
     assert " ".join(str(visible(text)).split()) in hostile.text()
+
+
+def test_only_a_web_address_is_a_link(example: Page) -> None:
+    urls = ("https://dashboard.promptlayer.com/workspace/1?sheet=2-b", "javascript:alert(1)", "https://x/' onclick='y")
+    facts = tuple(Fact("PromptLayer", "the cases", url) for url in urls)
+    tree = Tree(render(dataclasses.replace(example, provenance=facts)))
+    assert [attrs["href"] for tag, attrs in tree.tags if tag == "a" and "rel" in attrs] == [urls[0]]
 
 
 def test_hidden_characters_are_spelt_out() -> None:

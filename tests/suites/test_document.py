@@ -1,6 +1,5 @@
 """Reading files that are right, wrong and hostile; every message word for word."""
 
-from collections.abc import Mapping
 from typing import ClassVar, Literal
 
 import pytest
@@ -15,7 +14,7 @@ class Part(BaseModel):
 
 
 class Recipe(Part):
-    refused: ClassVar[Mapping[str, str]] = {"recovery": "not supported yet"}
+    later: ClassVar[tuple[str, ...]] = ("recovery",)
     method: str
     sparsity: float = Field(gt=0, lt=1)
 

@@ -1,0 +1,83 @@
+"""Deliver the letters of a store to PromptLayer, account by account, and say what came of it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.errors import HarnessError
+from harness.history import PAGE, found, opened, publish
+from harness.outbox import PACE, Drained, Limits, drain
+from harness.plan import Plan
+from harness.progress import Progress
+from harness.stores.duckdb_store import DuckdbStore
+from harness.stores.outbox import Outbox
+
+AFTER_RUN_SECONDS = 60.0
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """What came of the letters of one account."""
+
+    account: str
+    waiting: int
+    drained: Drained | None
+    """None: there is no key."""
+
+    @property
+    def troubled(self) -> bool:
+        return self.drained is None or self.drained.troubled or self.drained.refused > 0
+
+    def line(self) -> str:
+        if self.drained is None:
+            return f"PromptLayer: {self.account} is not set, so {self.waiting} letters wait; set it and `secateur sync`"
+        parts = [f"PromptLayer ({self.account}): {self.drained.sent} letters sent"]
+        if self.drained.refused:
+            parts.append(f"{self.drained.refused} refused, see `secateur outbox ls`")
+        if self.waiting:
+            parts.append(f"{self.waiting} wait for `secateur sync`")
+        if self.drained.stopped:
+            parts.append(self.drained.stopped)
+        return "; ".join(parts)
+
+
+def delivered(store: DuckdbStore, limits: Limits, progress: Progress) -> Iterator[Delivery]:
+    """Send what is due for every account whose key is set; the limits hold for each of them."""
+    from harness.promptlayer import connected
+
+    outbox = Outbox(store.file)
+    for account in outbox.accounts():
+        key = os.environ.get(account, "").strip()
+        if not key:
+            yield Delivery(account, outbox.waiting(account), None)
+            continue
+        if not (key.isascii() and key.isprintable()):
+            raise HarnessError(f"{account} holds characters that no key has; copy the key again")
+        with connected(key, PACE, limits.requests) as client:
+            drained = drain(outbox, account, client, limits, PACE, progress)
+        yield Delivery(account, drained.waiting, drained)
+
+
+def announced(outbox: Outbox) -> Iterator[str]:
+    """What would be sent, a line an account."""
+    for account in outbox.accounts():
+        kinds = [one for one in outbox.census() if one.account == account and one.state in ("pending", "inflight")]
+        yield f"{account}: " + ", ".join(f"{one.letters} {one.kind} ({one.state})" for one in kinds)
+
+
+def after_run(plan: Plan, out: Path, job: str, progress: Progress) -> list[str]:
+    """What a run does at its end, if its plan wants PromptLayer told: whatever happens, the verdict stands."""
+    if plan.promptlayer is None:
+        return []
+    limits = Limits(plan.promptlayer.max_requests, AFTER_RUN_SECONDS)
+    try:
+        store = opened(out)
+        lines = [delivery.line() for delivery in delivered(store, limits, progress)]
+        if store.links(job):
+            publish(store, found(store, job), out / PAGE)
+    except (HarnessError, OSError) as error:
+        return [f"PromptLayer: {error}; the letters wait for `secateur sync`"]
+    return lines

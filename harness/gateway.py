@@ -1,0 +1,110 @@
+"""Gateway: HTTP with time-outs, a budget and no repeats; and what a failure there says of the letter."""
+
+from __future__ import annotations
+
+import threading
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+
+import requests
+from requests.adapters import HTTPAdapter
+from urllib3.exceptions import MaxRetryError, NewConnectionError
+
+from harness.outbox import NotSentError, Trouble
+
+MOST_TEXT = 300
+LONGEST_RETRY_AFTER_SECONDS = 3600.0
+TROUBLES: dict[int, Trouble] = {401: "unauthorised", 403: "unauthorised", 408: "unsure", 425: "later", 429: "later"}
+"""What a status says; the others: 4xx refused, because it will be wrong again; all else unsure."""
+
+
+class OverBudgetError(requests.RequestException):
+    """No request is left."""
+
+
+class Gateway:
+    """A transport adapter for a requests session. timeouts: seconds to connect, and between two pieces of an answer."""
+
+    def __init__(self, timeouts: tuple[float, float], most_requests: int) -> None:
+        self.timeouts = timeouts
+        self.most_requests = most_requests
+        self.requests = 0
+        self.lock = threading.Lock()
+        self.adapter = HTTPAdapter(pool_connections=1, pool_maxsize=32, max_retries=0)
+
+    def send(self, request: requests.PreparedRequest, timeout: object = None, **settings: object) -> requests.Response:
+        """Called by the session. A redirect is refused: requests would hand the key to whoever it names."""
+        with self.lock:
+            if self.requests >= self.most_requests:
+                raise OverBudgetError(f"{self.most_requests} requests were made, which is the limit")
+            self.requests += 1
+        response = self.adapter.send(request, timeout=self.timeouts, **settings)  # type: ignore[arg-type]
+        if response.is_redirect:
+            raise requests.TooManyRedirects(f"it redirects to {response.headers['location']}", response=response)
+        return response
+
+    def close(self) -> None:
+        self.adapter.close()
+
+
+def not_sent(error: Exception, key: str) -> NotSentError:
+    """What an exception of the SDK or of requests says of the letter."""
+    causes = [one for one in (error, error.__cause__) if one is not None]
+    for cause in causes:
+        response = getattr(cause, "response", None)
+        if isinstance(response, requests.Response):
+            return refusal(response, key)
+    last = causes[-1]
+    if not isinstance(last, requests.RequestException):
+        return NotSentError("refused", _line(str(last), key))
+    if isinstance(last, OverBudgetError):
+        return NotSentError("later", str(last))
+    if isinstance(last, requests.ConnectTimeout) or _never_connected(last):
+        return NotSentError("later", "cannot connect")
+    if isinstance(last, requests.Timeout):
+        return NotSentError("unsure", "no answer in time")
+    if isinstance(last, requests.JSONDecodeError):
+        return NotSentError("unsure", "the answer is not JSON")
+    return NotSentError("unsure", f"the connection broke: {type(last).__name__}")
+
+
+def refusal(response: requests.Response, key: str) -> NotSentError:
+    """What an answer that is no success says of the letter."""
+    status = response.status_code
+    trouble = TROUBLES.get(status, "refused" if 300 <= status < 500 else "unsure")
+    return NotSentError(trouble, f"{status} {_line(_message(response), key)}".rstrip(), status, _retry_after(response))
+
+
+def _never_connected(error: requests.RequestException) -> bool:
+    reason = error.args[0] if error.args else None
+    refused = isinstance(reason, MaxRetryError) and isinstance(reason.reason, NewConnectionError)
+    return refused or "CERTIFICATE_VERIFY_FAILED" in str(error)
+
+
+def _message(response: requests.Response) -> str:
+    try:
+        body = response.json()
+    except requests.JSONDecodeError:
+        return response.text
+    known = (body.get(name) for name in ("message", "error", "detail")) if isinstance(body, dict) else ()
+    return str(next((value for value in known if value), response.reason))
+
+
+def _line(text: str, key: str) -> str:
+    """One line without the key, which a server may have echoed."""
+    return " ".join(text.replace(key, "[key]").split())[:MOST_TEXT]
+
+
+def _retry_after(response: requests.Response) -> float:
+    """Seconds that the header asks for, as a number or as a date; 0 if it is not there or makes no sense."""
+    value = response.headers.get("Retry-After", "")
+    try:
+        seconds = float(value) if value.strip().isdigit() else _seconds_until(value)
+    except ValueError:
+        return 0.0
+    return min(max(seconds, 0.0), LONGEST_RETRY_AFTER_SECONDS)
+
+
+def _seconds_until(date: str) -> float:
+    moment = parsedate_to_datetime(date)
+    return (moment.replace(tzinfo=moment.tzinfo or UTC) - datetime.now(UTC)).total_seconds()

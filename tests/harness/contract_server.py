@@ -1,0 +1,241 @@
+"""A PromptLayer on loopback that keeps to its contract and, where asked, misbehaves: what the tests send letters to."""
+
+from __future__ import annotations
+
+import json
+import re
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, Literal
+from urllib.parse import parse_qs, urlsplit
+
+KEY = "pl_right"
+Fault = Literal[
+    *("429", "429 and when", "500", "dropped", "stored and dropped", "stored and 500", "slow", "stored late"),
+    *("half-closed", "malformed", "redirect"),
+]
+FAULTS: tuple[Fault, ...] = Fault.__args__  # type: ignore[attr-defined]
+Answer = tuple[int, Any]
+SLOW_SECONDS = 0.3
+STORED = ("stored and dropped", "stored and 500", "slow", "half-closed", "malformed")
+
+
+@dataclass
+class ContractServer:
+    """What has arrived, and how to behave. `fault` is asked for each call: path and how many calls came before."""
+
+    fault: Callable[[str, int], Fault | None] = lambda path, number: None
+    keys: set[str] = field(default_factory=lambda: {KEY})
+    index_seconds: float = 0.0
+    """How long a search does not see a new request."""
+    logs: dict[int, dict[str, Any]] = field(default_factory=dict)
+    scores: dict[int, dict[str, int]] = field(default_factory=dict)
+    groups: dict[int, set[int]] = field(default_factory=dict)
+    tables: dict[str, dict[str, Any]] = field(default_factory=dict)
+    sheets: dict[str, dict[str, Any]] = field(default_factory=dict)
+    imports: dict[str, dict[str, Any]] = field(default_factory=dict)
+    scorecards: dict[str, dict[str, Any]] = field(default_factory=dict)
+    calls: Counter[str] = field(default_factory=Counter)
+    lock: threading.RLock = field(default_factory=threading.RLock)
+    url: str = ""
+
+    def doubled(self) -> int:
+        """Requests that are there more often than once."""
+        return len(self.logs) - len({log["metadata"]["secateur_id"] for log in self.logs.values()})
+
+    def answer(self, method: str, path: str, query: dict[str, list[str]], body: dict[str, Any]) -> Answer:
+        with self.lock:
+            for pattern, route in ROUTES.items():
+                if match := re.fullmatch(pattern, f"{method} {path}"):
+                    return route(self, body | {name: values[0] for name, values in query.items()}, *match.groups())
+        return 404, {"message": f"no such path {path}"}
+
+    def log(self, body: dict[str, Any]) -> Answer:
+        for name in ("input", "output"):
+            if any(not isinstance(turn["content"], list) for turn in body[name]["messages"]):
+                return 400, {"message": "Malformed Request"}
+        if any(not isinstance(value, str) for value in body["metadata"].values()):
+            return 422, {"message": "metadata must be strings"}
+        if any(len(tag) > 512 for tag in body["tags"]) or len(body["error_message"] or "") > 1024:
+            return 422, {"message": "too long"}
+        if type(body["score"]) is not int or not 0 <= body["score"] <= 100:
+            return 422, {"message": "score must be 0 to 100"}
+        number = len(self.logs) + 1
+        self.logs[number] = body | {"seen": time.monotonic() + self.index_seconds}
+        return 201, {"id": number, "status": body["status"], "prompt_version": None}
+
+    def score(self, body: dict[str, Any]) -> Answer:
+        if body["request_id"] not in self.logs:
+            return 404, {"message": "no such request"}
+        if type(body["score"]) is not int or not 0 <= body["score"] <= 100:
+            return 400, {"message": "score must be 0 to 100"}
+        self.scores.setdefault(body["request_id"], {})[body["name"]] = body["score"]
+        return 200, {"success": True}
+
+    def create_group(self, body: dict[str, Any]) -> Answer:
+        self.groups[len(self.groups) + 1] = set()
+        return 200, {"success": True, "id": len(self.groups)}
+
+    def track_group(self, body: dict[str, Any]) -> Answer:
+        if body["request_id"] not in self.logs or body["group_id"] not in self.groups:
+            return 404, {"message": "no such request or group"}
+        self.groups[body["group_id"]].add(body["request_id"])
+        return 200, {"success": True, "message": "ok"}
+
+    def search(self, body: dict[str, Any]) -> Answer:
+        if body["per_page"] > 25:
+            return 400, {"message": "per_page is at most 25"}
+        (wanted,) = body["filter_group"]["filters"]
+        assert (wanted["field"], wanted["operator"], wanted["nested_key"]) == ("metadata", "in", "secateur_id")
+        found = [
+            {"id": number, "metadata": [log["metadata"]]}
+            for number, log in self.logs.items()
+            if log["metadata"]["secateur_id"] in wanted["value"] and log["seen"] <= time.monotonic()
+        ]
+        return 200, {"success": True, "items": found[:25], "page": 1, "total": len(found)}
+
+    def create_table(self, body: dict[str, Any]) -> Answer:
+        table = {"id": f"table-{len(self.tables) + 1}", "workspace_id": 42, "title": body["title"]}
+        self.tables[str(table["id"])] = table
+        return 201, {"success": True, "table": table}
+
+    def list_tables(self, body: dict[str, Any]) -> Answer:
+        return 200, {"success": True, "data": [one for one in self.tables.values() if body["name"] in one["title"]]}
+
+    def create_sheet(self, body: dict[str, Any], table: str) -> Answer:
+        if table not in self.tables:
+            return 404, {"message": "no such table"}
+        sheet = {"id": f"sheet-{len(self.sheets) + 1}", "table_id": table, "title": body["title"]}
+        self.sheets[str(sheet["id"])] = sheet
+        return 201, {"success": True, "sheet": sheet}
+
+    def list_sheets(self, body: dict[str, Any], table: str) -> Answer:
+        return 200, {"success": True, "data": [one for one in self.sheets.values() if one["table_id"] == table]}
+
+    def import_logs(self, body: dict[str, Any], table: str, sheet: str) -> Answer:
+        if sheet not in self.sheets or not set(body["request_log_ids"]) <= set(self.logs):
+            return 404, {"message": "no such sheet or request"}
+        self.imports.setdefault(body["operation_id"], body | {"sheet": sheet})
+        return 202, {"success": True, "operation_id": body["operation_id"]}
+
+    def list_columns(self, body: dict[str, Any], table: str, sheet: str) -> Answer:
+        done = [one for one in self.imports.values() if one["sheet"] == sheet]
+        titles = done[0]["variables_to_parse"] if done else []
+        return 200, {"success": True, "data": [{"id": f"{sheet}-{title}", "title": title} for title in titles]}
+
+    def set_scorecard(self, body: dict[str, Any], table: str, sheet: str) -> Answer:
+        if not {"name", "aggregation"} <= body.keys():
+            return 422, {"detail": "name and aggregation are required"}
+        self.scorecards[sheet] = body
+        return 200, {"success": True, "scorecard": {"id": "s"}}
+
+    def recalculate(self, body: dict[str, Any], table: str, sheet: str) -> Answer:
+        return 202, {"success": True, "calculation_id": "c", "status": "queued"}
+
+
+SHEET = r"/api/public/v2/tables/([^/]+)/sheets/([^/]+)"
+ROUTES: dict[str, Callable[..., Answer]] = {
+    "POST /log-request": ContractServer.log,
+    "POST /(?:library-|rest/)track-score": ContractServer.score,
+    "POST /create-group": ContractServer.create_group,
+    "POST /(?:rest/)?track-group": ContractServer.track_group,
+    "POST /api/public/v2/requests/search": ContractServer.search,
+    "POST /api/public/v2/tables": ContractServer.create_table,
+    "GET /api/public/v2/tables": ContractServer.list_tables,
+    "POST /api/public/v2/tables/([^/]+)/sheets": ContractServer.create_sheet,
+    "GET /api/public/v2/tables/([^/]+)/sheets": ContractServer.list_sheets,
+    f"POST {SHEET}/imports/request-logs": ContractServer.import_logs,
+    f"GET {SHEET}/columns": ContractServer.list_columns,
+    f"PATCH {SHEET}/scorecard": ContractServer.set_scorecard,
+    f"POST {SHEET}/scorecard/recalculate": ContractServer.recalculate,
+}
+
+
+@contextmanager
+def serving(server: ContractServer) -> Iterator[ContractServer]:
+    """Answer on a port of loopback until the end of the block."""
+    http = ThreadingHTTPServer(("127.0.0.1", 0), _handler(server))
+    http.daemon_threads = True
+    threading.Thread(target=http.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+    server.url = f"http://127.0.0.1:{http.server_port}"
+    try:
+        yield server
+    finally:
+        http.shutdown()
+        http.server_close()
+
+
+def _handler(server: ContractServer) -> type[BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def log_message(self, *_: object) -> None:
+            """Keep the tests' output clean."""
+
+        def do_POST(self) -> None:
+            parts = urlsplit(self.path)
+            body = json.loads(self.rfile.read(int(self.headers.get("Content-Length") or 0)) or b"{}")
+            with server.lock:
+                fault = server.fault(parts.path, server.calls.total())
+                server.calls[parts.path] += 1
+            if self.headers.get("X-API-KEY", body.get("api_key")) not in server.keys:
+                self.reply(401, {"message": f"{self.headers.get('X-API-KEY')} is not a key"})
+            elif fault is None or fault in STORED:
+                status, answer = server.answer(self.command, parts.path, parse_qs(parts.query), body)
+                self.misbehave(fault, status, answer)
+            elif fault == "stored late":
+                time.sleep(SLOW_SECONDS)
+                self.reply(*server.answer(self.command, parts.path, parse_qs(parts.query), body))
+            else:
+                self.misbehave(fault, 200, {})
+
+        do_GET = do_PATCH = do_POST  # noqa: N815
+
+        def misbehave(self, fault: Fault | None, status: int, answer: Any) -> None:
+            if fault is None:
+                self.reply(status, answer)
+            elif fault in ("dropped", "stored and dropped"):
+                self.close_connection = True
+            elif fault in ("429", "429 and when"):
+                self.reply(429, {"message": "slow down"}, {"Retry-After": "1"} if fault == "429 and when" else {})
+            elif fault in ("500", "stored and 500"):
+                self.reply(500, {"error": "oops"})
+            elif fault == "malformed":
+                self.reply(status, None, text="{not json")
+            elif fault == "redirect":
+                self.reply(307, {}, {"Location": "http://127.0.0.1:9/elsewhere"})
+            else:
+                self.dawdle(fault, status, answer)
+
+        def dawdle(self, fault: Fault, status: int, answer: Any) -> None:
+            """Say nothing for a while, or only half of it."""
+            if fault == "half-closed":
+                self.send_response(status)
+                self.send_header("Content-Length", "1000")
+                self.end_headers()
+                self.wfile.write(b'{"id":')
+                self.wfile.flush()
+            time.sleep(SLOW_SECONDS)
+            if fault == "slow":
+                self.reply(status, answer)
+            self.close_connection = True
+
+        def reply(
+            self, status: int, answer: Any, headers: dict[str, str] | None = None, text: str | None = None
+        ) -> None:
+            content = (json.dumps(answer) if text is None else text).encode()
+            try:
+                self.send_response(status)
+                for name, value in {**(headers or {}), "Content-Length": str(len(content))}.items():
+                    self.send_header(name, value)
+                self.end_headers()
+                self.wfile.write(content)
+            except OSError:
+                self.close_connection = True
+
+    return Handler
