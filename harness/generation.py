@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from harness.decoding import Beginning, Row, end_tokens, shared_beginning, written
+from harness.exhaustion import is_out_of_memory
 from harness.progress import Progress, silent
 from harness.quiet import quiet
 from harness.records import Answer
@@ -129,7 +130,7 @@ def _answered(loaded: LoadedModel, batch: list[_Encoded], beginning: Beginning) 
         yield _generated(loaded, batch, beginning)
         return
     except (MemoryError, RuntimeError) as error:
-        if not _out_of_memory(error):
+        if not is_out_of_memory(error):
             raise
     if len(batch) == 1:
         yield [_unanswered(batch[0], "out of memory, even alone")]
@@ -137,13 +138,6 @@ def _answered(loaded: LoadedModel, batch: list[_Encoded], beginning: Beginning) 
     middle = len(batch) // 2
     yield from _answered(loaded, batch[:middle], beginning)
     yield from _answered(loaded, batch[middle:], beginning)
-
-
-def _out_of_memory(error: Exception) -> bool:
-    import torch
-
-    # On a CPU torch raises a plain RuntimeError that says "can't allocate memory".
-    return isinstance(error, (MemoryError, torch.OutOfMemoryError)) or "allocate memory" in str(error)
 
 
 def _generated(loaded: LoadedModel, batch: list[_Encoded], beginning: Beginning) -> list[Answer]:

@@ -60,7 +60,8 @@ class GateOutlook:
 
 def loaded_suites(plan: Plan) -> list[Suite]:
     """The suites of a plan. Raises HarnessError with the faults of every suite file at once."""
-    allowance = Allowance(plan.allow_code, plan.skip_unsupported, GIVEN)
+    env = frozenset(plan.allow_env)
+    allowance = Allowance(plan.allow_code, plan.skip_unsupported, GIVEN, plan.allow_outside, env)
     found: list[Suite] = []
     faults: list[str] = []
     for source in plan.suites:

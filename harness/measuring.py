@@ -22,7 +22,7 @@ from harness.stores import Job, Store
 from harness.subject import Subject
 from suites import Suite
 
-PROTOCOL = "1"
+PROTOCOL = "2"
 """Raised whenever generation, scoring or fidelity may give other numbers; what was stored before is then not reused."""
 
 

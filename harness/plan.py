@@ -11,10 +11,12 @@ from compress.recipe import Recipe
 from harness.errors import HarnessError
 from harness.records import ModelSpec
 from harness.sharing import Sharing
+from suites.allowance import Allowance
 from suites.document import Document, read, validated
 from suites.errors import SuiteError
 
 BUILT_IN = Path(__file__).parent / "plans"
+PERMISSIONS = ("allow_code", "allow_outside", "allow_env")
 LIMITS = ("margin", "max", "min", "max_ratio", "min_ratio")
 
 
@@ -126,7 +128,11 @@ class Plan(Part):
     skip_unsupported: bool = False
     """Count assertions that cannot be checked here as not checked, instead of refusing the suite."""
     allow_code: bool = False
-    """Run code of the suites. Only who runs the plan can say so, on the command line, never the file."""
+    """Run code of the suites. Only who runs the plan can say this and the next two, never the file."""
+    allow_outside: bool = False
+    """Let suites name files outside their own folder."""
+    allow_env: list[str] = []
+    """Environment variables that the templates of suites may read."""
     promptlayer: Sharing | None = None
     """None: nothing is kept for PromptLayer."""
 
@@ -163,8 +169,10 @@ def load_plan(source: str) -> Plan:
     try:
         document = read(path)
         plan = validated(document, Plan)
-        if plan.allow_code:
-            raise SuiteError(document.fault(("allow_code",), "who runs the plan says so, by --allow-code"))
+        for key in PERMISSIONS:
+            if getattr(plan, key):
+                option = f"--{key.replace('_', '-')}"
+                raise SuiteError(document.fault((key,), f"who runs the plan says so, by {option}"))
         return _anchored(plan, document)
     except SuiteError as error:
         raise HarnessError(str(error)) from error
@@ -177,10 +185,16 @@ def only(plan: Plan, candidate: str) -> Plan:
     return plan.model_copy(update={"candidates": {candidate: plan.candidates[candidate]}})
 
 
-def permitting(plan: Plan, skip_unsupported: bool, allow_code: bool) -> Plan:
+def permitting(plan: Plan, allowance: Allowance) -> Plan:
     """The plan with what the command line lets its suites do."""
-    skip = plan.skip_unsupported or skip_unsupported
-    return plan.model_copy(update={"skip_unsupported": skip, "allow_code": allow_code})
+    return plan.model_copy(
+        update={
+            "skip_unsupported": plan.skip_unsupported or allowance.skip_unsupported,
+            "allow_code": allowance.code,
+            "allow_outside": allowance.outside,
+            "allow_env": sorted(allowance.env),
+        }
+    )
 
 
 def spec(name: str, model: Model | Candidate) -> ModelSpec:

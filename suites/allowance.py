@@ -25,6 +25,10 @@ class Allowance:
     """Whether assertions that cannot be checked here are counted as not checked, instead of refused."""
     known: frozenset[str] = frozenset(HOW) - {"code"}
     """Facts that every answer will come with."""
+    outside: bool = False
+    """Whether the files that a suite names may lie outside its own folder."""
+    env: frozenset[str] = frozenset()
+    """Environment variables that templates may read, as env.NAME."""
 
     def missing(self, needs: Collection[str]) -> str | None:
         """Return why an assertion with these needs cannot be checked, None if it can."""

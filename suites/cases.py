@@ -4,65 +4,64 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import itertools
 import json
-import math
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from suites.allowance import CAREFUL, Allowance
-from suites.assertions import Assertion, Unchecked, build
+from suites.assertions import Assertion, Unchecked, build, shown
 from suites.combining import Asserted, AssertSet
-from suites.document import Document, Key
+from suites.document import Place
 from suites.errors import SuiteError
-from suites.prompts import Templates, Vars, chat_of, combinations, filled_vars, messages_of
-from suites.schema import MAX_NEW_TOKENS, AssertionPart, Case, CasePart, DefaultPart, OptionsPart
+from suites.files import Files, is_program, names_a_file
+from suites.form import CasePart, DefaultPart, OptionsPart
+from suites.prompts import Messages, Prompt, messages_of
+from suites.schema import MAX_NEW_TOKENS, AssertionPart, Case
+from suites.templates import Templates, Vars
 from suites.unsupported import reason_against
+from suites.variables import MAX_CASES, choices, filled_vars, given_vars
 
-MAX_CASES = 100_000
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where a part of the suite is written."""
-
-    document: Document
-    path: tuple[Key, ...] = ()
-
-    def at(self, *inside: Key) -> Place:
-        return Place(self.document, self.path + inside)
-
-    @property
-    def line(self) -> int:
-        return self.document.line(self.path)
-
-    def fault(self, text: object) -> str:
-        return self.document.fault(self.path, str(text))
+Stated = tuple[AssertionPart, Place]
 
 
 @dataclass(frozen=True)
 class Setting:
     """What all tests of a suite share."""
 
-    place: Place
     default: DefaultPart
-    prompts: tuple[str, ...]
+    default_place: Place
+    prompts: tuple[Prompt, ...]
+    files: Files
+    templates: Templates
     allowance: Allowance = CAREFUL
-    templates: Templates = field(default_factory=Templates)
 
 
-Stated = tuple[AssertionPart, Place]
+@dataclass(frozen=True)
+class Entry:
+    """One test as the file states it; one of a scenario is put together from two places."""
+
+    part: CasePart
+    place: Place
+    stated: tuple[Stated, ...]
 
 
-def cases_of(part: CasePart, place: Place, setting: Setting, faults: list[str]) -> list[Case]:
+def entry(part: CasePart, place: Place) -> Entry:
+    """Return a test with its assertions and where each of them is written."""
+    return Entry(part, place, tuple((each, place.at("assert", n)) for n, each in enumerate(part.assertions)))
+
+
+def cases_of(entry: Entry, setting: Setting, faults: list[str]) -> list[Case]:
     """Return the cases of one test, and add what is wrong with it to the faults.
 
     The id is the one given, with a hash of the messages where one test makes several cases, or a hash of messages and
     vars: it stays the same when tests are re-ordered.
     """
+    part, place = entry.part, entry.place
     try:
         template = _template(part, setting.default)
         options = _merged(setting.default.options, part.options)
-        stated = _stated(part, place, options, setting)
+        stated = [*([] if options.disable_default_asserts else _stated_by_default(setting)), *entry.stated]
         askings = list(_askings(part, options, setting))
     except SuiteError as error:
         faults.append(place.fault(error))
@@ -70,7 +69,7 @@ def cases_of(part: CasePart, place: Place, setting: Setting, faults: list[str]) 
     made = []
     for prompt, values in askings:
         try:
-            filled = filled_vars(values, setting.templates)
+            filled = filled_vars(values, setting.files, setting.templates)
             messages = _messages(part, prompt, options, filled, setting.templates)
         except SuiteError as error:
             faults.append(place.fault(error))
@@ -102,45 +101,52 @@ def _template(part: CasePart, default: DefaultPart) -> Case:
 
 
 def _merged(default: OptionsPart, own: OptionsPart) -> OptionsPart:
-    return default.model_copy(update={name: getattr(own, name) for name in own.model_fields_set})
+    """Return the options of a test; an empty prefix or suffix of its own leaves the default one, as in promptfoo."""
+    given = {name: getattr(own, name) for name in own.model_fields_set}
+    return default.model_copy(update={name: value for name, value in given.items() if value != ""})
 
 
-def _askings(part: CasePart, options: OptionsPart, setting: Setting) -> Iterator[tuple[str, dict[str, object]]]:
+def _askings(part: CasePart, options: OptionsPart, setting: Setting) -> Iterator[tuple[Prompt, dict[str, object]]]:
     """Yield every prompt with every choice of vars; a test with messages of its own has one empty prompt."""
-    values = {**setting.default.vars, **part.vars}
-    for name, value in values.items():
-        elements = value if isinstance(value, list) else [value]
-        if not elements and not options.disable_var_expansion:
-            raise SuiteError(f"vars.{name}: an empty list makes no case")
-        if any(isinstance(element, str) and element.startswith("file://") for element in elements):
-            raise SuiteError(f"vars.{name}: file:// is not supported yet here; write the value itself")
-    prompts: tuple[str, ...] = ("",) if part.messages else setting.prompts or ("{{ prompt }}",)
+    values = given_vars(setting.default.vars, setting.files) | given_vars(part.vars, setting.files)
+    prompts = (Prompt(""),) if part.messages else _chosen(part, setting) or (Prompt("{{ prompt }}"),)
     if not part.messages and not setting.prompts and "prompt" not in values:
         raise SuiteError("nothing to ask; give messages or vars.prompt here, or prompts at the top of the suite")
-    lengths = [len(value) for value in values.values() if isinstance(value, list)]
-    if not options.disable_var_expansion and math.prod(lengths) * len(prompts) > MAX_CASES:
+    chosen = [values] if options.disable_var_expansion else list(choices(values, setting.files))
+    if len(chosen) * len(prompts) > MAX_CASES:
         raise SuiteError(f"the lists in vars make more than {MAX_CASES} cases")
-    for prompt in prompts:
-        for chosen in combinations(values, expand=not options.disable_var_expansion):
-            yield prompt, chosen
+    yield from itertools.product(prompts, chosen)
 
 
-def _messages(
-    part: CasePart, prompt: str, options: OptionsPart, values: Vars, templates: Templates
-) -> list[dict[str, str]]:
+def _chosen(part: CasePart, setting: Setting) -> tuple[Prompt, ...]:
+    """Return the prompts that the test names, all if it names none."""
+    given = setting.default.prompts if part.prompts is None else part.prompts
+    if given is None:
+        return setting.prompts
+    references = [given] if isinstance(given, str) else given
+    for reference in references:
+        if not any(prompt.called(reference) for prompt in setting.prompts):
+            labels = ", ".join(dict.fromkeys(shown(prompt.label) for prompt in setting.prompts)) or "none"
+            raise SuiteError(f"prompts: no prompt is called {reference!r}; there are: {labels}")
+    chosen = tuple(prompt for prompt in setting.prompts if any(map(prompt.called, references)))
+    if not chosen:
+        raise SuiteError("prompts: an empty list makes no case")
+    return chosen
+
+
+def _messages(part: CasePart, prompt: Prompt, options: OptionsPart, values: Vars, templates: Templates) -> Messages:
     around = bool(options.prefix or options.suffix)
-    if around and (part.messages or chat_of(prompt)):
+    if around and (part.messages or prompt.chat):
         raise SuiteError("options.prefix and options.suffix go around text prompts, not around chat messages")
-    if not part.messages:
-        return messages_of(options.prefix + prompt + options.suffix, values, templates)
-    return [{"role": each.role, "content": templates.render(each.content, values)} for each in part.messages]
+    if part.messages:
+        return [{"role": each.role, "content": templates.render(each.content, values)} for each in part.messages]
+    if around:
+        prompt = Prompt(options.prefix + prompt.text + options.suffix)
+    return messages_of(prompt, values, templates)
 
 
-def _stated(part: CasePart, place: Place, options: OptionsPart, setting: Setting) -> list[Stated]:
-    """Return the assertions of the default test, then those of the test itself, each with its place."""
-    default = [] if options.disable_default_asserts else setting.default.assertions
-    stated = [(each, setting.place.at("defaultTest", "assert", number)) for number, each in enumerate(default)]
-    return stated + [(each, place.at("assert", number)) for number, each in enumerate(part.assertions)]
+def _stated_by_default(setting: Setting) -> list[Stated]:
+    return [(each, setting.default_place.at("assert", n)) for n, each in enumerate(setting.default.assertions)]
 
 
 def _asserted(
@@ -158,15 +164,22 @@ def _asserted(
             yield Asserted(each.type, rule, each.weight, metric)
         except SuiteError as error:
             # One of the default test may be wrong for one test only.
-            whose = f" (for the test on line {place.line})" if where.path[:1] == ("defaultTest",) else ""
-            faults.append(where.fault(f"{error}{whose}"))
+            faults.append(where.fault(f"{error}{_whose(where, place)}"))
+
+
+def _whose(where: Place, test: Place) -> str:
+    """Return which test an assertion is wrong for, if it is not the test's own."""
+    if where.document is not test.document:
+        return f" (for the test at {test.document.file}:{test.line})"
+    own = where.path[: len(test.path)] == test.path
+    return "" if own else f" (for the test on line {test.line})"
 
 
 def _rule(part: AssertionPart, values: Vars, setting: Setting) -> Assertion:
     """Return the rule, or what stands for it where the user lets it be skipped; raises SuiteError if it is not let."""
     why, rule = reason_against(part.type), None
     if why is None:
-        options = {name: setting.templates.filled(value, values) for name, value in part.given.items()}
+        options = {name: _given(value, values, setting) for name, value in part.given.items()}
         rule = build(part.type, options)
         why = setting.allowance.missing(rule.needs)
     if rule is not None and why is None:
@@ -175,6 +188,15 @@ def _rule(part: AssertionPart, values: Vars, setting: Setting) -> Assertion:
     if setting.allowance.skip_unsupported:
         return Unchecked(part.type, why)
     raise SuiteError(f"{why}; remove it, or count it as not checked by --skip-unsupported")
+
+
+def _given(value: object, values: Vars, setting: Setting) -> object:
+    """Return a value of an assertion: what its file says, as it is, or its templates filled in."""
+    if isinstance(value, list) and names_a_file(value):
+        return [_given(element, values, setting) for element in value]
+    if isinstance(value, str) and names_a_file(value) and not is_program(value):
+        return setting.files.value(value)
+    return setting.templates.filled(value, values)
 
 
 def _id(case: Case, several: bool) -> str:

@@ -53,6 +53,24 @@ class Document:
         return f"{self.file}:{self.line(path)}: {where + ': ' if where else ''}{text}"
 
 
+@dataclass(frozen=True)
+class Place:
+    """Where a part of a file is written."""
+
+    document: Document
+    path: Trail = ()
+
+    def at(self, *inside: Key) -> Place:
+        return Place(self.document, self.path + inside)
+
+    @property
+    def line(self) -> int:
+        return self.document.line(self.path)
+
+    def fault(self, text: object) -> str:
+        return self.document.fault(self.path, str(text))
+
+
 def read(path: str | Path) -> Document:
     """Read a .yaml, .yml, .json or .jsonl file; raises SuiteError with one clear line."""
     file = Path(path)
@@ -109,7 +127,8 @@ def _joined(faults: Sequence[str]) -> str:
 def validated(document: Document, model: type[M]) -> M:
     """Return the document as a pydantic model; raises SuiteError with every fault, one line each.
 
-    A model may list keys that are known but not supported yet as `later: ClassVar[tuple[str, ...]]`.
+    A model may say of keys why they are refused, as `refused: ClassVar[Mapping[str, str]]`, and of fields why they are
+    not used, as `unused`: these are not recommended.
     """
     try:
         return model.model_validate(document.data)
@@ -155,7 +174,7 @@ def _split(data: object, fault: ErrorDetails) -> tuple[Trail, bool]:
 def _words(fault: ErrorDetails, model: type[BaseModel]) -> str:
     kind, location = fault["type"], fault["loc"]
     if kind == "extra_forbidden":
-        return _unknown(str(location[-1]), *_keys(model, location[:-1]))
+        return _unknown(str(location[-1]), next(_models(model, list(location[:-1])), None))
     if kind == "missing":
         return "missing"
     if kind == "value_error":
@@ -170,19 +189,14 @@ def _words(fault: ErrorDetails, model: type[BaseModel]) -> str:
     return f"{text}, found {found!r}{suggestion(str(found), words)}"
 
 
-def _unknown(key: str, fields: list[str], later: tuple[str, ...]) -> str:
-    allowed = f"allowed: {', '.join(sorted(fields))}"
-    if key in later:
-        return f"not supported yet; {allowed}"
+def _unknown(key: str, model: type[BaseModel] | None) -> str:
+    fields = {} if model is None else {field.alias or name: name for name, field in model.model_fields.items()}
+    unused, refused = getattr(model, "unused", {}), getattr(model, "refused", {})
+    allowed = f"allowed: {', '.join(sorted(shown for shown, name in fields.items() if name not in unused))}"
+    if key in refused:
+        return f"{refused[key]}; {allowed}"
     near = suggestion(key, fields)
     return f"unknown key{near} {allowed}" if near else f"unknown key; {allowed}"
-
-
-def _keys(model: Any, location: tuple[Key, ...]) -> tuple[list[str], tuple[str, ...]]:
-    """Return the keys allowed at a location of the model, and those that are not supported yet."""
-    for found in _models(model, list(location)):
-        return [field.alias or name for name, field in found.model_fields.items()], getattr(found, "later", ())
-    return [], ()
 
 
 def _models(kind: Any, location: list[Key]) -> Iterator[type[BaseModel]]:

@@ -5,22 +5,29 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import os
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from suites.allowance import CAREFUL, Allowance
 from suites.assertions import Not, Unchecked
-from suites.cases import MAX_CASES, Place, Setting, cases_of
+from suites.cases import Entry, Setting, cases_of, entry
 from suites.combining import Asserted, AssertSet
-from suites.document import Document, read, read_text, refuse, suggestion, validated
+from suites.document import MAX_FAULTS, Document, Place, refuse, suggestion, validated
+from suites.entries import TREES, entries_of, opened, scenario_entries
 from suites.errors import SuiteError
-from suites.prompts import chat_of
-from suites.schema import Case, CasePart, CasesPart, Suite, SuitePart
+from suites.files import Files
+from suites.filters import text_of
+from suites.form import CasePart, CasesPart, DefaultPart, SuitePart, unused_in
+from suites.parse import Marks
+from suites.prompt_files import prompts_of
+from suites.prompts import Prompt
+from suites.schema import Case, Suite
+from suites.templates import Templates
+from suites.variables import MAX_CASES
 
 LIBRARY = Path(__file__).parent / "library"
-TEST_FILES = (".yaml", ".yml", ".json", ".jsonl")
-PROMPT_FILES = (".txt", ".json")
 
 
 def names() -> tuple[str, ...]:
@@ -29,31 +36,27 @@ def names() -> tuple[str, ...]:
 
 
 def load(name_or_path: str | Path, allowance: Allowance = CAREFUL) -> Suite:
-    """Load a suite by its name in the library, or from a .yaml, .yml, .json or .jsonl file.
+    """Load a suite by its name in the library, or from a .yaml, .yml, .json, .jsonl or .csv file.
 
-    A file that holds a list is a suite of tests alone. A case of which no assertion can be checked is left out where
-    the allowance lets that be, and counted. Raises SuiteError with every fault of the file, a line each.
+    A file that holds a list, or a table, is a suite of tests alone. A case of which no assertion can be checked is left
+    out where the allowance lets that be, and counted. Raises SuiteError with every fault of the file, a line each.
     """
     file = _file(name_or_path)
-    document = read(file)
-    top = Place(document)
-    if isinstance(document.data, list):
-        part, tests = SuitePart(tests=list(validated(document, CasesPart).root)), top
-    else:
-        part, tests = validated(document, SuitePart), top.at("tests")
+    part, top = _opened(file)
     faults: list[str] = []
-    prompts = tuple(_prompts(part.prompts, top.at("prompts"), faults))
-    # Where no prompt is right, one stands in, so that the tests are not blamed for it.
-    setting = Setting(top, part.default_test, prompts or ("?",) * bool(faults), allowance)
+    files = Files(file.parent, allowance.outside)
+    notes = Counter(unused_in(part))
+    setting = _setting(part, top, files, allowance, faults)
     cases: list[Case] = []
-    first: dict[str, Place] = {}
-    for test, place in _tests(part.tests, tests, faults):
-        if test.id is not None and (earlier := first.setdefault(test.id, place)) is not place:
-            where = f"{earlier.document.file}:{earlier.line}"
-            faults.append(place.at("id").fault(f"id {test.id!r} is given twice (first at {where})"))
-        cases += cases_of(test, place, setting, faults)
+    ids: dict[str, Place] = {}
+    for test in _entries(part, top, files, faults):
+        notes.update(unused_in(test.part))
+        faults += _given_twice(test, ids)
+        cases += cases_of(test, setting, faults)
         if len(cases) > MAX_CASES:
-            raise SuiteError(place.fault(f"the suite has more than {MAX_CASES} cases; split it"))
+            raise SuiteError(test.place.fault(f"the suite has more than {MAX_CASES} cases; split it"))
+        if len(faults) > MAX_FAULTS:
+            break
     refuse(faults)
     if not cases:
         raise SuiteError(f"{file}: the suite has no cases; give tests")
@@ -61,15 +64,64 @@ def load(name_or_path: str | Path, allowance: Allowance = CAREFUL) -> Suite:
     if not decidable:
         raise SuiteError(f"{file}: none of the {len(cases)} cases has an assertion that can be checked here")
     unique = tuple(_numbered(decidable))
-    notes = [key for key in ("providers", "targets") if getattr(part, key) is not None]
     return Suite(
         name=file.stem,
         digest=_digest(unique),
         cases=unique,
         description=part.description,
-        notes=tuple(f"{key}: not used, the plan says which models are asked" for key in notes),
+        notes=tuple(f"{what}{f' ({count} times)' if count > 1 else ''}" for what, count in notes.items()),
         not_checked=_not_checked(cases, len(cases) - len(decidable)),
     )
+
+
+def _opened(file: Path) -> tuple[SuitePart, Place]:
+    """Return what the file says, and the place of its tests if it holds nothing else."""
+    if file.suffix.lower() == ".csv":
+        return SuitePart(tests=file.name), Place(Document(file, None, Marks(1)))
+    document = opened(file)
+    if isinstance(document.data, list):
+        return SuitePart(tests=list(validated(document, CasesPart).all)), Place(document)
+    return validated(document, SuitePart), Place(document)
+
+
+def _setting(part: SuitePart, top: Place, files: Files, allowance: Allowance, faults: list[str]) -> Setting:
+    """Return what all tests share; where a part is wrong, something stands in, so that tests are not blamed for it."""
+    prompts = tuple(prompts_of(part.prompts, top.at("prompts"), files, faults))
+    default, place = part.default_test, top.at("defaultTest")
+    if isinstance(default, str):
+        try:
+            document = opened(files.one(default, TREES))
+            default, place = validated(document, DefaultPart), Place(document)
+        except SuiteError as error:
+            faults.append(str(error) if "\n" in str(error) else place.fault(error))
+            default = DefaultPart()
+    if "metadata" not in default.model_fields_set:
+        default = default.model_copy(update={"metadata": part.metadata})
+    surroundings = {name: os.environ[name] for name in allowance.env if name in os.environ}
+    surroundings |= {name: text_of(value) for name, value in part.env.items()}
+    templates = Templates(surroundings)
+    return Setting(default, place, prompts or (Prompt("?"),) * bool(faults), files, templates, allowance)
+
+
+def _entries(part: SuitePart, top: Place, files: Files, faults: list[str]) -> Iterator[Entry]:
+    """Yield the tests, then those of the scenarios; a suite that lists neither asks every prompt once."""
+    alone = not isinstance(top.document.data, dict)
+    if part.tests:
+        yield from entries_of(part.tests, top if alone else top.at("tests"), files, faults)
+    if part.scenarios:
+        yield from scenario_entries(part.scenarios, top.at("scenarios"), files, faults)
+    if part.prompts.root and not part.tests and not part.scenarios:
+        yield entry(CasePart(), top)
+
+
+def _given_twice(test: Entry, ids: dict[str, Place]) -> Iterator[str]:
+    """Yield a fault if the id of a test was given before; the same test may come several times in a scenario."""
+    if test.part.id is None:
+        return
+    first = ids.setdefault(test.part.id, test.place)
+    if first is not test.place:
+        where = f"{first.document.file}:{first.line}"
+        yield test.place.at("id").fault(f"id {test.part.id!r} is given twice (first at {where})")
 
 
 def check(name_or_path: str | Path, allowance: Allowance = CAREFUL) -> list[str]:
@@ -99,76 +151,6 @@ def _file(name_or_path: str | Path) -> Path:
         allowed = ", ".join(names()) or "none"
         raise SuiteError(f"no suite named {name_or_path!r}{near} allowed: {allowed}, or the path of a file")
     return LIBRARY / f"{name_or_path}.yaml"
-
-
-def _prompts(given: str | list[str], place: Place, faults: list[str]) -> Iterator[str]:
-    """Yield the texts of all prompts, those of files read; add what is wrong to the faults."""
-    entries = [(given, place)] if isinstance(given, str) else [(text, place.at(n)) for n, text in enumerate(given)]
-    for text, where in entries:
-        try:
-            if text.startswith("file://"):
-                yield from _prompts_in(_inside(place.document, text, PROMPT_FILES))
-            elif not text.strip():
-                raise SuiteError("the prompt is empty")
-            else:
-                chat_of(text)
-                yield text
-        except SuiteError as error:
-            faults.append(where.fault(error))
-
-
-def _prompts_in(file: Path) -> list[str]:
-    """Return the prompts of a file: a text file may hold several, between lines of three dashes."""
-    text = read_text(file)
-    if file.suffix == ".json":
-        if chat_of(text) is None:
-            raise SuiteError(f"{file}: not a JSON array of chat messages")
-        return [text]
-    pieces = "\n".join(text.splitlines()).split("\n---\n")
-    found = [piece.strip() for piece in pieces if piece.strip()]
-    if not found:
-        raise SuiteError(f"{file}: the file is empty")
-    return found
-
-
-def _tests(given: str | list[CasePart | str], place: Place, faults: list[str]) -> Iterator[tuple[CasePart, Place]]:
-    """Yield every test with its place, those of files read; add what is wrong to the faults."""
-    entries = [(given, place)] if isinstance(given, str) else [(test, place.at(n)) for n, test in enumerate(given)]
-    for test, where in entries:
-        if isinstance(test, CasePart):
-            yield test, where
-            continue
-        try:
-            if not test.startswith("file://"):
-                raise SuiteError(f"{test!r} is not a test; give a mapping, or file:// and a path")
-            file = _inside(place.document, test, TEST_FILES)
-        except SuiteError as error:
-            faults.append(where.fault(error))
-            continue
-        try:
-            document = read(file)
-            parts = validated(document, CasesPart).root
-        except SuiteError as error:
-            faults.append(str(error))
-            continue
-        yield from ((part, Place(document, (number,))) for number, part in enumerate(parts))
-
-
-def _inside(document: Document, address: str, suffixes: tuple[str, ...]) -> Path:
-    """Return the file that a file:// address names; raises SuiteError where it leads out of the suite's own folder."""
-    folder = document.file.parent
-    file = folder / address.removeprefix("file://")
-    try:
-        inside, exists = file.resolve().is_relative_to(folder.resolve()), file.is_file()
-    except (OSError, ValueError, RuntimeError) as error:
-        raise SuiteError(f"{address!r} is not a path") from error
-    if not inside:
-        raise SuiteError(f"{address!r} leads out of the suite's folder")
-    if file.suffix not in suffixes:
-        raise SuiteError(f"{address!r}: this kind of file is not supported yet; allowed: {', '.join(suffixes)}")
-    if not exists:
-        raise SuiteError(f"{address!r}: no such file")
-    return file
 
 
 def _numbered(cases: Iterable[Case]) -> Iterator[Case]:

@@ -1,184 +1,94 @@
-"""Prompts: templates over vars, chat messages, cartesian products of vars.
-
-promptfoo's templates are Nunjucks; ours are Jinja2 in a sandbox, where an unknown variable is a fault. Both agree on
-`{{ var }}`, filters, `if` and `for`. A template can neither call nor assign anything, so it cannot run away.
-"""
+"""Prompts: a text, or the messages of a chat, with places for vars -> the messages of one case."""
 
 from __future__ import annotations
 
 import functools
-import itertools
 import json
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import Any
-
-from jinja2 import StrictUndefined, Template, TemplateError, Undefined, UndefinedError, nodes
-from jinja2.sandbox import ImmutableSandboxedEnvironment
+from dataclasses import dataclass
 
 from suites.errors import SuiteError
-
-Vars = Mapping[str, object]
+from suites.filters import dump
+from suites.parse import parse_yaml
+from suites.templates import Templates, Vars
 
 ROLES = ("system", "user", "assistant")
-MAX_TEXT = 1_000_000
-"""Characters of a prompt."""
-MAX_LOOPS = 2
-ALLOWED_NODES = (
-    *(nodes.Template, nodes.Output, nodes.TemplateData, nodes.Const, nodes.Name, nodes.Getattr, nodes.Getitem),
-    *(nodes.If, nodes.For, nodes.CondExpr, nodes.Filter, nodes.Test, nodes.Compare, nodes.Operand, nodes.Keyword),
-    *(nodes.And, nodes.Or, nodes.Not, nodes.Add, nodes.Sub, nodes.Neg, nodes.List, nodes.Slice),
-)
-ALLOWED_FILTERS = (
-    *("abs", "capitalize", "default", "escape", "first", "float", "int", "join", "last", "length", "lower"),
-    *("replace", "reverse", "safe", "sort", "string", "title", "trim", "unique", "upper", "urlencode"),
-)
-# A template is somebody else's program: these are the ways in which one can fail while it compiles or runs.
-FAILURES = (
-    *(TemplateError, SyntaxError, TypeError, ValueError, ArithmeticError, LookupError, AttributeError),
-    *(RecursionError, MemoryError),
-)
-
-
-def text_of(value: object) -> str:
-    """Return a value as JavaScript would write it: true, 1 for 1.0, nothing for null; lists and mappings as JSON."""
-    if value is None:
-        return ""
-    if isinstance(value, str):
-        return value
-    if isinstance(value, float) and value.is_integer():
-        return str(int(value))
-    return json.dumps(value, ensure_ascii=False)
-
-
-def has_template(value: object) -> bool:
-    """Return whether there is a template in any text inside the value."""
-    if isinstance(value, str):
-        return "{{" in value or "{%" in value or "{#" in value
-    inside = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-    return any(map(has_template, inside))
+SAME_ROLE = {"developer": "system"}
+"""What others call a role of ours."""
+Messages = list[dict[str, str]]
 
 
 @dataclass(frozen=True)
-class Templates:
-    """Compiled templates of one suite; a text that occurs in many cases is compiled once."""
+class Prompt:
+    """One way to ask; what it asks of a case is filled in from the vars."""
 
-    environment: ImmutableSandboxedEnvironment = field(default_factory=lambda: _environment())
-    compiled: dict[str, Template] = field(default_factory=dict)
+    text: str
+    label: str = ""
+    """As `prompts` of a test may name it."""
+    id: str = ""
 
-    def render(self, text: str, values: Vars) -> str:
-        """Return the text with its templates filled in; raises SuiteError where that cannot be done."""
-        if not has_template(text):
-            return text
-        try:
-            if text not in self.compiled:
-                _check_nodes(self.environment.parse(text))
-                self.compiled[text] = self.environment.from_string(text)
-            return _short(self.compiled[text].render(values))
-        except UndefinedError as error:
-            raise SuiteError(f"template: {error}; vars: {', '.join(values) or 'none'}") from error
-        except FAILURES as error:
-            raise SuiteError(f"template: {error}") from error
+    @functools.cached_property
+    def data(self) -> object:
+        """What a prompt that is JSON before it is filled in says; None: it is text."""
+        return _json(self.text)
 
-    def filled(self, value: object, values: Vars) -> object:
-        """Return a value with every text inside it rendered."""
-        if isinstance(value, str):
-            return self.render(value, values)
-        if isinstance(value, list):
-            return [self.filled(element, values) for element in value]
-        if isinstance(value, dict):
-            return {key: self.filled(element, values) for key, element in value.items()}
-        return value
+    @functools.cached_property
+    def chat(self) -> Messages | None:
+        """The messages of such a prompt, their templates not filled in; None: it is no chat."""
+        return chat_of(self.data)
+
+    def called(self, reference: str) -> bool:
+        """Return whether a test that names this reference means the prompt: its label or id, or the start of one."""
+        start = reference.removesuffix("*") if reference.endswith("*") else f"{reference}:"
+        return any(name == reference or (bool(name) and name.startswith(start)) for name in (self.label, self.id))
 
 
-def combinations(values: Vars, expand: bool) -> Iterator[dict[str, object]]:
-    """Yield one set of vars for each choice out of the lists among them, the first var changing slowest."""
-    choices = [value if expand and isinstance(value, list) else [value] for value in values.values()]
-    for chosen in itertools.product(*choices):
-        yield dict(zip(values, chosen, strict=True))
-
-
-def filled_vars(values: Vars, templates: Templates) -> dict[str, object]:
-    """Return the vars, those that are templates themselves filled in from the others."""
-    return {
-        name: templates.render(value, values) if isinstance(value, str) else value for name, value in values.items()
-    }
-
-
-def messages_of(prompt: str, values: Vars, templates: Templates) -> list[dict[str, str]]:
-    """Return the chat that a prompt makes: a JSON array of messages as it is, other text as one user message.
+def messages_of(prompt: Prompt, values: Vars, templates: Templates) -> Messages:
+    """Return the chat that a prompt makes: messages where it is a chat once filled in, other text from the user.
 
     In a prompt that is JSON before it is filled in, vars are put inside its texts and need no JSON escapes.
     """
-    chat = chat_of(prompt)
-    if chat is not None:
-        return [{"role": part["role"], "content": templates.render(part["content"], values)} for part in chat]
-    text = templates.render(prompt, values)
+    if prompt.chat is not None:
+        return [{"role": each["role"], "content": templates.render(each["content"], values)} for each in prompt.chat]
+    if prompt.data is not None:
+        return [{"role": "user", "content": dump(templates.filled(prompt.data, values), indent=2)}]
+    text = templates.render(prompt.text, values)
     if not text.strip():
         raise SuiteError("the prompt is empty")
-    return chat_of(text) or [{"role": "user", "content": text}]
+    data = parse_yaml(text, "prompt").data if text.lstrip().startswith("- role:") else _json(text)
+    return chat_of(data) or [{"role": "user", "content": text}]
 
 
-def chat_of(text: str) -> list[dict[str, str]] | None:
-    """Return the messages if the text is a JSON array of them, None if it is other text."""
-    if not text.lstrip().startswith("["):
+def _json(text: str) -> object:
+    if not text.lstrip().startswith(("[", "{")):
         return None
     try:
-        parts = json.loads(text)
+        return json.loads(text)
     except (ValueError, RecursionError):
         return None
-    if not parts or not all(isinstance(part, dict) and "role" in part for part in parts):
+
+
+def chat_of(data: object) -> Messages | None:
+    """Return the messages if the data are a list of them, None if they are something else."""
+    if not isinstance(data, list) or not data:
         return None
-    for number, part in enumerate(parts, 1):
-        if part.keys() != {"role", "content"} or part["role"] not in ROLES or not isinstance(part["content"], str):
-            raise SuiteError(f"chat message {number}: give a role ({', '.join(ROLES)}) and a content of text, no more")
-    return [{"role": part["role"], "content": part["content"]} for part in parts]
+    if not all(isinstance(part, dict) and "role" in part for part in data):
+        return None
+    return [_message(part, number) for number, part in enumerate(data, 1)]
 
 
-def _environment() -> ImmutableSandboxedEnvironment:
-    environment = ImmutableSandboxedEnvironment(
-        undefined=StrictUndefined, keep_trailing_newline=True, finalize=_finalized
-    )
-    environment.globals.clear()
-    known = environment.filters
-    filters: dict[str, Callable[..., Any]] = {name: _limited(known[name]) for name in ALLOWED_FILTERS}
-    filters["dump"] = _limited(text_of)
-    environment.filters = filters
-    return environment
+def _message(part: dict[str, object], number: int) -> dict[str, str]:
+    role, content = part["role"], _content(part.get("content"))
+    role = SAME_ROLE.get(role, role) if isinstance(role, str) else None
+    if part.keys() != {"role", "content"} or role not in ROLES or content is None:
+        raise SuiteError(f"chat message {number}: give a role ({', '.join(ROLES)}) and a content of text, no more")
+    return {"role": role, "content": content}
 
 
-def _finalized(value: object) -> object:
-    """Return what `{{ value }}` writes."""
-    if isinstance(value, Undefined):
-        return value
-    if value is None or isinstance(value, str | int | float | list | dict):
-        return text_of(value)
-    raise TypeError(f"cannot write a {type(value).__name__} into a prompt")
-
-
-def _limited(rule: Callable[..., Any]) -> Callable[..., Any]:
-    """Return a filter that refuses to build very long texts, as a chain of replacements could."""
-
-    @functools.wraps(rule)
-    def limited(*arguments: object, **options: object) -> object:
-        result = rule(*arguments, **options)
-        return _short(result) if isinstance(result, str) else result
-
-    return limited
-
-
-def _short(text: str) -> str:
-    if len(text) > MAX_TEXT:
-        raise ValueError(f"the text grows beyond {MAX_TEXT} characters")
-    return text
-
-
-def _check_nodes(node: nodes.Node, loops: int = 0) -> None:
-    if not isinstance(node, ALLOWED_NODES):
-        kind = type(node).__name__.lower()
-        raise SuiteError(f"template line {node.lineno}: '{kind}' is not allowed; use vars, filters, if and for")
-    loops += isinstance(node, nodes.For)
-    if loops > MAX_LOOPS:
-        raise SuiteError(f"template line {node.lineno}: loops nested deeper than {MAX_LOOPS} are not allowed")
-    for child in node.iter_child_nodes():
-        _check_nodes(child, loops)
+def _content(content: object) -> str | None:
+    """Return the text of a message, which may be given in parts; None if a part is no text."""
+    if not isinstance(content, list):
+        return content if isinstance(content, str) else None
+    texts = [part.get("text") for part in content if isinstance(part, dict) and part.get("type") == "text"]
+    if len(texts) != len(content) or not all(isinstance(text, str) for text in texts):
+        return None
+    return "\n".join(map(str, texts))

@@ -1,19 +1,22 @@
-"""Suite and Case, and the form in which a promptfoo file states them."""
+"""Suite and Case; and the form in which a file states an assertion."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import ClassVar, Literal
+from typing import ClassVar
 
-from pydantic import BaseModel, ConfigDict, Field, RootModel, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from suites.assertions import build, kind_of, load
 from suites.combining import Asserted
 from suites.errors import SuiteError
-from suites.prompts import has_template
+from suites.files import names_a_file
+from suites.templates import has_template
 from suites.unsupported import reason_against
 
 MAX_NEW_TOKENS = 64
+PROGRAM = "it is a program, and a suite runs none"
 ASSERT_SET = "assert-set"
 
 
@@ -59,7 +62,7 @@ class FilePart(BaseModel):
 class AssertionPart(FilePart):
     """One entry of `assert`."""
 
-    later: ClassVar[tuple[str, ...]] = ("$ref", "contextTransform", "transform")
+    refused: ClassVar[Mapping[str, str]] = {"contextTransform": PROGRAM, "transform": PROGRAM}
     type: str
     value: object = None
     threshold: float | None = Field(default=None, allow_inf_nan=False)
@@ -99,72 +102,8 @@ class AssertionPart(FilePart):
             return self
         try:
             kind_of(self.type, self.given)
-            if not has_template(self.value):
+            if not has_template(self.value) and not names_a_file(self.value):
                 build(self.type, self.given)
         except SuiteError as error:
             raise ValueError(str(error)) from error
         return self
-
-
-class OptionsPart(FilePart):
-    """`options` of a test."""
-
-    later: ClassVar[tuple[str, ...]] = (
-        *("disableConversationVar", "postprocess", "provider", "repeat", "rubricPrompt", "runSerially"),
-        *("storeOutputAs", "transform", "transformVars"),
-    )
-    prefix: str = ""
-    suffix: str = ""
-    disable_var_expansion: bool = Field(default=False, alias="disableVarExpansion")
-    disable_default_asserts: bool = Field(default=False, alias="disableDefaultAsserts")
-
-
-class DefaultPart(FilePart):
-    """`defaultTest`: what every test starts from. Our own extensions: `tags`, `max_new_tokens`."""
-
-    later: ClassVar[tuple[str, ...]] = (
-        *("assertScoringFunction", "prompts", "provider", "providerOutput", "providers"),
-    )
-    vars: dict[str, object] = {}
-    assertions: list[AssertionPart] = Field(default=[], alias="assert")
-    options: OptionsPart = OptionsPart()
-    metadata: dict[str, object] = {}
-    threshold: float | None = Field(default=None, allow_inf_nan=False)
-    tags: list[str] = []
-    max_new_tokens: int | None = Field(default=None, gt=0, le=32768)
-
-
-class MessagePart(FilePart):
-    """One chat message."""
-
-    role: Literal["system", "user", "assistant"]
-    content: str
-
-
-class CasePart(DefaultPart):
-    """One entry of `tests`. Our own extensions: `id`, and `messages` (a chat in place of the suite's prompts)."""
-
-    id: str | None = Field(default=None, min_length=1)
-    description: str = ""
-    messages: list[MessagePart] | None = Field(default=None, min_length=1)
-
-
-class CasesPart(RootModel[list[CasePart]]):
-    """A file of tests."""
-
-    model_config = ConfigDict(frozen=True, strict=True)
-
-
-class SuitePart(FilePart):
-    """The whole file. `providers` and `targets` are read and not used: the plan says which models are asked."""
-
-    later: ClassVar[tuple[str, ...]] = (
-        *("assertionTemplates", "commandLineOptions", "derivedMetrics", "env", "evaluateOptions", "extensions"),
-        *("metadata", "nunjucksFilters", "outputPath", "redteam", "scenarios", "sharing", "tags", "tracing"),
-    )
-    description: str = ""
-    prompts: str | list[str] = []
-    providers: object = None
-    targets: object = None
-    default_test: DefaultPart = Field(default=DefaultPart(), alias="defaultTest")
-    tests: str | list[CasePart | str] = []

@@ -26,7 +26,7 @@ STOCK_TASKS = Path(lm_eval.tasks.__file__).parent
 FEWSHOT_SEED = 1234
 """lm-eval's default: the same examples as a stock run draws."""
 
-DEFINITION = re.compile(rb"^(?:task|group): *[\"']?([\w.+-]+)[\"']? *$", re.MULTILINE)
+DEFINITION = re.compile(rb"^[\"']?(?:task|group)[\"']?: *[\"']?([\w.+-]+)[\"']? *$", re.MULTILINE)
 MENTION = re.compile(rb"^(?:tag: *| *- *)[\"']?([\w.+-]+)[\"']? *$", re.MULTILINE)
 
 Config = dict[str, Any]

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from harness.commands.permissions import given, permissions
+
 
 @click.command("run", short_help="The main job: compress, ask both models, compare, judge, report.")
 @click.argument("plan", metavar="PLAN")
@@ -18,8 +20,7 @@ import click
 @click.option("--json", "as_json", is_flag=True, help="Print the verdicts as JSON.")
 @click.option("--junit", type=click.Path(path_type=Path), metavar="FILE", help="Also write JUnit XML, one test a gate.")
 @click.option("--summary", type=click.Path(path_type=Path), metavar="FILE", help="Also append a Markdown summary.")
-@click.option("--skip-unsupported", is_flag=True, help="Count assertions that cannot be checked here, and go on.")
-@click.option("--allow-code", is_flag=True, help="Let the suites run their Python code; only if you trust them.")
+@permissions
 @click.option("-q", "--quiet", is_flag=True, help="No progress.")
 def command(
     plan: str,
@@ -30,8 +31,6 @@ def command(
     as_json: bool,
     junit: Path | None,
     summary: Path | None,
-    skip_unsupported: bool,
-    allow_code: bool,
     quiet: bool,
 ) -> int:
     """Compress each candidate of PLAN, ask it and the original the same questions, compare, judge and report.
@@ -46,7 +45,7 @@ def command(
     from harness.plan import load_plan, only, permitting
     from harness.progress import shown
 
-    chosen = permitting(load_plan(plan), skip_unsupported, allow_code)
+    chosen = permitting(load_plan(plan), given())
     if candidate:
         chosen = only(chosen, candidate)
     for target in filter(None, (junit, summary)):

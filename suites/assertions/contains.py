@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from suites.assertions import Check, found, shown
 from suites.errors import SuiteError
-from suites.prompts import text_of
+from suites.filters import text_of
 from suites.reply import Reply
 
 

@@ -1,5 +1,6 @@
 """Reading files that are right, wrong and hostile; every message word for word."""
 
+from collections.abc import Mapping
 from typing import ClassVar, Literal
 
 import pytest
@@ -14,7 +15,7 @@ class Part(BaseModel):
 
 
 class Recipe(Part):
-    later: ClassVar[tuple[str, ...]] = ("recovery",)
+    refused: ClassVar[Mapping[str, str]] = {"recovery": "not supported yet"}
     method: str
     sparsity: float = Field(gt=0, lt=1)
 

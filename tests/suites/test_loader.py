@@ -67,7 +67,7 @@ tests:
         )
     )
     assert (suite.name, suite.description) == ("s", "capitals")
-    assert suite.notes == ("providers: not used, the plan says which models are asked",)
+    assert suite.notes == ("providers: not used: the plan says which models are asked, and how",)
     countries = ["France", "France", "Italy", "Spain", "Italy", "Spain"]
     assert [case.vars["country"] for case in suite.cases] == countries
     assert asked(suite)[:2] == [
@@ -144,7 +144,7 @@ tests:
   - vars: {list: [a, 2], yes: true, none: null, one: 1.0}
     options: {disableVarExpansion: true, prefix: "<", suffix: ">\\n"}
 """
-    assert asked(load(folder(s__yaml=text))) == [[(USER, '<a;2;["a", 2]true1>\n')]]
+    assert asked(load(folder(s__yaml=text))) == [[(USER, "<a;2;a,2true1>\n")]]
 
 
 def test_vars_may_be_templates_and_values_of_vars_are_no_templates_twice(folder):

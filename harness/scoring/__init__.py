@@ -1,0 +1,72 @@
+"""Log-likelihoods of given continuations: what rows share computed once, the output layer only where it is asked.
+
+Works on token ids; it knows nothing of text, tasks or verdicts.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from harness.progress import Progress, silent
+from harness.scoring.engine import in_batches, in_trees
+from harness.scoring.nan import first_broken
+from harness.scoring.passes import select
+from harness.scoring.requests import NotFiniteError, Request, Score, rows
+from harness.scoring.sharing import shares_beginnings
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+__all__ = ["NotFiniteError", "Request", "Score", "context_length", "loglikelihoods", "select"]
+
+DEFAULT_CONTEXT = 2048
+"""Tokens; for a config that states no limit, as lm-eval assumes."""
+
+
+def keep_nothing(scores: dict[int, Score]) -> None:
+    """For a caller who waits for the whole."""
+
+
+def loglikelihoods(
+    model: PreTrainedModel,
+    requests: Sequence[Request],
+    progress: Progress = silent,
+    what: str = "scoring",
+    on_batch: Callable[[dict[int, Score]], None] = keep_nothing,
+) -> list[Score]:
+    """Score all requests, in their order.
+
+    on_batch: is handed scores, by number of the request, as soon as they are there.
+    A row too long for the model loses its first tokens, as in lm-eval. Results do not depend on what is scored together
+    beyond rounding (1e-4 in float32). Raises HarnessError for an empty request, NotFiniteError for NaN.
+    """
+    limit = context_length(model)
+    todo = rows(requests, limit)
+    scored = in_trees if todo and shares_beginnings(model) else in_batches
+    scores: dict[int, Score] = {}
+    for found in scored(model, todo, requests):
+        _refuse_nan(model, requests, found)
+        on_batch(found)
+        scores.update(found)
+        progress(what, len(scores), len(requests))
+    return [scores[index] for index in range(len(requests))]
+
+
+def _refuse_nan(model: PreTrainedModel, requests: Sequence[Request], found: dict[int, Score]) -> None:
+    for index, score in found.items():
+        if math.isnan(score.logprob):
+            tokens = (requests[index].context + requests[index].continuation)[: context_length(model)]
+            place = first_broken(model, tokens)
+            where = f"; the first value that is not finite comes out of {place}" if place else ""
+            raise NotFiniteError(f"request {index}: the model's log-likelihood is NaN{where}")
+
+
+def context_length(model: PreTrainedModel) -> int:
+    """The most tokens the model reads at once."""
+    config = model.config.get_text_config()
+    for name in ("max_position_embeddings", "n_positions", "n_ctx"):
+        if length := getattr(config, name, None):
+            return int(length)
+    return DEFAULT_CONTEXT

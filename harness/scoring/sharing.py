@@ -1,0 +1,55 @@
+"""Whether a model gives the same scores when rows share what they begin with: looked at, then tried."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from harness.quiet import quiet
+from harness.scoring.engine import in_batches, in_trees
+from harness.scoring.requests import Request, Score, rows
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+TRIED = (
+    *(Request((*range(1, 23), branch), (9, branch)) for branch in (1, 2, 3, 4)),
+    *(Request((5, branch, 7), (branch, 8)) for branch in (6, 9)),
+)
+"""A trunk with four branches and a small tree, so that every kind of pass is tried; 30 tokens."""
+TRIED_ROW_TOKENS = 12
+
+
+def shares_beginnings(model: PreTrainedModel) -> bool:
+    """Whether trees of rows may be used.
+
+    Not with sliding windows or running states, whose layers forget the trunk, nor where the trial differs from plain
+    rows: positions that the model derives from the mask or from the row (ALiBi), masks that it does not take.
+    """
+    import torch
+    from transformers import DynamicCache
+    from transformers.cache_utils import DynamicLayer
+
+    if any(type(layer) is not DynamicLayer for layer in DynamicCache(config=model.config).layers):
+        return False
+    vocabulary = int(model.config.get_text_config().vocab_size)
+    asked = [
+        Request(*(tuple(token % vocabulary for token in part) for part in (one.context, one.continuation)))
+        for one in TRIED
+    ]
+    todo = rows(asked, max(len(one.context) for one in asked) + 1)
+    plain: dict[int, Score] = {}
+    shared: dict[int, Score] = {}
+    for found in in_batches(model, todo, asked):
+        plain |= found
+    try:
+        with quiet():
+            for found in in_trees(model, todo, asked, TRIED_ROW_TOKENS):
+                shared |= found
+    except Exception:  # noqa: BLE001 - a model that takes no such call may raise anything, and is then not called so
+        return False
+    bound = torch.finfo(model.dtype).eps ** 0.5
+    # NaN is within no bound.
+    return all(
+        abs(score.logprob - shared[index].logprob) <= bound * max(1.0, abs(score.logprob))
+        for index, score in plain.items()
+    )

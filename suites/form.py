@@ -1,0 +1,165 @@
+"""The form of a promptfoo file: what each of its parts may say, what is read and not used, what is refused."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import ClassVar, Literal
+
+from pydantic import ConfigDict, Field, RootModel
+
+from suites.schema import PROGRAM, AssertionPart, FilePart
+
+MODELS = "the plan says which models are asked, and how"
+
+
+class OptionsPart(FilePart):
+    """`options` of a test."""
+
+    refused: ClassVar[Mapping[str, str]] = {
+        **dict.fromkeys(("postprocess", "transform", "transformVars"), PROGRAM),
+        "storeOutputAs": "a test knows nothing of another",
+    }
+    unused: ClassVar[Mapping[str, str]] = {
+        "disable_conversation_var": "a test knows nothing of another anyway",
+        "provider": "there is no judge to choose",
+        "repeat": "greedy answers are the same every time",
+        "rubric_prompt": "there is no judge to ask",
+        "run_serially": "the order changes no answer",
+    }
+    prefix: str = ""
+    suffix: str = ""
+    disable_var_expansion: bool = Field(default=False, alias="disableVarExpansion")
+    disable_default_asserts: bool = Field(default=False, alias="disableDefaultAsserts")
+    disable_conversation_var: object = Field(default=None, alias="disableConversationVar")
+    provider: object = None
+    repeat: object = None
+    rubric_prompt: object = Field(default=None, alias="rubricPrompt")
+    run_serially: object = Field(default=None, alias="runSerially")
+
+
+class DefaultPart(FilePart):
+    """`defaultTest`: what every test starts from. Our own extensions: `tags`, `max_new_tokens`."""
+
+    refused: ClassVar[Mapping[str, str]] = {
+        "assertScoringFunction": PROGRAM,
+        "providerOutput": "an answer given beforehand is none of the models'",
+    }
+    unused: ClassVar[Mapping[str, str]] = {"provider": MODELS, "providers": MODELS}
+    description: str = ""
+    vars: dict[str, object] | str | list[str] = Field(default={})
+    assertions: list[AssertionPart] = Field(default=[], alias="assert")
+    options: OptionsPart = OptionsPart()
+    metadata: dict[str, object] = Field(default={})
+    threshold: float | None = Field(default=None, allow_inf_nan=False)
+    prompts: str | list[str] | None = None
+    provider: object = None
+    providers: object = None
+    tags: list[str] = Field(default=[])
+    max_new_tokens: int | None = Field(default=None, gt=0, le=32768)
+
+
+class MessagePart(FilePart):
+    """One chat message."""
+
+    role: Literal["system", "user", "assistant"]
+    content: str
+
+
+class CasePart(DefaultPart):
+    """One entry of `tests`. Our own extensions: `id`, and `messages` (a chat in place of the suite's prompts)."""
+
+    id: str | None = Field(default=None, min_length=1)
+    messages: list[MessagePart] | None = Field(default=None, min_length=1)
+
+
+class CasesPart(RootModel[CasePart | list[CasePart]]):
+    """A file of tests, or of one."""
+
+    model_config = ConfigDict(frozen=True, strict=True)
+
+    @property
+    def all(self) -> list[CasePart]:
+        return self.root if isinstance(self.root, list) else [self.root]
+
+
+class ScenarioPart(FilePart):
+    """One entry of `scenarios`: every row of `config` goes with every test."""
+
+    description: str = ""
+    config: list[CasePart] = Field(min_length=1)
+    tests: str | list[CasePart | str] | None = None
+
+
+class ScenariosPart(RootModel[list[ScenarioPart]]):
+    """A file of scenarios."""
+
+    model_config = ConfigDict(frozen=True, strict=True)
+
+
+class PromptPart(FilePart):
+    """A prompt with a label; `id` names a file where there is no `raw` text."""
+
+    unused: ClassVar[Mapping[str, str]] = {"config": MODELS}
+    raw: str | None = None
+    id: str | None = None
+    label: str | None = None
+    config: object = None
+
+    @property
+    def text(self) -> str:
+        return self.raw or self.id or ""
+
+
+class PromptsPart(RootModel[str | list[str | PromptPart] | dict[str, str]]):
+    """All prompts, or a file of them; a mapping is of text or file to label."""
+
+    model_config = ConfigDict(frozen=True, strict=True)
+
+
+class SuitePart(FilePart):
+    """The whole file."""
+
+    refused: ClassVar[Mapping[str, str]] = {
+        "derivedMetrics": "not supported yet",
+        "extensions": PROGRAM,
+        "nunjucksFilters": PROGRAM,
+        "redteam": "attacks are not made here; write the tests down",
+    }
+    unused: ClassVar[Mapping[str, str]] = {
+        "providers": MODELS,
+        "targets": MODELS,
+        "command_line_options": "they are of promptfoo's command line",
+        "evaluate_options": "they are about how promptfoo asks",
+        "output_path": "results go to the store",
+        "sharing": "nothing is shared",
+        "tags": "they are about the file, not about a test",
+        "tracing": "nothing is traced",
+        "write_latest_results": "results go to the store",
+    }
+    description: str = ""
+    prompts: PromptsPart = PromptsPart([])
+    providers: object = None
+    targets: object = None
+    default_test: DefaultPart | str = Field(default=DefaultPart(), alias="defaultTest")
+    tests: str | list[CasePart | str] | None = None
+    scenarios: str | list[ScenarioPart | str] = Field(default=[])
+    metadata: dict[str, object] = Field(default={})
+    env: dict[str, str | int | float | bool] = Field(default={})
+    assertion_templates: object = Field(default=None, alias="assertionTemplates")
+    command_line_options: object = Field(default=None, alias="commandLineOptions")
+    evaluate_options: object = Field(default=None, alias="evaluateOptions")
+    output_path: object = Field(default=None, alias="outputPath")
+    sharing: object = None
+    tags: object = None
+    tracing: object = None
+    write_latest_results: object = Field(default=None, alias="writeLatestResults")
+
+
+def unused_in(part: FilePart) -> Iterator[str]:
+    """Yield a line for every key of a part, and of its options, that is read and not used."""
+    unused: Mapping[str, str] = getattr(part, "unused", {})
+    fields = type(part).model_fields
+    for name in sorted(part.model_fields_set & unused.keys()):
+        yield f"{fields[name].alias or name}: not used: {unused[name]}"
+    if isinstance(part, DefaultPart):
+        yield from (f"options.{line}" for line in unused_in(part.options))
