@@ -15,15 +15,13 @@ from harness.making import recipe_of
 from harness.models import refuse_missing
 from harness.outcome import rule
 from harness.plan import Candidate, Gate, Model, Plan, spec
-from harness.records import ORIGINAL
+from harness.records import GIVEN, ORIGINAL
 from suites import Allowance, Suite
 from suites.document import suggestion
 from suites.errors import SuiteError
 
 SUITE_METRICS = ("pass_rate", "score", "losses")
 FIDELITY_METRICS = ("kl", "top1", "perplexity_ratio")
-GIVEN = frozenset({"finish", "seconds"})
-"""Facts of an answer, besides its text, that assertions are given."""
 SHARES = ("pass_rate", "top1", "exact_match")
 DISCORDANCE = 0.10
 """Share of items assumed to flip when a detectable drop is said before anything was measured."""

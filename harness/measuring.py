@@ -3,27 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 from harness import metrics
+from harness.asking import PROTOCOL, asked
 from harness.benchmarks import measure_benchmark, task_identity
 from harness.corpus import Corpus
 from harness.digest import digest
 from harness.errors import HarnessError
 from harness.fidelity import measure_fidelity, not_measured, original_perplexity
-from harness.generation import GenerationSettings, Prompt, answers
 from harness.plan import Benchmark, Plan
 from harness.progress import Progress, named
-from harness.records import DIGEST, ORIGINAL, Measurement
+from harness.records import ORIGINAL, Measurement
 from harness.reference import FidelityRefusedError, reference
 from harness.scoring import NotFiniteError
 from harness.stores import Job, Store
 from harness.subject import Subject
 from suites import Suite
-
-PROTOCOL = "2"
-"""Raised whenever generation, scoring or fidelity may give other numbers; what was stored before is then not reused."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +59,7 @@ class PairStages:
 
 def measured(subject: Subject, context: Context) -> tuple[str, ...]:
     """Suites and benchmarks on one model; returns the ids of their stages."""
-    suites = [_answered(subject, suite, context) for suite in context.suites]
+    suites = [asked(subject, suite, suite.cases, context) for suite in context.suites]
     return (*suites, *(_benchmarked(subject, benchmark, context) for benchmark in context.plan.benchmarks))
 
 
@@ -71,20 +68,6 @@ def measured_pair(before: Subject, after: Subject, corpus: Corpus | None, contex
     pairs = [_faithful(before, after, corpus, context)] if corpus else []
     pairs += [_metered(name, before, after, context) for name in context.plan.metrics]
     return PairStages(tuple(b for b, _ in pairs), tuple(a for _, a in pairs))
-
-
-def _answered(subject: Subject, suite: Suite, context: Context) -> str:
-    settings, store = GenerationSettings(), context.store
-    key = digest("suite", PROTOCOL, suite.digest, asdict(settings))
-    stage = store.begin_stage(subject.fingerprint, key, "suite", suite.name, not_before=context.since)
-    if not stage.finished:
-        known = {answer.case for answer in store.answers(stage.id)}
-        prompts = [Prompt(c.id, c.messages, c.max_new_tokens) for c in suite.cases if c.id not in known]
-        loaded = subject.loaded()
-        progress = named(context.progress, f"{subject.spec.name}: {suite.name}")
-        answers(loaded, prompts, settings, lambda batch: store.add_answers(stage.id, batch), progress)
-        store.finish_stage(stage.id, facts={**loaded.facts, DIGEST: suite.digest})
-    return stage.id
 
 
 def _benchmarked(subject: Subject, benchmark: Benchmark, context: Context) -> str:

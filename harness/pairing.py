@@ -59,15 +59,15 @@ def _by_case(suite: Suite, run: Run) -> dict[str, Answer]:
 
 
 def _case_pair(suite: str, case: Case, before: Answer | None, after: Answer | None) -> CasePair:
-    old, new = _reply(before), _reply(after)
+    old, new = reply_of(before), reply_of(after)
     old_graded = grade(case, old, old) if old is not None else None
     new_graded = grade(case, new, old)
     same_text = (old.text if old else None) == (new.text if new else None)
     return CasePair(suite, case, _kind(old_graded, new_graded, same_text), before, after, old_graded, new_graded)
 
 
-def _reply(answer: Answer | None) -> Reply | None:
-    """The answer as assertions see it, with all that `harness.inspection.GIVEN` says; None if there is none."""
+def reply_of(answer: Answer | None) -> Reply | None:
+    """The answer as assertions see it, with all that `harness.records.GIVEN` says; None if there is none."""
     if answer is None or answer.text is None:
         return None
     return Reply(answer.text, finish=answer.finish, seconds=answer.seconds)

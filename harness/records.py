@@ -12,6 +12,8 @@ Scale = Literal["binary", "graded", "reading"]
 """binary: items are 0 or 1. graded: items are real numbers. reading: a meter, repeated in blocks or exact."""
 
 
+GIVEN = frozenset({"finish", "seconds"})
+"""Facts of an answer, besides its text, that assertions are given."""
 ORIGINAL = "original"
 """The name of the model that every candidate is held against."""
 DIGEST = "digest"

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from suites.allowance import Allowance
     from suites.assertions import Check
     from suites.assertions import names as assertion_names
+    from suites.choosing import Choice, chosen
     from suites.errors import SuiteError
     from suites.grading import Graded, grade
     from suites.loader import check, load, names
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "Allowance": ("suites.allowance", "Allowance"),
     "Case": ("suites.schema", "Case"),
+    "Choice": ("suites.choosing", "Choice"),
     "Check": ("suites.assertions", "Check"),
     "Graded": ("suites.grading", "Graded"),
     "Reply": ("suites.reply", "Reply"),
@@ -25,6 +27,7 @@ _HOMES = {
     "SuiteError": ("suites.errors", "SuiteError"),
     "assertion_names": ("suites.assertions", "names"),
     "check": ("suites.loader", "check"),
+    "chosen": ("suites.choosing", "chosen"),
     "grade": ("suites.grading", "grade"),
     "load": ("suites.loader", "load"),
     "names": ("suites.loader", "names"),
@@ -34,12 +37,14 @@ __all__ = [
     "Allowance",
     "Case",
     "Check",
+    "Choice",
     "Graded",
     "Reply",
     "Suite",
     "SuiteError",
     "assertion_names",
     "check",
+    "chosen",
     "grade",
     "load",
     "names",

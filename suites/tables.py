@@ -25,11 +25,20 @@ CONFIG = re.compile(r"__config:__expected(\d*):threshold")
 COMMA = re.compile(r"(?<!\\),")
 
 
+Part = dict[str, object]
+
+
 def tests_in(file: Path) -> Iterator[tuple[CasePart, Place]]:
     """Yield every row of a table as a test, with its line; raises SuiteError at the first that is wrong."""
-    if file.stat().st_size > MAX_TABLE:
-        raise SuiteError(f"{file}: larger than {MAX_TABLE // 2**20} MiB; split it")
+    for part, place in parts_in(file):
+        yield validated(Document(file, part, place.document.marks), CasePart), place
+
+
+def parts_in(file: Path) -> Iterator[tuple[Part, Place]]:
+    """Yield every row of a table as a test is written in YAML, with its line; raises SuiteError as `tests_in` does."""
     try:
+        if file.stat().st_size > MAX_TABLE:
+            raise SuiteError(f"{file}: larger than {MAX_TABLE // 2**20} MiB; split it")
         with file.open(encoding="utf-8-sig", newline="") as handle:
             rows = _rows(handle, file)
             _, header = next(rows, (1, []))
@@ -38,7 +47,7 @@ def tests_in(file: Path) -> Iterator[tuple[CasePart, Place]]:
                 if len(cells) != len(names):
                     raise SuiteError(f"{file}:{line}: {len(cells)} cells, the header has {len(names)}")
                 place = Place(Document(file, None, Marks(line)))
-                yield _test(dict(zip(names, cells, strict=True)), number, place), place
+                yield _part(dict(zip(names, cells, strict=True)), number, place), place
     except UnicodeDecodeError as error:
         raise SuiteError(f"{file}: byte 0x{error.object[error.start]:02x} is not UTF-8; save it as UTF-8") from error
     except OSError as error:
@@ -97,7 +106,7 @@ def _column_fault(name: str) -> str | None:
     )
 
 
-def _test(row: dict[str, str], number: int, place: Place) -> CasePart:
+def _part(row: dict[str, str], number: int, place: Place) -> Part:
     if row.get("__providerOutput"):
         raise SuiteError(place.fault("__providerOutput: an answer given beforehand is none of the models'"))
     stated = [assertion_of(row[name]) for name in row if name.startswith("__expected") and row[name].strip()]
@@ -110,7 +119,7 @@ def _test(row: dict[str, str], number: int, place: Place) -> CasePart:
             # The column is for all rows; an assertion without a threshold has no use for it.
             if 0 <= index < len(stated) and takes_threshold(str(stated[index]["type"])):
                 stated[index]["threshold"] = _number(cell, place)
-    part: dict[str, object] = {
+    part: Part = {
         "vars": {name: cell for name, cell in row.items() if name and not name.startswith("__")},
         "assert": stated,
         "options": {name: row[f"__{name}"] for name in ("prefix", "suffix") if row.get(f"__{name}")},
@@ -119,7 +128,7 @@ def _test(row: dict[str, str], number: int, place: Place) -> CasePart:
     }
     if threshold := row.get("__threshold", "").strip():
         part["threshold"] = _number(threshold, place)
-    return validated(Document(place.document.file, part, place.document.marks), CasePart)
+    return part
 
 
 def _number(cell: str, place: Place) -> float:

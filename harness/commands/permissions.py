@@ -23,12 +23,14 @@ def permissions(command: Command) -> Command:
 
 def given() -> Allowance:
     """What the options of the running command allow."""
+    from harness.records import GIVEN
     from suites import Allowance
 
     said = click.get_current_context().meta.get(KEPT, {})
     return Allowance(
         code=said["allow_code"],
         skip_unsupported=said["skip_unsupported"],
+        known=GIVEN,
         outside=said["allow_outside"],
         env=frozenset(said["allow_env"]),
     )

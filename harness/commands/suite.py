@@ -1,15 +1,22 @@
-"""secateur suite check FILE: is a suite right?"""
+"""secateur suite: look at prompt suites, ask one model, make a suite from a table."""
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 
+from harness.commands.choice import choice, chosen_of
 from harness.commands.permissions import given, permissions
+from harness.commands.suite_run import command as run
 
 
-@click.group("suite", short_help="Work with prompt suites.")
+@click.group("suite", short_help="Check, list, show and run prompt suites; make one from a table.")
 def command() -> None:
-    """Prompt suites: promptfoo-compatible YAML."""
+    """Prompt suites: promptfoo's format, or names of those that come with the package."""
+
+
+command.add_command(run)
 
 
 @command.command("check", short_help="Is a suite file right, and what is in it?")
@@ -21,4 +28,59 @@ def check(file: str) -> int:
 
     for note in suites.check(file, given()):
         click.echo(note)
+    return 0
+
+
+@command.command("list", short_help="Which suites come with the package?")
+def list_() -> int:
+    """List the built-in suites: how many cases each has, and what it is about."""
+    import suites
+
+    for name in suites.names():
+        suite = suites.load(name)
+        click.echo(f"{name:24} {len(suite.cases):>5} cases  {suite.description}")
+    return 0
+
+
+@command.command("show", short_help="What does a suite ask, and what counts as right?")
+@click.argument("file", metavar="FILE|NAME")
+@choice
+@permissions
+def show(file: str, out: Path) -> int:
+    """Show the cases of a suite as they are asked: messages with vars filled in, assertions, tags."""
+    import suites
+    from suites.showing import shown
+
+    suite = suites.load(file, given())
+    for line in shown(chosen_of(suite, out)):
+        click.echo(line)
+    return 0
+
+
+@command.command("from-csv", short_help="Make a suite from a table of questions and answers.")
+@click.argument("table", metavar="FILE.csv", type=click.Path(path_type=Path, dir_okay=False, exists=True))
+@click.option("--prompt", default="{{ prompt }}", show_default=True, help="What is asked, with columns as vars.")
+@click.option("--expected", metavar="COLUMN", help="The column with the right answer.")
+@click.option("--type", "type_", default="icontains", show_default=True, help="How the answer is held against it.")
+@click.option("--to", type=click.Path(path_type=Path, dir_okay=False), help="The file to write; else it is printed.")
+def from_csv(table: Path, prompt: str, expected: str | None, type_: str, to: Path | None) -> int:
+    """Write a suite in YAML with a test for every row. Columns such as __expected mean what they mean in promptfoo."""
+    from harness.errors import HarnessError
+    from suites.conversion import Conversion, converted
+
+    pieces = converted(table, Conversion(prompt, expected, type_))
+    if to is None:
+        for piece in pieces:
+            click.echo(piece, nl=False)
+        return 0
+    if to.exists():
+        raise HarnessError(f"{to} is there already; remove it or choose another name")
+    draft = to.with_name(f".{to.name}.draft")
+    try:
+        with draft.open("w", encoding="utf-8") as handle:
+            handle.writelines(pieces)
+        draft.replace(to)
+    finally:
+        draft.unlink(missing_ok=True)
+    click.echo(f"{to}: `secateur suite check {to}` says what is in it")
     return 0

@@ -1,0 +1,39 @@
+"""The cases of a suite for a reader: what is asked, and what counts as right."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from suites.assertions import Not
+from suites.combining import Asserted, AssertSet
+from suites.filters import dump
+from suites.schema import Case
+
+
+def shown(cases: Sequence[Case]) -> Iterator[str]:
+    """Yield the lines of all cases."""
+    for case in cases:
+        tags = f" [{', '.join(sorted(case.tags))}]" if case.tags else ""
+        yield f"{case.id}{tags}{f': {case.description}' if case.description else ''}"
+        for message in case.messages:
+            first, *more = message["content"].split("\n")
+            yield f"  {message['role']}: {first}"
+            yield from (f"    {line}" for line in more)
+        for asserted in case.assertions:
+            yield from _asserted(asserted, "  ")
+        if case.threshold is not None:
+            yield f"  passes from score {case.threshold:g}"
+
+
+def _asserted(asserted: Asserted, margin: str) -> Iterator[str]:
+    weight = "" if asserted.weight == 1 else f", weight {asserted.weight:g}"
+    metric = f", metric {asserted.metric}" if asserted.metric else ""
+    rule = asserted.rule.inner if isinstance(asserted.rule, Not) else asserted.rule
+    if isinstance(rule, AssertSet):
+        yield f"{margin}assert {asserted.type}{weight}{metric}"
+        for inner in rule.inside:
+            yield from _asserted(inner, margin + "  ")
+        return
+    options = {name: value for name, value in vars(rule).items() if value is not None and name != "type"}
+    stated = ", ".join(f"{name} {dump(value)}" for name, value in options.items())
+    yield f"{margin}assert {asserted.type}{f': {stated}' if stated else ''}{weight}{metric}"
