@@ -11,6 +11,7 @@ HOW: dict[str, str] = {
     "seconds": "it needs the time an answer took",
     "cost": "it needs the price of an answer; a model in process has none",
     "tokens": "it needs the tokens of an answer",
+    "embeddings": "it needs a model of sentence embeddings, which a suite cannot be given yet",
     "logprobs": "it needs the log-probabilities of an answer's tokens",
 }
 """What an assertion may need, and what to say where it cannot be had."""
@@ -23,7 +24,7 @@ class Allowance:
     code: bool = False
     skip_unsupported: bool = False
     """Whether assertions that cannot be checked here are counted as not checked, instead of refused."""
-    known: frozenset[str] = frozenset(HOW) - {"code"}
+    known: frozenset[str] = frozenset(HOW) - {"code", "embeddings"}
     """Facts that every answer will come with."""
     outside: bool = False
     """Whether the files that a suite names may lie outside its own folder."""

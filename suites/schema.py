@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from suites.assertions import build, kind_of, load
+from suites.assertions import base_of, build, kind_of, load
 from suites.combining import Asserted
 from suites.errors import SuiteError
 from suites.files import names_a_file
@@ -78,7 +78,8 @@ class AssertionPart(FilePart):
         """The options of the assertion itself, under their names in the file."""
         options = {"value": "value", "threshold": "threshold", "config": "config"}
         options |= {"provider": "provider", "rubric_prompt": "rubricPrompt"}
-        return {shown: getattr(self, name) for name, shown in options.items() if name in self.model_fields_set}
+        named = {shown: getattr(self, name) for name, shown in options.items() if name in self.model_fields_set}
+        return {name: option for name, option in named.items() if name == "value" or option is not None}
 
     @field_validator("type")
     @classmethod
@@ -86,7 +87,7 @@ class AssertionPart(FilePart):
         if type == ASSERT_SET or reason_against(type):
             return type
         try:
-            load(type.removeprefix("not-"))
+            load(base_of(type))
         except SuiteError as error:
             raise ValueError(str(error)) from error
         return type

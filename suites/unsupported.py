@@ -1,4 +1,4 @@
-"""Assertion types of promptfoo that cannot be checked here, each with its reason."""
+"""Assertion types that are known, most of them of promptfoo, and cannot be checked here, each with its reason."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ UNSUPPORTED: dict[str, str] = {
     **dict.fromkeys(("guardrails", "pi", "webhook"), _SERVICE),
     **dict.fromkeys(("javascript", "ruby"), "it is a program in another language; write it as python"),
     "human": "it waits for a person",
+    "kl-max": "it needs both models' probabilities of every token of an answer",
 }
 
 

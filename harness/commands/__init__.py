@@ -28,6 +28,7 @@ COMMANDS = (
     "sync",
     "outbox",
     "suite",
+    "assertions",
     "doctor",
 )
 COULD_NOT_FINISH = 3

@@ -34,6 +34,8 @@ class Check:
     """Name under which the score is shown."""
     checked: bool = True
     """False: it could not be decided, and counts neither for nor against the answer."""
+    turned: tuple[bool, float] | None = None
+    """Passed and score of the `not-` form, where they are not simply the reverse."""
     parts: tuple[Check, ...] = ()
     """The checks that it is made of, of a set."""
 
@@ -61,9 +63,9 @@ class Not:
 
     def check(self, answer: Reply, original: Reply | None) -> Check:
         found = self.inner.check(answer, original)
-        if not found.checked:
-            return replace(found, type=f"not-{found.type}")
-        return replace(found, type=f"not-{found.type}", passed=not found.passed, score=1 - found.score)
+        passed, score = (not found.passed, 1 - found.score) if found.checked else (found.passed, found.score)
+        passed, score = found.turned or (passed, score)
+        return replace(found, type=f"not-{found.type}", passed=passed, score=score)
 
 
 @dataclass(frozen=True)
@@ -81,6 +83,21 @@ class Unchecked:
 def found(type: str, passed: bool, reason: str) -> Check:
     """Return the check of a rule that holds or does not, with nothing between."""
     return Check(type, passed, float(passed), reason)
+
+
+def graded_check(type: str, score: float, threshold: float | None, default: float) -> Check:
+    """Return the check of a rule that holds from a threshold on. score: 0 to 1."""
+    limit = default if threshold is None else threshold
+    return Check(type, score >= limit, score, f"{type} is {score:.4f}, the rule says {limit:g} at least")
+
+
+def references(type: str, value: object) -> list[str]:
+    """Return the texts of which an answer should be like one; raises SuiteError for a value that is no text."""
+    given = value if isinstance(value, list) else [value]
+    texts = [text for text in given if isinstance(text, str)]
+    if not texts or len(texts) < len(given):
+        raise SuiteError(f"{type}: the value must be text, or a list of it, not empty")
+    return texts
 
 
 def unchecked(type: str, why: str) -> Check:
@@ -103,13 +120,18 @@ def load(name: str) -> type[Any]:
     known = _types()
     if name not in known:
         near = suggestion(name, known) or ";"
-        raise SuiteError(f"unknown assertion {name!r}{near} allowed: {', '.join(sorted(known))}, and not- before each")
+        raise SuiteError(f"unknown assertion {name!r}{near} `secateur assertions` lists them")
     return known[name]
+
+
+def base_of(type: str) -> str:
+    """Return the type without its `not-`; one type begins with it by nature."""
+    return type if type in _types() else type.removeprefix("not-")
 
 
 def kind_of(type: str, given: Collection[str]) -> type[Any]:
     """Return the dataclass of a type, with or without `not-`; raises SuiteError for options it does not take."""
-    kind = load(type.removeprefix("not-"))
+    kind = load(base_of(type))
     known = {each.name: each for each in fields(kind)}
     if surplus := sorted(set(given) - known.keys()):
         raise SuiteError(f"{type} takes no {surplus[0]}")
@@ -124,7 +146,7 @@ def build(type: str, options: Mapping[str, object]) -> Assertion:
     if str(options.get("value", "")).startswith("file://"):
         raise SuiteError(f"{type}: file:// is not supported yet here; write the value itself")
     rule: Assertion = kind_of(type, options)(**options)
-    return Not(rule) if type.startswith("not-") else rule
+    return rule if type == base_of(type) else Not(rule)
 
 
 @functools.cache

@@ -8,6 +8,7 @@ from typing import ClassVar
 from suites.assertions import Check, found
 from suites.errors import SuiteError
 from suites.reply import Reply
+from suites.words import words
 
 
 @dataclass(frozen=True)
@@ -22,10 +23,10 @@ class WordCount:
 
     def check(self, answer: Reply, original: Reply | None) -> Check:
         low, high = _bounds(self.value)
-        words = len(answer.text.split())
-        holds = low <= words and (high is None or words <= high)
+        count = len(words(answer.text))
+        holds = low <= count and (high is None or count <= high)
         asked = f"{low} or more" if high is None else f"{low}" if low == high else f"{low} to {high}"
-        return found("word-count", holds, f"the answer has {words} words, the rule says {asked}")
+        return found("word-count", holds, f"the answer has {count} words, the rule says {asked}")
 
 
 def _bounds(value: object) -> tuple[int, int | None]:

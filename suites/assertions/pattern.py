@@ -8,6 +8,7 @@ from typing import ClassVar
 import regex
 
 from suites.assertions import Check, found, shown
+from suites.dialect import translated
 from suites.errors import SuiteError
 from suites.reply import Reply
 
@@ -17,11 +18,7 @@ MAX_PATTERN = 10_000
 
 @dataclass(frozen=True)
 class Regex:
-    r"""The pattern is found anywhere in the answer.
-
-    As in JavaScript, \d, \w and \b know ASCII only and (?<name>...) names a group. The rest is Python's dialect:
-    $ also matches before a last line break, and \g<name> refers to a group.
-    """
+    """The pattern is found anywhere in the answer; it is in JavaScript's dialect, see `suites.dialect`."""
 
     value: object
     needs: ClassVar[frozenset[str]] = frozenset()
@@ -32,7 +29,7 @@ class Regex:
         if len(self.value) > MAX_PATTERN:
             raise SuiteError(f"regex: the pattern is longer than {MAX_PATTERN} characters")
         try:
-            regex.compile(self.value, flags=regex.ASCII)
+            regex.compile(translated(self.value), flags=regex.ASCII)
         except (regex.error, ValueError, OverflowError, RecursionError) as error:
             raise SuiteError(f"regex: pattern {shown(self.value)} is not valid: {error}") from error
 
@@ -47,7 +44,7 @@ class Regex:
 def search(pattern: str, text: str) -> str | None:
     """Return the first match, None if there is none; raises SuiteError when it takes longer than a second."""
     try:
-        match = regex.search(pattern, text, flags=regex.ASCII, timeout=SECONDS)
+        match = regex.search(translated(pattern), text, flags=regex.ASCII, timeout=SECONDS)
     except TimeoutError as error:
         raise SuiteError(
             f"regex: pattern {shown(pattern)} took more than {SECONDS:g} s on an answer of {len(text)} characters; "

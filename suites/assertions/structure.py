@@ -1,21 +1,21 @@
-"""The form of the answer: is-json."""
+"""JSON: the answer as a whole, or somewhere in it."""
 
 from __future__ import annotations
 
-import functools
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import ClassVar
 
 from suites.assertions import Check, found, shown
-from suites.assertions.pattern import Regex, search
 from suites.errors import SuiteError
+from suites.json_schema import fault, schema_text
 from suites.parse import parse_yaml
 from suites.reply import Reply
 
-if TYPE_CHECKING:
-    from jsonschema.protocols import Validator
+MAX_OBJECT = 100_000
+MAX_READ = 1_000_000
+"""Characters read in search of objects, so that an answer of nothing but braces ends."""
 
 
 @dataclass(frozen=True)
@@ -26,87 +26,103 @@ class IsJson:
     needs: ClassVar[frozenset[str]] = frozenset()
 
     def __post_init__(self) -> None:
-        if self.value is not None:
-            _validator(_schema(self.value))
+        _schema("is-json", self.value)
 
     def check(self, answer: Reply, original: Reply | None) -> Check:
         try:
             data = json.loads(answer.text, parse_constant=_refuse_constant)
         except (ValueError, RecursionError) as error:
             return found("is-json", False, f"the answer {shown(answer.text)} is not JSON: {error}")
-        if self.value is None:
-            return found("is-json", True, "the answer is JSON")
-        fault = _fault(self.value, data)
-        return found("is-json", fault is None, f"the answer is JSON {fault or 'and fits the schema'}")
+        broken = _broken("is-json", self.value, data)
+        fits = "" if self.value is None else " and fits the schema"
+        return found("is-json", broken is None, f"the answer is JSON{fits if broken is None else f' but {broken}'}")
 
 
-def _schema(value: object) -> str:
-    """Return the schema as JSON text; the value is a mapping, or YAML text of one."""
-    data = parse_yaml(value, "schema").data if isinstance(value, str) else value
-    if not isinstance(data, dict):
-        raise SuiteError("is-json: the value must be a JSON Schema, a mapping")
-    return json.dumps(data, sort_keys=True)
+@dataclass(frozen=True)
+class ContainsJson:
+    """Somewhere in the answer is a JSON object, one that fits a JSON Schema where one is given.
+
+    Objects are what stands between balanced braces, at most 100,000 characters of it, and reads as JSON or as YAML's
+    braces; braces that are open at the end of the answer are closed.
+    """
+
+    value: object = None
+    needs: ClassVar[frozenset[str]] = frozenset()
+
+    def __post_init__(self) -> None:
+        _schema("contains-json", self.value)
+
+    def check(self, answer: Reply, original: Reply | None) -> Check:
+        broken = f"there is no JSON object in the answer {shown(answer.text)}"
+        for data in _objects(answer.text):
+            why = _broken("contains-json", self.value, data)
+            if why is None:
+                return found("contains-json", True, f"the answer contains the object {shown(json.dumps(data))}")
+            broken = f"no object in the answer fits the schema: {why}"
+        return found("contains-json", False, broken)
 
 
-@functools.lru_cache(maxsize=256)
-def _validator(schema_text: str) -> Validator:
-    """Return a validator that opens no address and whose patterns end in time; raises SuiteError for a bad schema."""
-    import jsonschema
-    import referencing
-
-    schema = json.loads(schema_text)
-    kind = jsonschema.validators.validator_for(schema, default=jsonschema.Draft7Validator)
+def _schema(type: str, value: object) -> str | None:
+    if value is None:
+        return None
     try:
-        kind.check_schema(schema)
-    except jsonschema.SchemaError as error:
-        raise SuiteError(f"is-json: not a JSON Schema: {shown(error.message)} at {error.json_path}") from error
-    _check_inside(schema, schema)
-    extended: type[Validator] = jsonschema.validators.extend(kind, {"pattern": _pattern})  # type: ignore[no-untyped-call]
-    return extended(schema, registry=referencing.Registry(), format_checker=kind.FORMAT_CHECKER)
+        return schema_text(value)
+    except SuiteError as error:
+        raise SuiteError(f"{type}: {error}") from error
 
 
-def _check_inside(part: object, schema: dict[str, Any]) -> None:
-    """Refuse references that lead out of the schema or nowhere, and patterns that are none."""
-    import referencing
-    import referencing.exceptions
-    from referencing.jsonschema import DRAFT7
-
-    if isinstance(part, dict):
-        if isinstance(reference := part.get("$ref"), str):
-            resource = referencing.Resource.from_contents(schema, default_specification=DRAFT7)
-            resolver = referencing.Registry().with_resource("urn:schema", resource).resolver("urn:schema")
-            try:
-                resolver.lookup(reference)
-            except referencing.exceptions.Unresolvable as error:
-                raise SuiteError(f"is-json: $ref {shown(reference)} is not in the schema") from error
-        if isinstance(pattern := part.get("pattern"), str):
-            Regex(pattern)
-        if "patternProperties" in part:
-            raise SuiteError("is-json: patternProperties is not supported")
-    for inner in part.values() if isinstance(part, dict) else part if isinstance(part, list) else ():
-        _check_inside(inner, schema)
-
-
-def _pattern(validator: Validator, pattern: str, instance: object, schema: object) -> Iterator[Exception]:
-    import jsonschema
-
-    if isinstance(instance, str) and search(pattern, instance) is None:
-        yield jsonschema.ValidationError(f"{instance!r} does not match {pattern!r}")
-
-
-def _fault(value: object, data: Any) -> str | None:
-    """Return where and how the data breaks the schema, None if it fits."""
-    import jsonschema
-
+def _broken(type: str, value: object, data: object) -> str | None:
+    schema = _schema(type, value)
     try:
-        error = jsonschema.exceptions.best_match(_validator(_schema(value)).iter_errors(data))
-    except RecursionError as loop:
-        raise SuiteError("is-json: the schema refers to itself without end, or the answer is nested too deep") from loop
-    return None if error is None else f"but at {error.json_path}: {shown(error.message)}"
+        return None if schema is None else fault(schema, data)
+    except SuiteError as error:
+        raise SuiteError(f"{type}: {error}") from error
+
+
+def _objects(text: str) -> Iterator[object]:
+    """Yield every outermost object; where braces hold none, those inside them are looked at."""
+    closing = _closing(text)
+    start, room = text.find("{"), MAX_READ
+    while start >= 0 and room > 0:
+        end = min(closing.get(start, len(text)), start + MAX_OBJECT)
+        piece = text[start:end]
+        room -= len(piece)
+        data = _read(piece + "}" * _open(piece))
+        if data is not None:
+            yield data
+        start = text.find("{", start + 1 if data is None else end)
+
+
+def _closing(text: str) -> dict[int, int]:
+    """Return for each brace that is closed the place after its end; braces inside quotes count too."""
+    places: dict[int, int] = {}
+    stack: list[int] = []
+    for place, letter in enumerate(text):
+        if letter == "{":
+            stack.append(place)
+        elif letter == "}" and stack:
+            places[stack.pop()] = place + 1
+    return places
+
+
+def _open(piece: str) -> int:
+    return max(piece.count("{") - piece.count("}"), 0)
+
+
+def _read(piece: str) -> object | None:
+    """Return the mapping that the text is, None if it is none."""
+    try:
+        data: object = json.loads(piece)
+    except (ValueError, RecursionError):
+        try:
+            data = parse_yaml(piece, "answer").data
+        except SuiteError:
+            return None
+    return data if isinstance(data, dict) else None
 
 
 def _refuse_constant(name: str) -> None:
     raise ValueError(f"{name} is no JSON number")
 
 
-TYPES: dict[str, type] = {"is-json": IsJson}
+TYPES: dict[str, type] = {"contains-json": ContainsJson, "is-json": IsJson}

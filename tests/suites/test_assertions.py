@@ -5,11 +5,35 @@ from pathlib import Path
 
 import pytest
 
-from suites import Reply, SuiteError, assertion_names
+from suites import Check, Graded, Reply, SuiteError, assertion_names
 from suites.assertions import Not, load
 
 TABLES = {file.stem: json.loads(file.read_text("utf-8")) for file in (Path(__file__).parent / "cases").glob("*.json")}
-CASES = [pytest.param(name, case, id=f"{name}: {case['why']}") for name, table in TABLES.items() for case in table]
+SLOW = ("meteor",)
+"""Types that import NLTK, which takes seconds."""
+CASES = [
+    pytest.param(name, case, id=f"{name}: {case['why']}", marks=[pytest.mark.slow] if name in SLOW else [])
+    for name, table in TABLES.items()
+    for case in table
+]
+
+
+class SmallWordNet:
+    """WordNet with one entry, in NLTK's words."""
+
+    def synsets(self, word: str) -> list["SmallWordNet"]:
+        return [self] if word == "auto" else []
+
+    def lemmas(self) -> list["SmallWordNet"]:
+        return [self]
+
+    def name(self) -> str:
+        return "car"
+
+
+@pytest.fixture(autouse=True)
+def _small_wordnet(monkeypatch):
+    monkeypatch.setattr("suites.assertions.meteor._wordnet", SmallWordNet)
 
 
 def test_every_type_has_cases_of_both_kinds():
@@ -18,18 +42,47 @@ def test_every_type_has_cases_of_both_kinds():
         assert {case["passed"] for case in table} == {True, False}, name
 
 
+def reply(text, graded=None, **facts):
+    """A reply; lists of facts as the tuples that it holds, what it was graded as types and scores of checks."""
+    known = {name: tuple(v) if isinstance(v, list) else v for name, v in facts.items()}
+    if graded is not None:
+        checks = tuple(Check(type, True, score, "why") for type, score in graded["checks"])
+        known["graded"] = Graded(graded["passed"], graded["score"], checks)
+    return Reply(text, **known)
+
+
 @pytest.mark.parametrize(("name", "case"), CASES)
 def test_case(name, case):
-    check = load(name)(**case["options"]).check(Reply(case["answer"]), None)
-    assert (check.type, check.passed, check.score) == (name, case["passed"], float(case["passed"]))
+    answer = reply(case["answer"], **case.get("facts", {}))
+    original = reply(**case["original"]) if "original" in case else None
+    check = load(name)(**case["options"]).check(answer, original)
+    score = case.get("score", float(case["passed"]))
+    assert (check.type, check.passed, check.score) == (name, case["passed"], pytest.approx(score, rel=1e-9, abs=1e-12))
     assert check.reason == case.get("reason", check.reason)
     assert check.reason
-    turned = Not(load(name)(**case["options"])).check(Reply(case["answer"]), None)
-    assert (turned.type, turned.passed, turned.score) == (f"not-{name}", not check.passed, 1 - check.score)
+    turned = Not(load(name)(**case["options"])).check(answer, original)
+    passed, score = case.get("turned", (not check.passed, 1 - check.score))
+    assert (turned.type, turned.passed, turned.score) == (f"not-{name}", passed, pytest.approx(score, abs=1e-12))
     assert turned.reason == check.reason
 
 
 WRONG = [
+    ("rouge-n", ["a"], "rouge-n: the value must be text"),
+    ("bleu", [], "bleu: the value must be text, or a list of it, not empty"),
+    ("gleu", ["a", 1], "gleu: the value must be text, or a list of it, not empty"),
+    ("levenshtein", 3, "levenshtein: the value must be text"),
+    ("contains-json", {"type": "objekt"}, "contains-json: not a JSON Schema"),
+    ("is-xml", {"elements": ["a"]}, "is-xml: the value must be a list of elements, such as [note.to]"),
+    ("is-sql", {"databaseType": "Excel"}, "is-sql: unknown databaseType 'Excel'; allowed: athena, bigquery"),
+    ("contains-sql", {"allowedTables": "a"}, "contains-sql: allowedTables and allowedColumns must be lists of text"),
+    ("is-sql", {"allowedTables": ["("]}, "regex: pattern '(' is not valid"),
+    ("finish-reason", 1, "finish-reason: the value must be text, such as stop or length"),
+    ("python", "return return", "python: it is no Python on its line 2: invalid syntax"),
+    ("python", "", "python: the value must be an expression, the body of a function, or file:// and a .py file"),
+    ("same-answer", "letters", "same-answer: the value must be text, number, choice, json, or {pattern: a pattern}"),
+    ("similar-to-original", "cosine", "similar-to-original: the value must be edit, embedding or rouge"),
+    ("length-ratio", {"min": 3, "max": 2}, "length-ratio: min 3 must be 0 or more, and not more than max 2"),
+    ("max-score", {"method": "median"}, "max-score: unknown method 'median'; allowed: average, sum"),
     ("contains", "", "contains: the value must be text, not empty, or a number"),
     ("contains", ["a"], "contains: the value must be text, not empty, or a number"),
     ("contains", True, "contains: the value must be text, not empty, or a number"),

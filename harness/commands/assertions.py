@@ -1,0 +1,14 @@
+"""secateur assertions: what a suite can check, type by type."""
+
+from __future__ import annotations
+
+import click
+
+
+@click.command("assertions", short_help="List the assertion types of suites.")
+def command() -> int:
+    """List the assertion types of suites, a line each: options ([may be left out]) and what is checked."""
+    from suites.glossary import glossary
+
+    click.echo("\n".join(glossary()))
+    return 0

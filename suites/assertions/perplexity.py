@@ -1,0 +1,55 @@
+"""How sure the model was of its own answer: perplexity, perplexity-score."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import ClassVar
+
+from suites.assertions import Check
+from suites.errors import SuiteError
+from suites.reply import Reply
+
+
+@dataclass(frozen=True)
+class Perplexity:
+    """exp of the mean negative log-probability of the answer's tokens is at most the threshold.
+
+    Without a threshold both forms always pass, as in promptfoo.
+    """
+
+    threshold: float | None = None
+    needs: ClassVar[frozenset[str]] = frozenset({"logprobs"})
+
+    def check(self, answer: Reply, original: Reply | None) -> Check:
+        value = _perplexity("perplexity", answer)
+        reason = f"the perplexity of the answer is {value:.4g}"
+        if self.threshold is None:
+            return Check("perplexity", True, 1.0, reason, turned=(True, 1.0))
+        holds = value <= self.threshold
+        return Check("perplexity", holds, float(holds), f"{reason}, the rule says {self.threshold:g} at most")
+
+
+@dataclass(frozen=True)
+class PerplexityScore:
+    """1 / (1 + perplexity) is at least the threshold; without one, both forms always pass."""
+
+    threshold: float | None = None
+    needs: ClassVar[frozenset[str]] = frozenset({"logprobs"})
+
+    def check(self, answer: Reply, original: Reply | None) -> Check:
+        score = 1 / (1 + _perplexity("perplexity-score", answer))
+        reason = f"the perplexity score of the answer is {score:.4g}"
+        if self.threshold is None:
+            return Check("perplexity-score", True, score, reason, turned=(True, 1 - score))
+        holds = score >= self.threshold
+        return Check("perplexity-score", holds, score, f"{reason}, the rule says {self.threshold:g} at least")
+
+
+def _perplexity(type: str, answer: Reply) -> float:
+    if not answer.logprobs:
+        raise SuiteError(f"{type}: the log-probabilities of the answer's tokens are not known")
+    return math.exp(-sum(answer.logprobs) / len(answer.logprobs))
+
+
+TYPES: dict[str, type] = {"perplexity": Perplexity, "perplexity-score": PerplexityScore}

@@ -1,0 +1,23 @@
+"""What assertion types there are, a line each."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterator
+from dataclasses import MISSING, fields
+
+from suites.assertions import load, names
+from suites.unsupported import UNSUPPORTED
+
+
+def glossary() -> Iterator[str]:
+    """Yield a line a type: its options, those in brackets that may be left out, and what it checks."""
+    for name in names():
+        kind = load(name)
+        options = [each.name if each.default is MISSING else f"[{each.name}]" for each in fields(kind) if each.compare]
+        sentence = (kind.__doc__ or "").strip().partition("\n")[0]
+        yield f"{name:22} {' '.join(options):30} {sentence}"
+    yield f"{'assert-set':22} {'assert [threshold]':30} Assertions that count as one."
+    yield ""
+    yield "Before each but assert-set, not- turns it round. Known, and not checked here:"
+    yield from textwrap.wrap(", ".join(sorted(UNSUPPORTED)), width=110, break_on_hyphens=False)
