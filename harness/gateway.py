@@ -16,6 +16,8 @@ MOST_TEXT = 300
 LONGEST_RETRY_AFTER_SECONDS = 3600.0
 TROUBLES: dict[int, Trouble] = {401: "unauthorised", 403: "unauthorised", 408: "unsure", 425: "later", 429: "later"}
 """What a status says; the others: 4xx refused, because it will be wrong again; all else unsure."""
+UNREADABLE = (ValueError, RecursionError)
+"""What reading JSON raises: no JSON, a number of too many digits, too deep."""
 
 
 class OverBudgetError(requests.RequestException):
@@ -55,16 +57,14 @@ def not_sent(error: Exception, key: str) -> NotSentError:
         if isinstance(response, requests.Response):
             return refusal(response, key)
     last = causes[-1]
-    if not isinstance(last, requests.RequestException):
-        return NotSentError("refused", _line(str(last), key))
     if isinstance(last, OverBudgetError):
         return NotSentError("later", str(last))
     if isinstance(last, requests.ConnectTimeout) or _never_connected(last):
         return NotSentError("later", "cannot connect")
     if isinstance(last, requests.Timeout):
         return NotSentError("unsure", "no answer in time")
-    if isinstance(last, requests.JSONDecodeError):
-        return NotSentError("unsure", "the answer is not JSON")
+    if isinstance(last, UNREADABLE):
+        return NotSentError("unsure", "the answer is no JSON that can be read")
     return NotSentError("unsure", f"the connection broke: {type(last).__name__}")
 
 
@@ -75,7 +75,7 @@ def refusal(response: requests.Response, key: str) -> NotSentError:
     return NotSentError(trouble, f"{status} {_line(_message(response), key)}".rstrip(), status, _retry_after(response))
 
 
-def _never_connected(error: requests.RequestException) -> bool:
+def _never_connected(error: BaseException) -> bool:
     reason = error.args[0] if error.args else None
     refused = isinstance(reason, MaxRetryError) and isinstance(reason.reason, NewConnectionError)
     return refused or "CERTIFICATE_VERIFY_FAILED" in str(error)
@@ -84,15 +84,16 @@ def _never_connected(error: requests.RequestException) -> bool:
 def _message(response: requests.Response) -> str:
     try:
         body = response.json()
-    except requests.JSONDecodeError:
+    except UNREADABLE:
         return response.text
     known = (body.get(name) for name in ("message", "error", "detail")) if isinstance(body, dict) else ()
     return str(next((value for value in known if value), response.reason))
 
 
 def _line(text: str, key: str) -> str:
-    """One line without the key, which a server may have echoed."""
-    return " ".join(text.replace(key, "[key]").split())[:MOST_TEXT]
+    """One line without the key, which a server may have echoed, and without what would move a terminal's cursor."""
+    line = " ".join(text.replace(key, "[key]").split())[:MOST_TEXT]
+    return "".join(letter for letter in line if letter.isprintable())
 
 
 def _retry_after(response: requests.Response) -> float:

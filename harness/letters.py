@@ -67,21 +67,8 @@ def letters(sharing: Sharing, job: Job, judged: Judged) -> list[Letter]:
     moment = time.time()
     before = Told(sharing, job, judged, "original", moment)
     after = Told(sharing, job, judged, "candidate", moment)
-    title = f"{judged.verdict.candidate}, job {job.id}: {job.plan_name}"
-    table = before.letter("table", {"title": title[:TITLE_LENGTH]})
-    found = [table]
-    sheets: list[Letter] = []
-    for told in (before, after):
-        found += _requests(told, pairs)
-        sheet = told.letter("sheet", {"title": told.side}, table)
-        rows = told.letter("import", {"variables_to_parse": [CASE, PASSED]}, sheet)
-        sheets.append(sheet)
-        found += [
-            sheet,
-            rows,
-            told.letter("scorecard", {"name": "pass rate", "column": PASSED}, sheet, rows, *sheets[:-1]),
-        ]
-    return found
+    tables = _tables(before, after) if sharing.tables else ()
+    return [*_requests(before, pairs), *_requests(after, pairs), *tables]
 
 
 def chosen(sharing: Sharing, cases: Sequence[CasePair]) -> list[CasePair]:
@@ -139,6 +126,24 @@ def _request(told: Told, pair: CasePair, identity: str) -> dict[str, object]:
             "error_message": redacted(_why(answer), hide)[:ERROR_LENGTH],
         }
     return body
+
+
+def _tables(before: Told, after: Told) -> Iterator[Letter]:
+    """A table with a sheet a side, filled from the requests, each with a scorecard; the original's is the baseline."""
+    job = before.job
+    title = f"{before.judged.verdict.candidate}, job {job.id}: {job.plan_name}"
+    table = before.letter("table", {"title": title[:TITLE_LENGTH]})
+    yield table
+    sheets: list[Letter] = []
+    for told in (before, after):
+        sheet = told.letter("sheet", {"title": told.side}, table)
+        rows = told.letter("import", {"variables_to_parse": [CASE, PASSED]}, sheet)
+        yield from (
+            sheet,
+            rows,
+            told.letter("scorecard", {"name": "pass rate", "column": PASSED}, sheet, rows, *sheets),
+        )
+        sheets.append(sheet)
 
 
 def _message(role: str, text: str) -> dict[str, object]:

@@ -14,7 +14,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from harness.errors import HarnessError
-from harness.gateway import Gateway, not_sent, refusal
+from harness.gateway import UNREADABLE, Gateway, not_sent, refusal
 from harness.outbox import NotSentError, Pace, Reply
 from harness.stores import Kind
 from harness.stores.outbox import Taken
@@ -22,6 +22,7 @@ from harness.tables import Tables, listed, number_of
 
 SEARCH = "/api/public/v2/requests/search"
 MOST_FOUND = 25
+MOST_PAGES = 4
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
@@ -79,16 +80,25 @@ class Client:
 
     def _logged(self, letters: Sequence[str]) -> dict[str, Reply]:
         """Which of these have become requests; the oldest where there are several."""
-        wanted = {"field": "metadata", "operator": "in", "nested_key": "secateur_id", "value": list(letters)}
-        body = {"filter_group": {"logic": "AND", "filters": [wanted]}, "page": 1, "per_page": MOST_FOUND}
         found: dict[str, int] = {}
-        for item in listed(self._call("POST", SEARCH, body), "items"):
+        for item in self._searched(letters):
             parts = item.get("metadata")
             for part in parts if isinstance(parts, list) else [parts]:
                 name = str(part.get("secateur_id")) if isinstance(part, dict) else ""
                 if name in letters:
                     found[name] = min(found.get(name, number_of(item)), number_of(item))
         return {name: Reply(str(number)) for name, number in found.items()}
+
+    def _searched(self, letters: Sequence[str]) -> Iterator[dict[str, Any]]:
+        """Requests of these letters. There is one page, unless some were logged more than once."""
+        wanted = {"field": "metadata", "operator": "in", "nested_key": "secateur_id", "value": list(letters)}
+        for page in range(1, MOST_PAGES + 1):
+            body = {"filter_group": {"logic": "AND", "filters": [wanted]}, "page": page, "per_page": MOST_FOUND}
+            answer = self._call("POST", SEARCH, body)
+            yield from listed(answer, "items")
+            if not answer.get("has_next"):
+                return
+        raise NotSentError("unsure", f"the search has more than {MOST_PAGES} pages")
 
     def _url(self, workspace: str, table: str, sheet: str | None = None) -> str:
         from promptlayer.evaluations.utils import build_table_dashboard_url
@@ -109,7 +119,7 @@ class Client:
             if not response.ok:
                 raise refusal(response, self.sdk.api_key)
             answer = response.json()
-        except requests.RequestException as error:
+        except (requests.RequestException, *UNREADABLE) as error:
             raise not_sent(error, self.sdk.api_key) from error
         if not isinstance(answer, dict):
             raise NotSentError("unsure", "the answer is not a JSON object", response.status_code)
@@ -118,9 +128,12 @@ class Client:
     @contextmanager
     def _sdk_errors(self) -> Iterator[None]:
         from promptlayer import PromptLayerError
+        from promptlayer.exceptions import PromptLayerValidationError
 
         try:
             yield
+        except PromptLayerValidationError as error:
+            raise NotSentError("refused", str(error)) from error
         except PromptLayerError as error:
             raise not_sent(error, self.sdk.api_key) from error
 

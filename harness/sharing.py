@@ -30,6 +30,8 @@ class Sharing(BaseModel):
     """At most so many cases of a candidate: losses first, then gains, then the rest in an order that never changes."""
     max_requests: int = Field(default=2000, gt=0)
     """At most so many requests to PromptLayer at the end of one run; what is left waits for `secateur sync`."""
+    tables: bool = True
+    """False: requests only, for a workspace without tables."""
     tags: list[Tag] = []
     redact: list[str] = []
     """Regular expressions; what they find in prompts, variables and answers is replaced."""

@@ -25,11 +25,14 @@ def command() -> None:
 def listing(out: Path) -> int:
     """Count letters by account, kind and state, and say why each of the refused ones was refused."""
     outbox = _opened(out)
-    for one in outbox.census():
+    census = outbox.census()
+    for one in census:
         said = f"  {one.error}" if one.error else ""
         click.echo(f"{one.account:24}{one.kind:12}{one.state:10}{one.letters:6}{said}")
     for name, what, why in outbox.refused():
         click.echo(f"refused: {name}  {what}: {why}")
+    if not census:
+        click.echo("no letters: a plan with `promptlayer` writes some with each verdict")
     return 0
 
 
@@ -38,7 +41,12 @@ def listing(out: Path) -> int:
 @OUT
 def retry(letter: str | None, out: Path) -> int:
     """Put the refused letter with this id (or its start) back, or all of them; `secateur sync` sends them."""
-    click.echo(f"{_opened(out).retry(letter)} letters wait again")
+    from harness.errors import HarnessError
+
+    letters = _opened(out).retry(letter)
+    if letter is not None and letters == 0:
+        raise HarnessError(f"no refused letter starts with {letter!r}; `secateur outbox ls` lists them")
+    click.echo(f"{letters} letters wait again")
     return 0
 
 

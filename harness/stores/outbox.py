@@ -186,10 +186,12 @@ class Outbox:
     def purge(self, states: Collection[State]) -> int:
         """Forget the letters of every job that has none in another state than these; returns how many.
 
-        Whole jobs, because what is still to be sent needs the ids of what was.
+        Whole jobs, because what is still to be sent needs the ids of what was. Sheets that are there stay: reports link
+        to them.
         """
         rows = self.file.rows(
-            "DELETE FROM outbox WHERE job NOT IN (SELECT job FROM outbox WHERE state NOT IN ?) RETURNING id",
+            "DELETE FROM outbox WHERE job NOT IN (SELECT job FROM outbox WHERE state NOT IN ?)"
+            " AND NOT (kind = 'sheet' AND state = 'sent') RETURNING id",
             [list(states)],
         )
         return len(rows)

@@ -17,12 +17,20 @@ from urllib.parse import parse_qs, urlsplit
 KEY = "pl_right"
 Fault = Literal[
     *("429", "429 and when", "500", "dropped", "stored and dropped", "stored and 500", "slow", "stored late"),
-    *("half-closed", "malformed", "redirect"),
+    *("half-closed", "malformed", "nested", "many digits", "a list", "no id", "page of a proxy", "redirect"),
 ]
 FAULTS: tuple[Fault, ...] = Fault.__args__  # type: ignore[attr-defined]
 Answer = tuple[int, Any]
 SLOW_SECONDS = 0.3
-STORED = ("stored and dropped", "stored and 500", "slow", "half-closed", "malformed")
+BODIES = {
+    "malformed": "{not json",
+    "nested": "[" * 200_000,
+    "many digits": '{"id": ' + "9" * 5000 + "}",
+    "a list": "[1]",
+    "no id": '{"id": null}',
+    "page of a proxy": "<html>\x1b[2J please log in",
+}
+STORED = ("stored and dropped", "stored and 500", "slow", "half-closed", *BODIES)
 
 
 @dataclass
@@ -97,7 +105,9 @@ class ContractServer:
             for number, log in self.logs.items()
             if log["metadata"]["secateur_id"] in wanted["value"] and log["seen"] <= time.monotonic()
         ]
-        return 200, {"success": True, "items": found[:25], "page": 1, "total": len(found)}
+        pages = [found[start : start + 25] for start in range(0, len(found), 25)] or [[]]
+        items = pages[body["page"] - 1]
+        return 200, {"success": True, "items": items, "page": body["page"], "has_next": body["page"] < len(pages)}
 
     def create_table(self, body: dict[str, Any]) -> Answer:
         table = {"id": f"table-{len(self.tables) + 1}", "workspace_id": 42, "title": body["title"]}
@@ -205,8 +215,8 @@ def _handler(server: ContractServer) -> type[BaseHTTPRequestHandler]:
                 self.reply(429, {"message": "slow down"}, {"Retry-After": "1"} if fault == "429 and when" else {})
             elif fault in ("500", "stored and 500"):
                 self.reply(500, {"error": "oops"})
-            elif fault == "malformed":
-                self.reply(status, None, text="{not json")
+            elif fault in BODIES:
+                self.reply(status, None, text=BODIES[fault])
             elif fault == "redirect":
                 self.reply(307, {}, {"Location": "http://127.0.0.1:9/elsewhere"})
             else:

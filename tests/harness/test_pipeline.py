@@ -213,23 +213,26 @@ def test_promptlayer_is_told_and_the_verdict_stands(
     out = ["--out", str(tmp_path)]
     with serving(ContractServer()) as server:
         monkeypatch.setenv("PROMPTLAYER_BASE_URL", server.url)
-        monkeypatch.delenv("TEAM_KEY", raising=False)
+        monkeypatch.setenv("TEAM_KEY", "pl_wrong")
         assert entry(command) == 0
-        assert "TEAM_KEY is not set, so 21 letters wait" in capsys.readouterr().err
+        assert "the key is refused: 401" in capsys.readouterr().err
+        monkeypatch.delenv("TEAM_KEY")
         assert entry(["sync", "--dry-run", *out]) == 0
         assert "TEAM_KEY: 2 group (pending), 6 log (pending)" in capsys.readouterr().out
-        monkeypatch.setenv("TEAM_KEY", "pl_wrong")
-        assert entry(["sync", "-q", *out]) == 3
-        assert "the key is refused: 401" in capsys.readouterr().out
+        assert entry(["sync", *out]) == 3
+        assert "TEAM_KEY is not set, so 21 letters wait" in capsys.readouterr().out
         monkeypatch.setenv("TEAM_KEY", KEY)
-        assert entry(command) == 0
-        assert "PromptLayer (TEAM_KEY): 42 letters sent" in capsys.readouterr().err
-        assert (len(server.logs), len(server.tables), server.doubled()) == (12, 2, 0)
-        assert "/smart-tables/table-" in (tmp_path / "report.html").read_text()
+        assert entry(["sync", "-q", *out]) == 0
+        assert "PromptLayer (TEAM_KEY): 21 letters sent" in capsys.readouterr().out
+        assert (len(server.logs), len(server.tables), server.doubled()) == (6, 1, 0)
         assert entry(["outbox", "ls", *out]) == 0
-        assert "TEAM_KEY                log         sent          12" in capsys.readouterr().out
+        assert "TEAM_KEY                log         sent           6" in capsys.readouterr().out
         assert entry(["sync", *out]) == 0
         assert "nothing waits" in capsys.readouterr().out
+        assert entry(["outbox", "retry", "none", *out]) == 3
+        assert "no refused letter starts with 'none'" in capsys.readouterr().err
         assert entry(["outbox", "purge", *out]) == 0
-        assert "42 letters forgotten" in capsys.readouterr().out
+        assert "19 letters forgotten" in capsys.readouterr().out
+        assert entry(["report", *out]) == 0
+        assert "/smart-tables/table-1?sheet=sheet-" in (tmp_path / "report.html").read_text()
     assert KEY.encode() not in (tmp_path / "secateur.duckdb").read_bytes()
