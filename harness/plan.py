@@ -68,6 +68,8 @@ class Benchmark(Part):
     limit: int | None = Field(default=None, gt=0)
     num_fewshot: int | None = Field(default=None, ge=0)
     apply_chat_template: bool = False
+    include_path: str | None = None
+    """Folder with lm-eval task YAML of your own; its names come before lm-eval's."""
 
 
 class Fidelity(Part):
@@ -237,6 +239,7 @@ def _anchored(plan: Plan, document: Document) -> Plan:
     update = {
         "original": original.model_copy(update={"model": there(original.model), "adapter": there(original.adapter)}),
         "candidates": candidates,
+        "benchmarks": [one.model_copy(update={"include_path": there(one.include_path)}) for one in plan.benchmarks],
         "suites": [there(name) for name in plan.suites],
         "data_root": there(plan.data_root),
     }

@@ -8,11 +8,21 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from harness.benchmarks.lm import ScoringLM
     from harness.benchmarks.measure import BenchmarkResult, measure_benchmark
+    from harness.benchmarks.stock import run_lm_eval
     from harness.benchmarks.tasks import count_items, metric_names, task_identity
 
-__all__ = ["BenchmarkResult", "ScoringLM", "count_items", "measure_benchmark", "metric_names", "task_identity"]
+__all__ = [
+    "BenchmarkResult",
+    "ScoringLM",
+    "count_items",
+    "measure_benchmark",
+    "metric_names",
+    "run_lm_eval",
+    "task_identity",
+]
 
 _HOMES = {
+    "run_lm_eval": "stock",
     "BenchmarkResult": "measure",
     "ScoringLM": "lm",
     "count_items": "tasks",

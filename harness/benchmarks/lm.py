@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -11,20 +11,22 @@ import torch
 from lm_eval.api.instance import Instance
 from lm_eval.api.model import TemplateLM
 from lm_eval.models.utils import normalize_gen_kwargs, postprocess_generated_text
-from lm_eval.utils import get_rolling_token_windows, make_disjoint_window
+from lm_eval.utils import get_rolling_token_windows, make_disjoint_window, simple_parse_args_string
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase, StoppingCriteria
 
 from harness.digest import digest
 from harness.errors import HarnessError
-from harness.models import LoadedModel
+from harness.models import LoadedModel, open_spec
 from harness.progress import Progress, silent
+from harness.records import ModelSpec
 from harness.scoring import Request, Score, context_length, loglikelihoods
 
 GENERATION_ROWS = 16
 """Prompts generated at once."""
 DEFAULT_NEW_TOKENS = 256
 """Where a task does not say, as in lm-eval."""
+MODEL_ARGUMENTS = ("pretrained", "adapter", "revision", "dtype")
 GENERATION_OPTIONS = {"until", "max_gen_toks", "do_sample", "temperature", "top_p", "top_k"}
 
 
@@ -67,6 +69,31 @@ class ScoringLM(TemplateLM):  # type: ignore[misc]
         self.what = what
         self.notes: list[str] = []
         self._prefix = str(loaded.tokenizer.decode([self.prefix_token_id]))
+
+    @classmethod
+    def create_from_arg_obj(
+        cls, arg_dict: Mapping[str, Any], additional_config: Mapping[str, Any] | None = None
+    ) -> ScoringLM:
+        """For lm-eval's own command line: `pretrained`, and `adapter`, `revision`, `dtype` if wanted.
+
+        Its batch sizes are not used, for ours change no score. Its device is "cuda:0" unless told, GPU or not, so only
+        a wish for another than ours is refused.
+        """
+        given = {name: str(value) for name, value in arg_dict.items()}
+        if unknown := given.keys() - MODEL_ARGUMENTS:
+            raise HarnessError(f"model argument {min(unknown)!r}; allowed: {', '.join(MODEL_ARGUMENTS)}")
+        if "pretrained" not in given:
+            raise HarnessError("give the model: --model_args pretrained=FOLDER or a hub id")
+        loaded = open_spec(ModelSpec("model", given.pop("pretrained"), **given))
+        device = (additional_config or {}).get("device")
+        if device and loaded.device != "cpu" and not str(device).startswith(loaded.device):
+            raise HarnessError(f"device {device!r}: the model is on {loaded.device}")
+        return cls(loaded)
+
+    @classmethod
+    def create_from_arg_string(cls, arg_string: str, additional_config: Mapping[str, Any] | None = None) -> ScoringLM:
+        """The same from "pretrained=FOLDER,dtype=float32"."""
+        return cls.create_from_arg_obj(simple_parse_args_string(arg_string), additional_config)
 
     @property
     def tokenizer_name(self) -> str:

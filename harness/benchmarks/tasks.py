@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
-from functools import cache
+from functools import cache, wraps
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -60,7 +60,7 @@ class BuiltTasks:
 
 def build(benchmark: Benchmark, data_root: Path | None) -> BuiltTasks:
     """Raises HarnessError for an unknown task, and where its documents cannot be had."""
-    manager = index_of(benchmark.task).manager
+    manager = index_of(benchmark).manager
     notes: list[str] = []
     try:
         with quiet_and_repeatable(), data_from(data_root, notes):
@@ -77,12 +77,30 @@ def build(benchmark: Benchmark, data_root: Path | None) -> BuiltTasks:
         elif benchmark.num_fewshot is not None or task.config.num_fewshot is None:
             task.set_config(key="num_fewshot", value=benchmark.num_fewshot or 0)
         task.set_fewshot_seed(seed=FEWSHOT_SEED)
+        _process_once_(task)
     return BuiltTasks(tasks, tuple(notes))
+
+
+def _process_once_(task: Any) -> None:
+    """lm-eval processes all documents of a task anew whenever it looks at them, four times a run."""
+    process = task.config.process_docs
+    if process is None:
+        return
+    known: dict[int, tuple[Any, Any]] = {}
+    """By identity: data sets cannot be compared. They are kept too, so that none is mistaken for a later one."""
+
+    @wraps(process)
+    def processed(documents: Any) -> Any:
+        if id(documents) not in known:
+            known[id(documents)] = (documents, process(documents))
+        return known[id(documents)][1]
+
+    task.config.process_docs = processed
 
 
 def count_items(benchmark: Benchmark, data_root: Path | None) -> int | None:
     """Documents that the benchmark will ask, or None where they would have to be fetched from the hub first."""
-    configs = index_of(benchmark.task).configs
+    configs = index_of(benchmark).configs
     if any(local_files(_source(config), data_root) is None for config in configs):
         return None
     tasks = build(benchmark, data_root).tasks["tasks"].values()
@@ -91,7 +109,7 @@ def count_items(benchmark: Benchmark, data_root: Path | None) -> int | None:
 
 def metric_names(benchmark: Benchmark, data_root: Path | None) -> tuple[str, ...]:
     """What a single task measures, as gates name it; empty for a group, or where its data are on the hub."""
-    configs = index_of(benchmark.task).configs
+    configs = index_of(benchmark).configs
     if len(configs) != 1 or local_files(_source(configs[0]), data_root) is None:
         return ()
     (task,) = build(benchmark, data_root).tasks["tasks"].values()
@@ -105,7 +123,7 @@ def task_identity(benchmark: Benchmark, data_root: Path | None) -> str:
     The task's own configuration, lm-eval's version, the plan's settings and the bytes of local data files; of data on
     the hub only the name, for they are not fetched here.
     """
-    configs = index_of(benchmark.task).configs
+    configs = index_of(benchmark).configs
     digests = {}
     for config in configs:
         files = local_files(_source(config), data_root)
@@ -120,14 +138,16 @@ def task_identity(benchmark: Benchmark, data_root: Path | None) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def index_of(name: str) -> Found:
-    """The smallest index for a name; our own tasks come first.
+def index_of(benchmark: Benchmark) -> Found:
+    """The smallest index for a name; the user's own tasks come first, then ours.
 
     lm-eval parses all of its 14,000 YAML files to build its index, which takes many seconds. So the files are first
     searched as text, and the folders that define the name are tried before the whole.
     """
-    if found := _looked_up(TaskManager(include_defaults=False, include_path=str(OWN_TASKS)), name):
-        return found
+    name = benchmark.task
+    for folder in (_without_code(benchmark.include_path), str(OWN_TASKS)):
+        if folder and (found := _looked_up(TaskManager(include_defaults=False, include_path=folder), name)):
+            return found
     defined, mentioned = _names()
     if name in defined:
         folders = [str(folder) for folder in sorted(defined[name])]
@@ -138,6 +158,18 @@ def index_of(name: str) -> Found:
     own = [path.stem for path in OWN_TASKS.glob("*.yaml")]
     near = get_close_matches(name, [*own, *defined, *mentioned], 3, 0.5)
     raise HarnessError(f"unknown benchmark {name!r}" + (f"; nearest: {', '.join(near)}" if near else ""))
+
+
+def _without_code(folder: str | None) -> str | None:
+    """The same, refused where a YAML file names Python functions: lm-eval would run them."""
+    if folder is None:
+        return None
+    if not Path(folder).is_dir():
+        raise HarnessError(f"include_path {folder}: no such folder")
+    for path in sorted(Path(folder).rglob("*.yaml")):
+        if b"!function" in path.read_bytes():
+            raise HarnessError(f"{path}: '!function' runs Python of the file's author; not allowed here")
+    return folder
 
 
 def _looked_up(manager: TaskManager, name: str) -> Found | None:

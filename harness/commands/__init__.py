@@ -29,6 +29,7 @@ COMMANDS = (
     "outbox",
     "suite",
     "assertions",
+    "lm-eval",
     "doctor",
 )
 COULD_NOT_FINISH = 3
@@ -44,7 +45,7 @@ class Commands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
-        command = importlib.import_module(f"harness.commands.{cmd_name}").command
+        command = importlib.import_module(f"harness.commands.{cmd_name.replace('-', '_')}").command
         assert isinstance(command, click.Command)
         return command
 

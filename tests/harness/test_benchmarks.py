@@ -14,6 +14,8 @@ import pytest
 from lm_eval.api.instance import Instance
 
 from harness.benchmarks import BenchmarkResult, ScoringLM, count_items, measure_benchmark, task_identity
+from harness.commands import entry
+from harness.embedded import bring as embedded_folder
 from harness.errors import HarnessError
 from harness.models import LoadedModel, open_spec
 from harness.plan import Benchmark
@@ -89,7 +91,7 @@ def stock(loaded: LoadedModel, benchmark: Benchmark, data_root: Path | None) -> 
         results = simple_evaluate(
             model=HFLM(pretrained=loaded.model, tokenizer=loaded.tokenizer, batch_size=4),
             tasks=[benchmark.task],
-            task_manager=index_of(benchmark.task).manager,
+            task_manager=index_of(benchmark).manager,
             num_fewshot=benchmark.num_fewshot,
             limit=benchmark.limit,
             apply_chat_template=benchmark.apply_chat_template,
@@ -184,7 +186,7 @@ def test_a_group_is_one_measurement_with_its_tasks_as_clusters(
 ) -> None:
     from harness.benchmarks.tasks import index_of
 
-    subjects = [config["dataset_name"] for config in index_of("mmlu_stem").configs]
+    subjects = [config["dataset_name"] for config in index_of(Benchmark(task="mmlu_stem")).configs]
     for number, subject in enumerate(subjects):
         row = {"question": f"{subject}?", "subject": subject, "choices": WORDS[:4], "answer": number % 4}
         (tmp_path / f"{subject}.jsonl").write_text((json.dumps(row) + "\n") * (1 + number % 3))
@@ -245,6 +247,45 @@ def test_identity_changes_with_settings_and_data(data_root: Path, tmp_path: Path
         task_identity(Benchmark(task="wikitext"), data_root),
     ]
     assert len({identity, *others}) == 6
+
+
+def test_a_task_of_the_users_own(tiny: Callable[[int], LoadedModel], tmp_path: Path) -> None:
+    (tmp_path / "docs.jsonl").write_text('{"q": "sky", "a": "blue"}\n{"q": "grass", "a": "green"}\n')
+    task = tmp_path / "colours.yaml"
+    task.write_text(
+        "task: colours\ndataset_path: json\ndataset_kwargs: {data_files: {test: docs.jsonl}}\ntest_split: test\n"
+        "output_type: multiple_choice\ndoc_to_text: '{{q}} is'\ndoc_to_choice: [blue, green]\n"
+        "doc_to_target: '{{a}}'\nmetric_list: [{metric: acc}]\n"
+    )
+    benchmark = Benchmark(task="colours", include_path=str(tmp_path))
+    assert len(by_name(measure_benchmark(tiny(0), benchmark))["colours.acc"].items) == 2
+    assert count_items(benchmark, None) == 2
+    task.write_text(task.read_text() + "process_docs: !function steal.everything\n")
+    with pytest.raises(HarnessError, match=r"colours\.yaml: '!function' runs Python"):
+        count_items(benchmark, None)
+
+
+def test_lm_evals_model_arguments(tiny: Callable[[int], LoadedModel], tmp_path: Path) -> None:
+    loaded = tiny(0)
+    loaded.model.save_pretrained(tmp_path)
+    loaded.tokenizer.save_pretrained(tmp_path)
+    request = [Instance("loglikelihood", {}, ("a", " b"), 0)]
+    opened = ScoringLM.create_from_arg_string(f"pretrained={tmp_path},dtype=float32", {"device": "cuda:0"})
+    assert opened.loglikelihood(request) == ScoringLM(loaded).loglikelihood(request)
+    with pytest.raises(HarnessError, match="model argument 'load_in_8bit'; allowed: pretrained, adapter"):
+        ScoringLM.create_from_arg_string(f"pretrained={tmp_path},load_in_8bit=True")
+
+
+@pytest.mark.slow
+def test_lm_evals_own_command_line(tmp_path: Path) -> None:
+    if not SHARED.exists():
+        pytest.skip(f"no benchmark data in {SHARED}; set SECATEUR_DATA")
+    arguments = ["--model_args", f"pretrained={embedded_folder()}", "--tasks", "arc_easy", "--limit", "8"]
+    code = entry(["lm-eval", "--data-root", str(SHARED), *arguments, "--output_path", str(tmp_path)])
+    results = json.loads(next(tmp_path.rglob("results_*.json")).read_text())
+    assert code == 0
+    ours = measure_benchmark(open_spec(ModelSpec("m", "smollm2-135m")), Benchmark(task="arc_easy", limit=8), SHARED)
+    assert results["results"]["arc_easy"]["acc,none"] == by_name(ours)["arc_easy.acc"].value
 
 
 @pytest.fixture(scope="module")
