@@ -71,6 +71,12 @@ def test_the_plan_of_the_readme_is_a_plan() -> None:
     assert Plan.model_validate(yaml.safe_load(text)).name == "support-bot"
 
 
+def test_the_plan_of_the_built_in_suites_is_a_plan() -> None:
+    (text,) = re.findall(r"```yaml\n(.*?)```", (ROOT / "docs" / "suites-built-in.md").read_text(), re.DOTALL)
+    models = {"name": "t", "original": "smollm2-135m", "candidates": {"c": {"recipe": "cfsp-05"}}}
+    assert set(Plan.model_validate({**models, **yaml.safe_load(text)}).suites) <= {*suites.names()}
+
+
 def test_links_lead_somewhere() -> None:
     for document in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")]:
         for target in re.findall(r"\]\(([^)#:]+)\)", document.read_text()):
