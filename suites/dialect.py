@@ -10,7 +10,7 @@ SIGN = re.compile(
     r"\\k<(?P<name>\w+)>|\\(?P<number>[1-9]\d?)|\\(?P<escaped>.)|\[(?P<not>\^?)(?P<letters>(?:\\.|[^\]\\])*)\]|[$.]",
     re.DOTALL,
 )
-MULTILINE = re.compile(r"\(\?[a-zA-Z]*m")
+FLAGS = re.compile(r"\(\?([a-zA-Z]+)")
 EVERYTHING, NOTHING = r"(?s:.)", r"(?!)"
 
 
@@ -19,10 +19,11 @@ def translated(pattern: str) -> str:
 
     $ is the very end, . stops at every end of a line, \s is white space beyond ASCII too, \k<name> is a group by its
     name, a group that took no part matches nothing, [] and [^] match never and always. What JavaScript does not know,
-    such as (?i) and \Z, keeps its meaning in Python.
+    such as (?i), (?s) and \Z, keeps its meaning in Python.
     """
     groups = _groups(pattern)
-    keep_dollar = bool(MULTILINE.search(pattern))
+    flags = set("".join(FLAGS.findall(pattern)))
+    dollar, dot = "$" if "m" in flags else r"\Z", "." if "s" in flags else f"[^{LINE_ENDS}]"
 
     def sign(match: re.Match[str]) -> str:
         whole = match[0]
@@ -34,7 +35,7 @@ def translated(pattern: str) -> str:
             return {"s": f"[{SPACE}]", "S": f"[^{SPACE}]"}.get(match["escaped"], whole)
         if match["letters"] is not None:
             return _class(match["not"], match["letters"])
-        return f"[^{LINE_ENDS}]" if whole == "." else "$" if keep_dollar else r"\Z"
+        return dot if whole == "." else dollar
 
     return SIGN.sub(sign, pattern)
 
