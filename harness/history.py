@@ -63,7 +63,7 @@ def compared(store: Store, before: str, after: str, plan: Plan | None) -> Verdic
             f"{after} of {new.model.name}"
         )
     suites = [suite for suite in loaded_suites(plan) if suite.name in new.answers]
-    _refuse_changed(suites, old, new)
+    refuse_changed(suites, old, new)
     return judge(compare(old, new, suites), plan.gates)
 
 
@@ -89,7 +89,7 @@ def publish(store: Store, job: Job, path: Path) -> Path:
 
 def _judged(store: Store, row: VerdictRow, plan: Plan, suites: list[Suite]) -> Judged:
     before, after = store.run(row.before_run), store.run(row.after_run)
-    _refuse_changed(suites, before, after)
+    refuse_changed(suites, before, after)
     comparison = compare(before, after, suites)
     receipt = store.receipt(after.id)
     return Judged(
@@ -116,7 +116,7 @@ def _readable(moment: str) -> str:
     return f"{moment[:10]} {moment[11:16]} UTC"
 
 
-def _refuse_changed(suites: Sequence[Suite], *runs: Run) -> None:
+def refuse_changed(suites: Sequence[Suite], *runs: Run) -> None:
     """Old answers are never graded by another suite than the one that was asked."""
     for suite in suites:
         for run in runs:

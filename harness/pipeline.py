@@ -8,6 +8,7 @@ from pathlib import Path
 from compress import CompressError, read_receipt
 from harness.compare import compare
 from harness.corpus import load_corpus
+from harness.deriving import derived
 from harness.digest import digest
 from harness.errors import HarnessError
 from harness.gate import Verdict, judge
@@ -97,4 +98,5 @@ def _judged(original: Subject, after: Subject, shared: tuple[str, ...], context:
         VerdictRow(job.id, name, verdict.decision, sentence([verdict]), before_run.id, after_run.id, findings),
         letters(plan.promptlayer, job, told) if plan.promptlayer else (),
     )
+    store.save_derived(job.id, name, derived(comparison, before_run.id, after_run.id))
     return verdict

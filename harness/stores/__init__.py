@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 from harness.records import Answer, Measurement, Run
+from harness.stores.derived import Derived
 
 
 @dataclass(frozen=True)
@@ -159,6 +160,10 @@ class Store(Protocol):
 
     def links(self, job: str) -> dict[str, str]:
         """Run -> where PromptLayer shows it, for the runs of a job that are there."""
+        ...
+
+    def save_derived(self, job: str, candidate: str, derived: Derived) -> None:
+        """Write what is derived from a candidate's comparison, in place of what was."""
         ...
 
     def verdicts(self, job: str | None = None) -> list[VerdictRow]: ...

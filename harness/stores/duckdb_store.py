@@ -5,11 +5,14 @@ from __future__ import annotations
 import uuid
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from harness.errors import HarnessError
 from harness.records import Answer, Measurement, Run
 from harness.stores import Asked, Job, Letter, Stage, VerdictRow
+from harness.stores.derived import Derived
 from harness.stores.file import DuckdbFile, now
+from harness.stores.frames import framed
 from harness.stores.outbox import Outbox, enqueue
 from harness.stores.rows import (
     ANSWER,
@@ -21,12 +24,16 @@ from harness.stores.rows import (
     append,
     finish,
     job_of,
+    replace_derived,
     run_head,
     stage_measurements,
     stage_of,
     values_of,
     whole_run,
 )
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 
 class DuckdbStore:
@@ -178,6 +185,16 @@ class DuckdbStore:
 
     def links(self, job: str) -> dict[str, str]:
         return Outbox(self.file).links(job)
+
+    def save_derived(self, job: str, candidate: str, derived: Derived) -> None:
+        self.file.transaction(lambda db: replace_derived(db, job, candidate, derived))
+
+    def frame(self, name: str, where: Mapping[str, object] | None = None) -> DataFrame:
+        """A table or view as pandas, its times as times; where: column -> value that rows must have.
+
+        Raises HarnessError for a name or column that is not there, with those there are.
+        """
+        return self.file.transaction(lambda db: framed(db, name, where or {}))
 
     def verdicts(self, job: str | None = None) -> list[VerdictRow]:
         where, values = ("WHERE job = ?", [job]) if job else ("", [])

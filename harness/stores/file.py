@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 import duckdb
 
 from harness.errors import HarnessError
+from harness.stores.comments import statements
 from harness.stores.migrations import STEPS
 from harness.stores.rows import Connection, Row
 
@@ -97,6 +98,8 @@ def _migrate(db: Connection) -> None:
     for number, step in enumerate(STEPS[version:], start=version + 1):
         db.execute(step)
         db.execute("INSERT INTO schema_version VALUES (?)", [number])
+    if version < len(STEPS):
+        db.execute(statements())
 
 
 def _first_line(error: Exception) -> str:

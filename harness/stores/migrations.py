@@ -88,4 +88,58 @@ COMMENT ON COLUMN outbox.created_at IS 'UTC';
 COMMENT ON COLUMN outbox.sent_at IS 'UTC';
 """
 
-STEPS: tuple[str, ...] = (M001, M002, M003)
+M004 = """
+CREATE TABLE deltas (
+  job VARCHAR NOT NULL, candidate VARCHAR NOT NULL, metric VARCHAR NOT NULL, unit VARCHAR NOT NULL,
+  higher_is_better BOOLEAN NOT NULL, before DOUBLE, after DOUBLE, drop DOUBLE, low DOUBLE, high DOUBLE,
+  n INTEGER NOT NULL, losses INTEGER NOT NULL, gains INTEGER NOT NULL, PRIMARY KEY (job, candidate, metric));
+CREATE TABLE flips (
+  job VARCHAR NOT NULL, candidate VARCHAR NOT NULL, metric VARCHAR NOT NULL, item VARCHAR NOT NULL,
+  kind VARCHAR NOT NULL, PRIMARY KEY (job, candidate, metric, item));
+CREATE TABLE checks (
+  run VARCHAR NOT NULL, suite VARCHAR NOT NULL, case_id VARCHAR NOT NULL, position INTEGER NOT NULL,
+  type VARCHAR NOT NULL, passed BOOLEAN NOT NULL, score DOUBLE NOT NULL, reason VARCHAR NOT NULL,
+  PRIMARY KEY (run, suite, case_id, position));
+CREATE TABLE baselines (
+  name VARCHAR NOT NULL, job VARCHAR NOT NULL, candidate VARCHAR NOT NULL, blessed VARCHAR NOT NULL,
+  note VARCHAR NOT NULL, PRIMARY KEY (name, blessed));
+CREATE VIEW v_latest AS
+  SELECT j.plan_name AS plan, v.candidate, v.decision, v.reason, CAST(j.started AS TIMESTAMP) AS started,
+    CAST(j.finished AS TIMESTAMP) AS finished, j.exit_code, v.job, v.before_run, v.after_run
+  FROM verdicts v JOIN jobs j ON j.id = v.job
+  QUALIFY row_number() OVER (PARTITION BY j.plan_name, v.candidate ORDER BY j.started DESC) = 1;
+CREATE VIEW v_findings AS
+  SELECT j.plan_name AS plan, v.candidate, CAST(j.started AS TIMESTAMP) AS started, v.job, v.position,
+    f->>'$.gate.metric' AS metric, f->>'$.gate.where.tag' AS tag, f->>'decision' AS decision,
+    f->>'severity' AS severity, f->>'reason' AS reason, CAST(f->>'before' AS DOUBLE) AS before,
+    CAST(f->>'after' AS DOUBLE) AS after, CAST(f->>'$.gate.margin' AS DOUBLE) AS margin,
+    CAST(f->>'estimate' AS DOUBLE) AS estimate, CAST(f->>'low' AS DOUBLE) AS low,
+    CAST(f->>'high' AS DOUBLE) AS high, CAST(f->>'n' AS INTEGER) AS n
+  FROM (SELECT *, unnest(CAST(findings AS JSON[])) AS f,
+    unnest(range(CAST(json_array_length(findings) AS BIGINT))) AS position FROM verdicts) v JOIN jobs j ON j.id = v.job;
+CREATE VIEW v_flips AS
+  WITH told AS (
+    SELECT rs.run, s.name || '.pass_rate' AS metric, a.case_id, a.prompt, a.text
+    FROM answers a JOIN stages s ON s.id = a.stage JOIN run_stages rs ON rs.stage = s.id)
+  SELECT j.plan_name AS plan, f.candidate, CAST(j.started AS TIMESTAMP) AS started, f.job, f.metric, f.item, f.kind,
+    old.prompt, old.text AS before, new.text AS after
+  FROM flips f JOIN verdicts v USING (job, candidate) JOIN jobs j ON j.id = f.job
+  LEFT JOIN told old ON old.run = v.before_run AND old.metric = f.metric AND old.case_id = f.item
+  LEFT JOIN told new ON new.run = v.after_run AND new.metric = f.metric AND new.case_id = f.item;
+CREATE VIEW v_trend AS
+  SELECT j.plan_name AS plan, d.candidate, d.metric, CAST(j.started AS TIMESTAMP) AS started, d.before, d.after,
+    d.drop, d.low, d.high, d.n, d.losses, d.gains, d.unit, d.higher_is_better, v.decision, d.job,
+    v.after_run AS run, r.fingerprint
+  FROM deltas d JOIN verdicts v USING (job, candidate) JOIN jobs j ON j.id = d.job
+  LEFT JOIN runs r ON r.id = v.after_run;
+CREATE VIEW v_tradeoff AS
+  SELECT l.plan, l.candidate, l.decision, c.receipt->>'$.recipe.method' AS method,
+    CAST(c.receipt->>'$.ratios.r_block' AS DOUBLE) AS sparsity, s.after / s.before AS size_ratio,
+    g.after / g.before AS decode_ratio, d.metric, d.unit, d.before, d.after, d.drop, d.low, d.high, l.job
+  FROM v_latest l JOIN deltas d USING (job, candidate) LEFT JOIN receipts c ON c.run = l.after_run
+  LEFT JOIN deltas s ON s.job = l.job AND s.candidate = l.candidate AND s.metric = 'size.bytes'
+  LEFT JOIN deltas g ON g.job = l.job AND g.candidate = l.candidate AND g.metric = 'speed.decode'
+  WHERE split_part(d.metric, '.', 1) NOT IN ('size', 'speed', 'memory');
+"""
+
+STEPS: tuple[str, ...] = (M001, M002, M003, M004)

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 import duckdb
 
 from harness.records import Answer, Item, Measurement, ModelSpec, Run
 from harness.stores import Job, Stage, VerdictRow
+from harness.stores.derived import Derived
 
 Connection = duckdb.DuckDBPyConnection
 Row = tuple[Any, ...]
@@ -107,3 +109,14 @@ def finish(db: Connection, stage: str, measurements: Sequence[Measurement], fact
     append(db, "measurements", heads)
     append(db, "items", items)
     db.execute("UPDATE stages SET finished = ?, facts = ? WHERE id = ?", [moment, json.dumps(facts), stage])
+
+
+def replace_derived(db: Connection, job: str, candidate: str, derived: Derived) -> None:
+    """Write what is derived from a candidate's comparison in place of what was."""
+    key = {"job": job, "candidate": candidate}
+    for table, rows in (("deltas", derived.deltas), ("flips", derived.flips)):
+        db.execute(f"DELETE FROM {table} WHERE job = ? AND candidate = ?", [job, candidate])
+        append(db, table, [key | asdict(row) for row in rows])
+    for run in dict.fromkeys(row.run for row in derived.checks):
+        db.execute("DELETE FROM checks WHERE run = ?", [run])
+    append(db, "checks", [asdict(row) for row in derived.checks])

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import duckdb
 import pytest
 import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
@@ -12,6 +15,8 @@ from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from harness.models import LoadedModel
 from harness.records import ModelSpec
+from harness.stores.duckdb_store import DuckdbStore
+from harness.stores.rows import append
 
 TEMPLATE = (
     "{% for m in messages %}<s>{{ m['role'] }}: {{ m['content'] }}</s>{% endfor %}"
@@ -59,3 +64,49 @@ def tiny() -> Callable[[int], LoadedModel]:
         return LoadedModel(tiny_llama(seed), byte_tokenizer(), spec, f"fingerprint-{seed}", "cpu", (Path("tiny"),))
 
     return loaded
+
+
+FINDING = {
+    "gate": {"metric": "words.pass_rate", "margin": 0.05},
+    "decision": "PASS",
+    "severity": "block",
+    "reason": "the drop is small.",
+    "before": 0.8,
+    "n": 200,
+}
+
+
+@pytest.fixture
+def nights(tmp_path: Path) -> Callable[[Sequence[float], str], DuckdbStore]:
+    """Pass rates and a letter for the model of each night -> a store with a job for each, job0, job1, ..."""
+
+    def stored(values: Sequence[float], models: str) -> DuckdbStore:
+        store = DuckdbStore(tmp_path / "out" / "secateur.duckdb")
+        rows = [_night(night, value, model) for night, (value, model) in enumerate(zip(values, models, strict=True))]
+
+        def write(db: duckdb.DuckDBPyConnection) -> None:
+            for table in rows[0]:
+                append(db, table, [night[table] for night in rows])
+
+        store.file.transaction(write)
+        return store
+
+    return stored
+
+
+def _night(night: int, value: float, model: str) -> dict[str, dict[str, object]]:
+    """Table -> the row of one night."""
+    job, run = f"job{night}", f"run{night}"
+    started = (datetime(2026, 9, 1, 3, tzinfo=UTC) + timedelta(days=night)).isoformat()
+    key = {"job": job, "candidate": "small"}
+    findings = json.dumps([FINDING | {"after": value}])
+    return {
+        "jobs": {"id": job, "plan_name": "nightly", "plan": "{}", "digest": "d", "command": "", "facts": "{}",
+                 "fresh": False, "started": started, "finished": started, "exit_code": 0},
+        "runs": {"id": run, "job": job, "model": "small", "source": "./small", "dtype": "float32",
+                 "fingerprint": model, "created": started},
+        "verdicts": {**key, "decision": "PASS", "reason": "All pass.", "before_run": f"old{night}", "after_run": run,
+                     "findings": findings, "created": started},
+        "deltas": {**key, "metric": "words.pass_rate", "unit": "share", "higher_is_better": True, "before": 0.8,
+                   "after": value, "drop": 0.8 - value, "n": 200, "losses": 0, "gains": 0},
+    }  # fmt: skip

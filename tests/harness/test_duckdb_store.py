@@ -212,3 +212,23 @@ def test_a_folder_that_cannot_be_made_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(HarnessError, match=r"cannot make the folder .*file/out"):
         DuckdbStore(tmp_path / "file" / "out" / "s.duckdb")
+
+
+def test_everything_has_a_comment(store: DuckdbStore) -> None:
+    named = store.file.rows("SELECT table_name, column_name, comment FROM duckdb_columns() WHERE NOT internal")
+    named += store.file.rows("SELECT table_name, '', comment FROM duckdb_tables()")
+    named += store.file.rows("SELECT view_name, '', comment FROM duckdb_views() WHERE NOT internal")
+    assert [f"{table}.{column}" for table, column, comment in named if not comment] == []
+
+
+def test_a_store_of_every_older_schema_is_brought_to_the_newest(tmp_path: Path, store: DuckdbStore) -> None:
+    schema = "SELECT table_name, column_name, data_type, comment FROM duckdb_columns() ORDER BY ALL"
+    wanted = store.file.rows(schema)
+    for version in range(1, len(STEPS)):
+        path = tmp_path / f"{version}.duckdb"
+        with duckdb.connect(str(path)) as db:
+            db.execute("CREATE TABLE schema_version (version INTEGER NOT NULL)")
+            for number, step in enumerate(STEPS[:version], start=1):
+                db.execute(step)
+                db.execute("INSERT INTO schema_version VALUES (?)", [number])
+        assert DuckdbStore(path).file.rows(schema) == wanted

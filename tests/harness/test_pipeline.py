@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import random
+import re
 import shutil
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
 import duckdb
@@ -23,7 +25,9 @@ from harness.models import LoadedModel
 from harness.outcome import Outcome
 from harness.pipeline import run
 from harness.plan import load_plan, only
+from harness.schedules import Turn
 from harness.stores.duckdb_store import DuckdbStore
+from harness.stores.schedules import ScheduleTable
 from tests.harness.contract_server import KEY, ContractServer, serving
 
 ROOT = Path(__file__).parents[2]
@@ -236,3 +240,55 @@ def test_promptlayer_is_told_and_the_verdict_stands(
         assert entry(["report", *out]) == 0
         assert "/smart-tables/table-1?sheet=sheet-" in (tmp_path / "report.html").read_text()
     assert KEY.encode() not in (tmp_path / "secateur.duckdb").read_bytes()
+
+
+QUERIES = re.findall(r"```sql\n(.*?)```", (ROOT / "docs" / "store.md").read_text(), re.DOTALL)
+
+
+@pytest.mark.parametrize("number", range(10))
+def test_the_queries_of_the_docs_find_something(number: int, done: tuple[Path, Outcome]) -> None:
+    assert len(QUERIES) == 10
+    file = DuckdbStore(done[0] / "secateur.duckdb").file
+    if "FROM turns" in QUERIES[number]:
+        moment = datetime(2026, 11, 28, tzinfo=UTC)
+        ScheduleTable(file).save(Turn("nightly", moment, "done", moment))
+    if "FROM v_flips" in QUERIES[number]:
+        # Every answer of this suite passes, so one is taken for a loss.
+        case = "(SELECT min(case_id) FROM answers)"
+        flip = f"SELECT job, candidate, 'words.pass_rate', {case}, 'loss' FROM verdicts"
+        file.execute(f"INSERT INTO flips {flip} ON CONFLICT DO NOTHING", [])
+    with duckdb.connect(str(done[0] / "secateur.duckdb"), read_only=True) as db:
+        assert db.execute(QUERIES[number]).fetchall()
+
+
+def test_views_and_frames_say_what_the_verdict_says(done: tuple[Path, Outcome]) -> None:
+    out, outcome = done
+    store, cut = DuckdbStore(out / "secateur.duckdb"), outcome.verdicts[1]
+    findings = store.frame("v_findings", {"job": outcome.job, "candidate": "cut"})
+    findings = findings.sort_values("position")
+    assert list(findings["decision"]) == [finding.decision for finding in cut.findings]
+    assert list(findings["tag"].fillna("")) == ["", "", "even", ""]
+    trend = store.frame("v_trend", {"job": outcome.job, "metric": "size.bytes", "candidate": "cut"})
+    assert trend["after"][0] == cut.findings[3].delta.after
+    assert (trend["started"].dtype.kind, str(trend["started"].dt.tz)) == ("M", "UTC")
+    tradeoff = store.frame("v_tradeoff", {"job": outcome.job, "candidate": "cut", "metric": "words.pass_rate"})
+    assert (tradeoff["method"][0], tradeoff["size_ratio"][0] < 1) == ("magnitude", True)
+    latest = store.frame("v_latest")
+    assert dict(zip(latest["candidate"], latest["decision"], strict=True)) == {"same": "PASS", "cut": "REGRESSION"}
+    with pytest.raises(HarnessError, match="no table or view 'v_flip', did you mean 'v_flips'"):
+        store.frame("v_flip")
+    with pytest.raises(HarnessError, match="no column of v_flips 'jobb', did you mean 'job'"):
+        store.frame("v_flips", {"jobb": "x"})
+
+
+def test_derived_tables_are_made_again_as_they_were(
+    done: tuple[Path, Outcome], capsys: pytest.CaptureFixture[str]
+) -> None:
+    out, _ = done
+    tables = {table: rows(out, table) for table in ("deltas", "checks")}
+    assert all(tables.values())
+    DuckdbStore(out / "secateur.duckdb").file.execute("DELETE FROM deltas", [])
+    assert entry(["store", "check", "--out", str(out)]) == 3
+    assert "verdicts without derived rows" in capsys.readouterr().out
+    assert entry(["store", "check", "--rebuild", "--out", str(out)]) == 0
+    assert {table: rows(out, table) for table in tables} == tables

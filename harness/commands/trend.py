@@ -1,0 +1,33 @@
+"""secateur trend METRIC: how a metric went, job after job."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+
+@click.command("trend", short_help="How a metric went, and whether it declines.")
+@click.argument("metric", metavar="METRIC")
+@click.option("--plan", metavar="NAME", help="Only this plan.")
+@click.option("--candidate", metavar="NAME", help="Only this candidate.")
+@click.option("--last", type=click.IntRange(1), default=12, show_default=True, metavar="N", help="Rows of the table.")
+@click.option("--strict", is_flag=True, help="Exit 1 if the newest run has drifted from its baseline.")
+@click.option(
+    "--out", type=click.Path(path_type=Path), default=Path("out"), show_default=True, help="Where results are."
+)
+def command(metric: str, plan: str | None, candidate: str | None, last: int, strict: bool, out: Path) -> int:
+    """Show METRIC of every candidate over time: chart, table, changes of level, outliers, drift from the baseline."""
+    from harness.history import opened
+    from harness.stores.baselines import BaselineTable
+    from harness.trends.events import events
+    from harness.trends.listing import shown
+    from harness.trends.reading import histories
+
+    declined = False
+    for number, history in enumerate(histories(BaselineTable(opened(out).file), metric, plan, candidate)):
+        unusual = events(history)
+        declined = declined or any(event.kind == "drift" and event.now for event in unusual)
+        for line in (*([""] if number else []), *shown(history, unusual, last)):
+            click.echo(line)
+    return 1 if strict and declined else 0

@@ -1,0 +1,49 @@
+"""Comparison -> rows for analysts. Made when a candidate is judged, and made again whenever it is judged again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from harness.compare import Comparison
+from harness.pairing import CasePair
+from harness.statistics.delta import Delta
+from harness.stores.derived import CheckRow, DeltaRow, Derived, FlipRow
+from suites import Graded
+
+
+def derived(comparison: Comparison, before_run: str, after_run: str) -> Derived:
+    """The numbers, flips and checks of one comparison."""
+    series = comparison.series
+    checks = [
+        row
+        for pair in comparison.cases
+        for run, graded in ((before_run, pair.before_graded), (after_run, pair.after_graded))
+        if graded
+        for row in _checks(run, pair, graded)
+    ]
+    return Derived(
+        tuple(_delta(delta, series[name].higher_is_better) for name, delta in comparison.deltas.items()),
+        tuple(FlipRow(flip.metric, flip.id, flip.kind) for flip in comparison.flips),
+        tuple(checks),
+    )
+
+
+def _delta(delta: Delta, higher_is_better: bool) -> DeltaRow:
+    bounds = (delta.low, delta.high) if delta.of == "drop" else (None, None)
+    return DeltaRow(
+        delta.metric,
+        delta.unit,
+        higher_is_better,
+        delta.before,
+        delta.after,
+        delta.drop,
+        *bounds,
+        delta.n,
+        delta.losses,
+        delta.gains,
+    )
+
+
+def _checks(run: str, pair: CasePair, graded: Graded) -> Iterator[CheckRow]:
+    for position, check in enumerate(graded.checks):
+        yield CheckRow(run, pair.suite, pair.case.id, position, check.type, check.passed, check.score, check.reason)

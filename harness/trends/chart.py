@@ -1,0 +1,33 @@
+"""A history as a chart of plain letters."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+WIDTH, HEIGHT = 72, 9
+ROOM = 10
+
+
+def chart(values: Sequence[float], marks: Mapping[int, str], level: float | None, labels: tuple[str, str]) -> list[str]:
+    """One column a run, the newest at the right; more runs than columns: the newest ones.
+
+    marks: index -> the letter that stands for this run. level: a line. labels: of the lowest and the highest row.
+    """
+    first = max(0, len(values) - WIDTH)
+    seen = list(values[first:])
+    low, high = (
+        min([*seen, *([level] if level is not None else [])]),
+        max([*seen, *([level] if level is not None else [])]),
+    )
+    rows = [[" "] * len(seen) for _ in range(HEIGHT)]
+
+    def row(value: float) -> int:
+        share = (value - low) / (high - low) if high > low else 0.5
+        return round((1 - share) * (HEIGHT - 1))
+
+    if level is not None:
+        rows[row(level)] = ["-"] * len(seen)
+    for column, value in enumerate(seen):
+        rows[row(value)][column] = marks.get(first + column, "*")
+    heads = [labels[1], *[""] * (HEIGHT - 2), labels[0]]
+    return [f"{head:>{ROOM}} |{''.join(cells)}".rstrip() for head, cells in zip(heads, rows, strict=True)]
