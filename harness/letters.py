@@ -15,6 +15,7 @@ from harness.records import Answer, Run
 from harness.sharing import Sharing, redacted
 from harness.stores import Job, Kind, Letter, Side
 from suites.grading import Graded
+from suites.registry import NAME, VERSION
 
 TAG_LENGTH = 512
 ERROR_LENGTH = 1024
@@ -97,7 +98,7 @@ def _request(told: Told, pair: CasePair, identity: str) -> dict[str, object]:
     """The body of a logged request, in PromptLayer's words. identity: of its letter."""
     answer = pair.before if told.side == "original" else pair.after
     graded = pair.before_graded if told.side == "original" else pair.after_graded
-    hide = told.sharing.redact
+    hide = told.sharing.patterns
     passed = 100 * (graded is not None and graded.passed)
     text = answer.text if answer else None
     messages = [_message(turn["role"], redacted(turn["content"], hide)) for turn in pair.case.messages]
@@ -119,6 +120,8 @@ def _request(told: Told, pair: CasePair, identity: str) -> dict[str, object]:
         "score": passed,
         "score_name": "passed",
     }
+    if isinstance(name := pair.case.metadata.get(NAME), str):
+        body |= {"prompt_name": name, "prompt_version_number": pair.case.metadata.get(VERSION)}
     if text is None:
         body |= {
             "status": "ERROR",

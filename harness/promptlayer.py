@@ -11,7 +11,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from harness.errors import HarnessError
 from harness.gateway import UNREADABLE, Gateway, not_sent, refusal
@@ -59,6 +59,12 @@ class Client:
             if one.letter.kind != "log" and (reply := self.tables.titled(one)):
                 found[one.letter.id] = reply
         return found
+
+    def template(self, name: str, label: str) -> dict[str, Any]:
+        """A prompt of the registry, variables not filled in. label: or the number of a version; empty: the newest."""
+        chosen: dict[str, Any] = {"version": int(label)} if label.isdecimal() else {"label": label} if label else {}
+        body = {**chosen, "skip_input_variable_rendering": True}
+        return self._call("POST", f"/prompt-templates/{quote(name, safe='')}", body)
 
     def _log(self, taken: Taken, payload: dict[str, Any]) -> Reply:
         with self._sdk_errors():

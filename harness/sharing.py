@@ -39,6 +39,12 @@ class Sharing(BaseModel):
     """Where the page can be read, so that PromptLayer leads back to it."""
     api_key_env: str = DEFAULT_ACCOUNT
 
+    @property
+    def patterns(self) -> list[str]:
+        """What to black out: also the key itself, should a prompt hold it."""
+        key = os.environ.get(self.api_key_env, "").strip()
+        return [*self.redact, *([regex.escape(key)] if key else [])]
+
     def line(self) -> str:
         """What would be sent, and whether it could be."""
         most = f", at most {self.sample} cases a candidate" if self.sample else ""

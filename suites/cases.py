@@ -75,7 +75,10 @@ def cases_of(entry: Entry, setting: Setting, faults: list[str]) -> list[Case]:
             faults.append(place.fault(error))
             continue
         asserted = tuple(_asserted(stated, place, filled, setting, faults))
-        made.append(dataclasses.replace(template, messages=messages, vars=filled, assertions=asserted))
+        metadata = {**dict(prompt.origin), **template.metadata}
+        made.append(
+            dataclasses.replace(template, messages=messages, vars=filled, assertions=asserted, metadata=metadata)
+        )
     return [dataclasses.replace(case, id=_id(case, several=len(made) > 1)) for case in made]
 
 

@@ -15,6 +15,7 @@ from suites.files import FILE, GLOB, Files
 from suites.form import PromptPart, PromptsPart
 from suites.parse import parse_json
 from suites.prompts import Prompt, chat_of
+from suites.registry import REGISTRY, frozen
 
 ELSEWHERE = ("exec:", "portkey://", "langfuse://", "helicone://")
 MAX_NAME = 250
@@ -48,6 +49,9 @@ def _entries(given: PromptsPart, place: Place) -> Iterator[Entry]:
 
 
 def _prompts_of(part: PromptPart, files: Files, faults: list[str]) -> Iterator[Prompt]:
+    if part.text.startswith(REGISTRY):
+        yield frozen(part.text, files.folder)
+        return
     if not _names_a_file(part.text, files.folder):
         yield Prompt(part.text)
         return

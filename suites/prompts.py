@@ -25,6 +25,8 @@ class Prompt:
     label: str = ""
     """As `prompts` of a test may name it."""
     id: str = ""
+    origin: tuple[tuple[str, object], ...] = ()
+    """What the cases' metadata say of where it comes from."""
 
     @functools.cached_property
     def data(self) -> object:

@@ -57,6 +57,23 @@ def show(file: str, out: Path) -> int:
     return 0
 
 
+@command.command("pull", short_help="Bring the prompts that a suite takes from PromptLayer.")
+@click.argument("file", metavar="FILE", type=click.Path(path_type=Path, dir_okay=False, exists=True))
+@click.option(
+    "--api-key-env", default="PROMPTLAYER_API_KEY", show_default=True, help="The variable that holds the key."
+)
+def pull(file: Path, api_key_env: str) -> int:
+    """Bring every `promptlayer://NAME@LABEL` among the prompts of FILE into a folder beside it, as it is now.
+
+    The suite asks what lies there until it is brought again, so that yesterday's results can be compared with today's.
+    """
+    from harness.registry import pulled
+
+    for line in pulled(file, api_key_env):
+        click.echo(line)
+    return 0
+
+
 @command.command("from-csv", short_help="Make a suite from a table of questions and answers.")
 @click.argument("table", metavar="FILE.csv", type=click.Path(path_type=Path, dir_okay=False, exists=True))
 @click.option("--prompt", default="{{ prompt }}", show_default=True, help="What is asked, with columns as vars.")

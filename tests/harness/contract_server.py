@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Literal
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
 KEY = "pl_right"
 Fault = Literal[
@@ -48,6 +48,8 @@ class ContractServer:
     sheets: dict[str, dict[str, Any]] = field(default_factory=dict)
     imports: dict[str, dict[str, Any]] = field(default_factory=dict)
     scorecards: dict[str, dict[str, Any]] = field(default_factory=dict)
+    templates: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    """Name -> versions, oldest first, each with its `labels`."""
     calls: Counter[str] = field(default_factory=Counter)
     lock: threading.RLock = field(default_factory=threading.RLock)
     url: str = ""
@@ -94,6 +96,18 @@ class ContractServer:
             return 404, {"message": "no such request or group"}
         self.groups[body["group_id"]].add(body["request_id"])
         return 200, {"success": True, "message": "ok"}
+
+    def get_template(self, body: dict[str, Any], name: str) -> Answer:
+        for number, version in reversed(list(enumerate(self.templates.get(unquote(name), []), 1))):
+            labelled = "label" not in body or body["label"] in version["labels"]
+            if labelled and body.get("version", number) == number:
+                return 200, {
+                    "id": 1,
+                    "prompt_name": unquote(name),
+                    "version": number,
+                    "prompt_template": version["template"],
+                }
+        return 404, {"message": "Prompt template not found"}
 
     def search(self, body: dict[str, Any]) -> Answer:
         if body["per_page"] > 25:
@@ -154,6 +168,7 @@ ROUTES: dict[str, Callable[..., Answer]] = {
     "POST /(?:library-|rest/)track-score": ContractServer.score,
     "POST /create-group": ContractServer.create_group,
     "POST /(?:rest/)?track-group": ContractServer.track_group,
+    "POST /prompt-templates/([^/]+)": ContractServer.get_template,
     "POST /api/public/v2/requests/search": ContractServer.search,
     "POST /api/public/v2/tables": ContractServer.create_table,
     "GET /api/public/v2/tables": ContractServer.list_tables,

@@ -45,7 +45,10 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[ContractServer]:
 
 def judged(folder: Path, cases: int) -> Judged:
     """A comparison in which the candidate loses every even case and wins every odd one."""
-    case = "  - {{id: c{n}, vars: {{n: card 1234{n}}}, tags: [t], assert: [{{type: contains, value: yes}}]}}"
+    case = (
+        "  - {{id: c{n}, vars: {{n: card 1234{n}}}, tags: [t], "
+        "metadata: {{promptlayer_prompt: pay, promptlayer_version: 3}}, assert: [{{type: contains, value: yes}}]}}"
+    )
     lines = [case.format(n=n) for n in range(cases)]
     folder.mkdir(exist_ok=True)
     (folder / "flips.yaml").write_text('prompts: ["Pay {{n}}?"]\ntests:\n' + "\n".join(lines))
@@ -114,7 +117,15 @@ def test_what_promptlayer_finds(server: ContractServer, tmp_path: Path) -> None:
     )
     assert server.scorecards[after]["baseline_config"] == {"name": "original", "sheet_id": before}
     assert server.scorecards[before]["baseline_config"] is None
+    assert (log["prompt_name"], log["prompt_version_number"]) == ("pay", 3)
     assert store.links(job.id)["run-small"].endswith(f"/workspace/42/smart-tables/table-1?sheet={after}")
+
+
+def test_the_key_is_not_told_either(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(ACCOUNT, "12340")
+    told = letters(Sharing(), Job("j", "p", "{}", "d", "", {}, False, "then"), judged(tmp_path, 1))
+    assert "[redacted]" in "".join(letter.payload for letter in told)
+    assert "12340" not in "".join(letter.payload for letter in told)
 
 
 def faults(seed: int, rate: float) -> ContractServer:
