@@ -10,11 +10,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from suites.allowance import CAREFUL, Allowance
-from suites.assertions import Assertion, Unchecked, build, shown
+from suites.assertions import Assertion, Unchecked, base_of, build, shown
 from suites.combining import Asserted, AssertSet
 from suites.document import Place
 from suites.errors import SuiteError
-from suites.files import Files, is_program, names_a_file
+from suites.files import Files, names_a_file
 from suites.form import CasePart, DefaultPart, OptionsPart
 from suites.prompts import Messages, Prompt, messages_of
 from suites.schema import MAX_NEW_TOKENS, AssertionPart, Case
@@ -182,7 +182,7 @@ def _rule(part: AssertionPart, values: Vars, setting: Setting) -> Assertion:
     """Return the rule, or what stands for it where the user lets it be skipped; raises SuiteError if it is not let."""
     why, rule = reason_against(part.type), None
     if why is None:
-        options = {name: _given(value, values, setting) for name, value in part.given.items()}
+        options = {name: _given(part, value, values, setting) for name, value in part.given.items()}
         rule = build(part.type, options)
         why = setting.allowance.missing(rule.needs)
     if rule is not None and why is None:
@@ -193,12 +193,13 @@ def _rule(part: AssertionPart, values: Vars, setting: Setting) -> Assertion:
     raise SuiteError(f"{why}; remove it, or count it as not checked by --skip-unsupported")
 
 
-def _given(value: object, values: Vars, setting: Setting) -> object:
+def _given(part: AssertionPart, value: object, values: Vars, setting: Setting) -> object:
     """Return a value of an assertion: what its file says, as it is, or its templates filled in."""
     if isinstance(value, list) and names_a_file(value):
-        return [_given(element, values, setting) for element in value]
-    if isinstance(value, str) and names_a_file(value) and not is_program(value):
-        return setting.files.value(value)
+        return [_given(part, element, values, setting) for element in value]
+    if isinstance(value, str) and names_a_file(value):
+        is_code = base_of(part.type) == "python"
+        return setting.files.program(value, "get_assert") if is_code else setting.files.value(value)
     return setting.templates.filled(value, values)
 
 

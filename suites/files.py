@@ -9,6 +9,7 @@ from pathlib import Path
 
 from suites.document import MAX_BYTES, read, read_text
 from suites.errors import SuiteError
+from suites.program import Program
 
 FILE = "file://"
 MAX_FILES = 10_000
@@ -81,6 +82,15 @@ class Files:
         if file not in self.kept:
             self._keep_(file, read(file).data)
         return self.kept[file]
+
+    def program(self, address: str, function: str) -> Program:
+        """Return the Python that an address names; `function` is called unless a name stands behind the file's."""
+        path, _, named = address.removeprefix(FILE).partition(":")
+        file = self._path(path)
+        self._refuse_outside(file, address)
+        if file.suffix.lower() != ".py":
+            raise SuiteError(f"{address!r}: this kind of program is not supported; allowed: .py")
+        return Program(read_text(file), named or function, file.name, str(file.resolve().parent))
 
     def _keep_(self, file: Path, content: object) -> None:
         self.kept[file] = content

@@ -21,6 +21,7 @@ from suites.files import Files
 from suites.filters import text_of
 from suites.form import CasePart, CasesPart, DefaultPart, SuitePart, unused_in
 from suites.parse import Marks
+from suites.program import Program
 from suites.prompt_files import prompts_of
 from suites.prompts import Prompt
 from suites.schema import Case, Suite
@@ -189,9 +190,15 @@ def _digest(cases: Iterable[Case]) -> str:
     """Return the SHA-256 of all that decides a result: not the descriptions, nor how the file is laid out."""
     digest = hashlib.sha256()
     for case in cases:
-        parts = [case.id, case.messages, [_stated(each) for each in case.assertions], sorted(case.tags)]
-        digest.update(json.dumps([*parts, case.threshold, case.max_new_tokens], sort_keys=True).encode() + b"\n")
+        parts: list[object] = [case.id, case.messages, [_stated(each) for each in case.assertions], sorted(case.tags)]
+        parts += [case.threshold, case.max_new_tokens]
+        digest.update(json.dumps(parts, sort_keys=True, default=_code).encode() + b"\n")
     return digest.hexdigest()
+
+
+def _code(program: Program) -> list[str]:
+    """Return what a program does, wherever it lies."""
+    return [program.code, program.function]
 
 
 def _stated(asserted: Asserted) -> list[object]:

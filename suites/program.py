@@ -13,6 +13,7 @@ from suites.errors import SuiteError
 
 RUNNER = Path(__file__).with_name("program_runner.py")
 SECONDS = 10.0
+INLINE = "inline"
 KEPT = 20_000
 """Results kept, since every answer is graded once for the verdict and once for the page."""
 
@@ -23,7 +24,7 @@ class Program:
 
     code: str
     function: str
-    name: str = "inline"
+    name: str = INLINE
     folder: str = ""
     """Where it may import modules from; the working folder if empty."""
 
@@ -48,7 +49,10 @@ def refuse_broken(program: Program) -> None:
     try:
         compile(program.code, program.name, "exec")
     except (SyntaxError, ValueError) as error:
-        line = f" on its line {error.lineno}" if isinstance(error, SyntaxError) and error.lineno else ""
+        number = error.lineno or 0 if isinstance(error, SyntaxError) else 0
+        # Before the lines of an inline program stands one of ours.
+        number -= program.name == INLINE
+        line = f" on its line {number}" if number > 0 else ""
         raise SuiteError(f"it is no Python{line}: {error.args[0]}") from error
 
 

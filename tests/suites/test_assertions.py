@@ -77,7 +77,7 @@ WRONG = [
     ("contains-sql", {"allowedTables": "a"}, "contains-sql: allowedTables and allowedColumns must be lists of text"),
     ("is-sql", {"allowedTables": ["("]}, "regex: pattern '(' is not valid"),
     ("finish-reason", 1, "finish-reason: the value must be text, such as stop or length"),
-    ("python", "return return", "python: it is no Python on its line 2: invalid syntax"),
+    ("python", "return return", "python: it is no Python on its line 1: invalid syntax"),
     ("python", "", "python: the value must be an expression, the body of a function, or file:// and a .py file"),
     ("same-answer", "letters", "same-answer: the value must be text, number, choice, json, or {pattern: a pattern}"),
     ("similar-to-original", "cosine", "similar-to-original: the value must be edit, embedding or rouge"),

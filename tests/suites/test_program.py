@@ -2,7 +2,7 @@
 
 import pytest
 
-from suites import SuiteError, program
+from suites import Allowance, SuiteError, grade, load, program
 from suites.program import Program, inline
 
 
@@ -36,3 +36,53 @@ def test_it_ends_in_time(monkeypatch):
     monkeypatch.setattr(program, "SECONDS", 0.3)
     with pytest.raises(SuiteError, match=r"it took more than 0\.3 s"):
         inline("x = 1\nwhile True:\n    pass").result("answer", {})
+
+
+CHECKS = """\
+import beside
+
+def get_assert(output, context):
+    return {"pass": beside.WORD in output, "score": 0.5, "reason": context["vars"]["q"]}
+
+def short(output, context):
+    return len(output) < context["config"]["most"]
+"""
+SUITE = """\
+prompts: "{{ q }}"
+tests:
+  - vars: {q: why}
+    assert:
+      - {type: python, value: file://checks.py}
+      - {type: not-python, value: "file://checks.py:short", config: {most: 3}}
+"""
+
+
+def test_a_file_of_checks_runs_where_code_is_allowed(tmp_path):
+    (tmp_path / "beside.py").write_text("WORD = 'found'\n", "utf-8")
+    (tmp_path / "checks.py").write_text(CHECKS, "utf-8")
+    (tmp_path / "s.yaml").write_text(SUITE, "utf-8")
+    suite = load(tmp_path / "s.yaml", Allowance(code=True))
+    graded = grade(suite.cases[0], "it was found")
+    assert (graded.passed, graded.score, graded.checks[0].reason) == (True, 0.75, "why")
+    assert not grade(suite.cases[0], "no").passed
+    (tmp_path / "checks.py").write_text(CHECKS.replace("0.5", "0.6"), "utf-8")
+    assert load(tmp_path / "s.yaml", Allowance(code=True)).digest != suite.digest
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        ("file://checks.py", "python cannot be checked here: it runs code of the suite; give --allow-code"),
+        ("file://gone.py", "gone.py: no such file"),
+        ("file://../checks.py", "'file://../checks.py' leads out of the suite's folder"),
+        ("file://checks.js", "'file://checks.js': this kind of program is not supported; allowed: .py"),
+        ("output ==", "python: it is no Python on its line 1: invalid syntax"),
+    ],
+)
+def test_a_program_that_cannot_run_is_refused_with_its_line(tmp_path, value, said):
+    (tmp_path / "checks.py").write_text(CHECKS, "utf-8")
+    (tmp_path / "s.yaml").write_text(f"tests:\n- vars: {{prompt: x}}\n  assert: [{{type: python, value: {value!r}}}]\n")
+    with pytest.raises(SuiteError) as error:
+        load(tmp_path / "s.yaml")
+    assert "s.yaml:3: tests[0].assert[0]" in str(error.value)
+    assert said in str(error.value)
