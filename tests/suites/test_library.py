@@ -68,7 +68,8 @@ def test_every_case_has_right_and_wrong_answers(name):
 
 @pytest.mark.parametrize("name", ANSWERS)
 def test_right_answers_pass(name):
-    right = {id: given["right"] for id, given in ANSWERS[name].items()}
+    # Many models end with a line break.
+    right = {id: [*given["right"], given["right"][0] + "\n"] for id, given in ANSWERS[name].items()}
     assert accepted(name, right) == [(id, answer) for id, answers in right.items() for answer in answers]
 
 
