@@ -34,11 +34,15 @@ def command() -> None:
 @click.option(
     "--retries", type=click.IntRange(0, 10), default=1, show_default=True, help="Of a turn without a verdict."
 )
+@click.option("--notify", type=click.Path(path_type=Path), metavar="FILE", help="Whom to tell of results.")
 @OUT
-def add(plan: str, cron: str, timezone: str, name: str | None, jitter: int, retries: int, out: Path) -> int:
+def add(
+    plan: str, cron: str, timezone: str, name: str | None, jitter: int, retries: int, notify: Path | None, out: Path
+) -> int:
     """Run PLAN whenever CRON is due in ZONE. The plan is checked now, and read again at every turn."""
     from harness.errors import HarnessError
     from harness.inspection import loaded_suites, refuse_impossible
+    from harness.notices.channels import load_channels
     from harness.plan import load_plan
     from harness.schedules import Schedule, utc_now
     from harness.schedules.cron import checked
@@ -50,8 +54,11 @@ def add(plan: str, cron: str, timezone: str, name: str | None, jitter: int, retr
     checked(cron, timezone)
     if not called.isprintable():
         raise HarnessError("--name: give one line without control characters")
+    if notify:
+        load_channels(notify)
     place = str(Path(plan).resolve()) if Path(plan).exists() else plan
-    schedule = Schedule(called, place, cron, timezone, jitter, retries, None, utc_now())
+    told = str(notify.resolve()) if notify else None
+    schedule = Schedule(called, place, cron, timezone, jitter, retries, told, utc_now())
     _table(out, new=True).add(schedule)
     for line in described(schedule, utc_now()):
         click.echo(line)
@@ -93,8 +100,9 @@ def run_due(out: Path, quiet: bool) -> int:
     import time
 
     from harness.progress import shown
-    from harness.schedules import Schedule, turns, utc_now
+    from harness.schedules import Schedule, Turn, turns, utc_now
 
+    table = _table(out)
     with shown(quiet) as progress:
 
         def work(schedule: Schedule) -> turns.Result:
@@ -103,16 +111,32 @@ def run_due(out: Path, quiet: bool) -> int:
 
             return worked(schedule, out, progress)
 
-        return turns.run_due(
-            turns.Desk(
-                _table(out),
-                work,
-                lambda schedule, turn: "",
-                utc_now,
-                time.sleep,
-                click.echo,
+        def tell(schedule: Schedule, turn: Turn) -> str:
+            from harness.notices.telling import told
+            from harness.notices.writing import written
+
+            return (
+                "; ".join(told(written(schedule, turn, table, out), Path(schedule.notify))) if schedule.notify else ""
             )
-        )
+
+        return turns.run_due(turns.Desk(table, work, tell, utc_now, time.sleep, click.echo))
+
+
+@command.command("notify", short_help="Try the channels of a file.")
+@click.argument("file", metavar="FILE", type=click.Path(path_type=Path))
+def notify(file: Path) -> int:
+    """Send a test message through every channel of FILE, whatever it waits for; exit 3 if one cannot be reached."""
+    from harness.notices import Notice
+    from harness.notices.channels import load_channels
+    from harness.notices.telling import sent
+
+    notice = Notice("test", "none", ("PASS",), "now", ("This is a test; nothing was run.",), "", "")
+    unsent = []
+    for channel in load_channels(file):
+        failures = sent(notice, channel, file.resolve().parent)
+        click.echo(failures[0] if failures else f"{channel.name} was told; usually on {', '.join(channel.on)}")
+        unsent += failures
+    return 3 if unsent else 0
 
 
 @command.command("daemon", short_help="Wait, and run what is due, until stopped.")

@@ -16,9 +16,11 @@ def described(schedule: Schedule, now: datetime) -> list[str]:
     """What a schedule does and when it is next."""
     words = f"{checked(schedule.cron, schedule.timezone)}, {schedule.timezone}"
     later = f", up to {schedule.jitter_seconds} s later" if schedule.jitter_seconds else ""
+    told = [f"  tells    {schedule.notify}"] if schedule.notify else []
     return [
         f"{schedule.name}: {words}{later} ({schedule.cron})",
         f"  plan     {schedule.plan}",
+        *told,
         f"  next     {shown(schedule, upcoming(schedule, now))}",
     ]
 
