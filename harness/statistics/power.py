@@ -9,6 +9,7 @@ import numpy as np
 from scipy import special
 
 from harness.statistics.exact import GAMMA, TAIL, Claim, proves, proving_losses, proving_probability
+from harness.statistics.paired import tango_z
 
 MOST_ITEMS = 100_000
 """Beyond this many items, saying how many would settle a gate helps nobody."""
@@ -37,6 +38,25 @@ def detectable_drop(n: int, discordance: float, alpha: float = 0.05, power: floa
     return high
 
 
+def failing_drop(n: int, discordance: float, margin: float, alpha: float = 0.05, power: float = 0.8) -> float:
+    """Smallest true drop that a margin gate over n yes-or-no pairs calls a REGRESSION with this power.
+
+    Normal approximation around the expected table, with Tango's variance at the margin. A drop cannot exceed the
+    discordance: where it would, that is the drop itself. 1.0 where no drop is enough.
+    """
+    za, zb = float(special.ndtri(1 - alpha)), float(special.ndtri(power))
+    low, high = margin, 1.0
+    for _ in range(60):
+        drop = (low + high) / 2
+        psi = max(discordance, drop)
+        null_error = (drop - margin) / float(tango_z(1, (psi + drop) / 2, (psi - drop) / 2, margin))
+        if (drop - margin) * math.sqrt(n) < za * null_error + zb * math.sqrt(psi - drop**2):
+            low = drop
+        else:
+            high = drop
+    return high
+
+
 def detectable_shift(error: float, alpha: float = 0.05, power: float = 0.8) -> float:
     """Smallest true shift of a mean with this standard error that is shown with this power."""
     return (float(special.ndtri(1 - alpha)) + float(special.ndtri(power))) * error
@@ -55,6 +75,17 @@ def passing_power(n: int, discordance: float, margin: float, alpha: float = 0.05
     likely = flips[np.abs(flips - n * discordance) <= 6 * math.sqrt(n * discordance) + 6]
     rule = (likely, proving_losses(n, likely, margin, alpha, "non-inferior"))
     return proving_probability(n, discordance, 0.0, rule, "non-inferior")
+
+
+def passing_items(discordance: float, margin: float, alpha: float = 0.05, power: float = 0.8) -> int:
+    """About how many items let a margin gate PASS with this power when the two models are equally good.
+
+    Normal approximation around the expected table, with Tango's variance at the margin; never fewer than can PASS.
+    """
+    za, zb = float(special.ndtri(1 - alpha)), float(special.ndtri(power))
+    expected_z = float(tango_z(1, discordance / 2, discordance / 2, margin))
+    items = ((za * margin / -expected_z + zb * math.sqrt(discordance)) / margin) ** 2
+    return max(math.ceil(items), smallest_passing(margin, alpha))
 
 
 def items_to_settle(estimate: float, bound: float, limit: float, n: int) -> int | None:

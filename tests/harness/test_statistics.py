@@ -5,11 +5,12 @@ import pytest
 from scipy import stats
 
 from harness.statistics.bounded import bounded_interval, score_z
-from harness.statistics.exact import proves
+from harness.statistics.exact import proves, proving_losses, proving_probability
 from harness.statistics.means import cluster_error, labels, mean
 from harness.statistics.paired import (
     Table,
     clopper_pearson,
+    inverted,
     mcnemar,
     newcombe_interval,
     tabulate,
@@ -20,8 +21,10 @@ from harness.statistics.paired import (
 from harness.statistics.power import (
     detectable_drop,
     detectable_shift,
+    failing_drop,
     items_to_settle,
     pairs_to_settle,
+    passing_items,
     passing_power,
     smallest_passing,
 )
@@ -108,6 +111,22 @@ def test_one_cluster_has_no_error():
     assert np.isnan(mean(np.array([1.0, 2.0]), np.array([0, 0])).error)
 
 
+def test_without_a_flip_forty_clusters_are_forty_items_however_large():
+    # The score test of n items without a flip: z^2 = n m / (1 - m), so the bound is m = t^2 / (n + t^2).
+    drops, groups = np.zeros(400), np.repeat(np.arange(40), 10)
+    t = stats.t.ppf(0.95, 39)
+    assert bounded_interval(drops, 0.05, groups)[1] == pytest.approx(t**2 / (40 + t**2))
+
+
+@pytest.mark.parametrize(("losing", "widened"), [(4, True), (14, True), (15, False)])
+def test_changes_in_few_clusters_count_by_the_cluster(losing, widened):
+    drops, groups = np.zeros(400), np.repeat(np.arange(40), 10)
+    drops[: losing * 10 : 10] = 1
+    t = stats.t.ppf(0.95, 39)
+    by_items = inverted(lambda drop: float(tango_z(400, losing, 0, drop)), t)
+    assert (bounded_interval(drops, 0.05, groups)[1] > 1.2 * by_items[1]) is widened
+
+
 def test_an_empty_cluster_name_is_a_cluster_of_its_own():
     assert labels(("a", "", "a", "")).tolist() == [0, 1, 0, 2]
 
@@ -143,6 +162,22 @@ def test_a_detectable_drop_beyond_the_discordance_is_itself_the_discordance(n, p
     drop = detectable_drop(n, psi)
     assert drop > psi
     assert drop * n**0.5 == pytest.approx(z_alpha * drop**0.5 + z_power * (drop - drop**2) ** 0.5)
+
+
+@pytest.mark.parametrize(("n", "psi", "margin"), [(235, 0.02, 0.05), (235, 0.1, 0.05), (500, 0.1, 0.02)])
+def test_a_failing_drop_is_a_regression_in_four_of_five_samples(n, psi, margin):
+    drop, flips = failing_drop(n, psi, margin), np.arange(n // 3)
+    rule = flips, proving_losses(n, flips, margin, 0.05, "worse")
+    assert proving_probability(n, max(psi, drop), drop, rule, "worse") == pytest.approx(0.8, abs=0.03)
+
+
+@pytest.mark.parametrize(("psi", "margin"), [(0.02, 0.05), (0.05, 0.05), (0.05, 0.02)])
+def test_passing_items_pass_an_equal_model_in_four_of_five_samples(psi, margin):
+    assert passing_power(passing_items(psi, margin), psi, margin) == pytest.approx(0.8, abs=0.05)
+
+
+def test_without_flips_the_fewest_items_that_can_pass_do():
+    assert passing_items(0.0, 0.05) == smallest_passing(0.05) == 59
 
 
 def test_detectable_shift():
