@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
+
+import numpy as np
 
 from harness.compare import Comparison
 from harness.errors import HarnessError
 from harness.plan import LIMITS, Gate
 from harness.reasons import bounded, counted, estimated, limited
+from harness.statistics.corrections import holm
 from harness.statistics.delta import Delta, drop_of, ratio_of, value_of
 from harness.statistics.exact import Claim, proves
 from harness.statistics.power import items_to_settle, pairs_to_settle
@@ -55,7 +58,7 @@ def judge(comparison: Comparison, gates: Sequence[Gate]) -> Verdict:
     if not any(gate.severity == "block" for gate in gates):
         found = "all gates are severity: warn" if gates else "the list of gates is empty"
         raise HarnessError(f"nothing can be decided: {found}; give at least one gate of severity: block")
-    findings = tuple(_finding(comparison, gate) for gate in gates)
+    findings = _held(comparison, [_finding(comparison, gate) for gate in gates])
     decisions = {finding.decision for finding in findings if finding.severity == "block"}
     worst: Decision = "PASS"
     if "REGRESSION" in decisions:
@@ -75,6 +78,38 @@ def _finding(comparison: Comparison, gate: Gate) -> Finding:
     delta = _measured(series, gate)
     decision, reason, items = _decided(gate, delta)
     return Finding(gate, decision, f"{reason}.", delta, gate.severity, items)
+
+
+def _held(comparison: Comparison, findings: Sequence[Finding]) -> tuple[Finding, ...]:
+    """The findings after Holm's correction over the blocking gates that chance can break.
+
+    Many gates are many chances of a false alarm: one that does not hold among them is INCONCLUSIVE. PASS needs no
+    correction, because all gates must pass.
+    """
+    family = [n for n, finding in enumerate(findings) if finding.severity == "block" and _by_chance(finding.delta)]
+    levels = [_alarm_level(comparison, findings[n], len(family)) for n in family]
+    lost = {n for n, holds in zip(family, holm(np.array(levels), 1.0), strict=True) if not holds}
+    also = f"; an alarm when taken alone, but it does not hold among {len(family)} gates that chance can break (Holm)."
+    return tuple(
+        replace(finding, decision="INCONCLUSIVE", reason=finding.reason[:-1] + also)
+        if n in lost and finding.decision == "REGRESSION"
+        else finding
+        for n, finding in enumerate(findings)
+    )
+
+
+def _by_chance(delta: Delta) -> bool:
+    """Whether another sample of items could have said something else: not of exact values, and not of missing ones."""
+    return delta.estimate is not None and (delta.low is None or delta.low != delta.high)
+
+
+def _alarm_level(comparison: Comparison, finding: Finding, gates: int) -> float:
+    """The p-value of an alarm in alphas, rounded up to 1, 1/2, ... 1/gates, the levels that Holm asks for."""
+    for parts in range(gates, 0, -1):
+        gate = finding.gate.model_copy(update={"alpha": finding.gate.alpha / parts})
+        if finding.decision == "REGRESSION" and _finding(comparison, gate).decision == "REGRESSION":
+            return 1 / parts
+    return math.inf
 
 
 def _selected(comparison: Comparison, gate: Gate) -> Series:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
 import yaml
 
 from compress import Receipt
@@ -15,7 +16,9 @@ from harness.gate import Finding, Verdict, limit_of
 from harness.outcome import EXIT_CODES, rule, sentence, worst
 from harness.pairing import CasePair
 from harness.records import Answer, Run
+from harness.statistics.corrections import benjamini_hochberg
 from harness.statistics.delta import Delta
+from harness.statistics.paired import mcnemar, wilson
 from reports.page import (
     AnswerRow,
     CandidatePage,
@@ -34,6 +37,8 @@ from suites import Graded
 
 HEADLINE_KINDS = (".pass_rate", ".acc", "fidelity.perplexity_ratio", "size.bytes", "speed.decode")
 WORSE_HIGHER = ("margin", "max", "max_ratio")
+FALSE_MARKS = 0.05
+"""Share of the tags marked as changed that may be false, on average."""
 
 
 @dataclass(frozen=True)
@@ -129,7 +134,9 @@ def _number(delta: Delta) -> MetricRow:
     low, high = (delta.low, delta.high) if is_drop else (None, None)
     change: Literal["better", "worse", "unclear"] = "unclear"
     if low is not None and high is not None and not low <= 0 <= high:
-        change = "worse" if low > 0 else "better"
+        change = _changed(low)
+    table = delta.table if delta.clusters == delta.n else None
+    flips = wilson(table.discordant, table.n, 0.05) if table else (None, None)
     return MetricRow(
         metric=delta.metric,
         unit=delta.unit,
@@ -140,6 +147,9 @@ def _number(delta: Delta) -> MetricRow:
         high=high,
         n=delta.n or None,
         change=change,
+        flips=table.discordant / table.n if table else None,
+        flips_low=flips[0],
+        flips_high=flips[1],
     )
 
 
@@ -151,10 +161,17 @@ def _tags(cases: Sequence[CasePair]) -> list[TagRow]:
             continue
         for tag in sorted(pair.case.tags):
             groups.setdefault((pair.suite, tag), []).append((pair.before_graded.passed, pair.after_graded.passed))
-    return [
-        TagRow(suite, tag, sum(b for b, _ in both) / len(both), sum(a for _, a in both) / len(both), len(both))
-        for (suite, tag), both in sorted(groups.items())
-    ]
+    flips = [(both.count((True, False)), both.count((False, True))) for both in groups.values()]
+    notable = benjamini_hochberg(np.array([mcnemar(*counts) for counts in flips]), FALSE_MARKS)
+    rows = []
+    for ((suite, tag), both), (losses, gains), marked in zip(groups.items(), flips, notable, strict=True):
+        before, after = (sum(side) / len(both) for side in zip(*both, strict=True))
+        rows.append(TagRow(suite, tag, before, after, len(both), _changed(losses - gains) if marked else "unclear"))
+    return sorted(rows, key=lambda row: (row.suite, row.tag))
+
+
+def _changed(drop: float) -> Literal["better", "worse"]:
+    return "worse" if drop > 0 else "better"
 
 
 def _case(pair: CasePair) -> CaseRow:

@@ -88,6 +88,10 @@ class MetricRow:
     n: int | None = None
     change: Literal["better", "worse", "unclear"] = "unclear"
     """"better" or "worse" only where the interval excludes no change."""
+    flips: float | None = None
+    """Share of the items that pass on one side only, with its 90 % interval; None: not yes-or-no, or in clusters."""
+    flips_low: float | None = None
+    flips_high: float | None = None
 
 
 @dataclass(frozen=True)
@@ -99,6 +103,8 @@ class TagRow:
     before: float
     after: float
     n: int
+    change: Literal["better", "worse", "unclear"] = "unclear"
+    """"better" or "worse" only where chance is an unlikely reason, all tags of the candidate considered."""
 
 
 @dataclass(frozen=True)

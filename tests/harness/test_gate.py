@@ -33,9 +33,14 @@ def side_by_side(before, after):
 
 def pairs(n, losses, gains, clusters=1):
     """A yes-or-no metric with so many losses and gains."""
-    before = np.r_[np.ones(losses), np.zeros(gains), np.ones(n - losses - gains)]
-    after = np.r_[np.zeros(losses), np.ones(gains), np.ones(n - losses - gains)]
+    before, after = values_of(n, losses, gains)
     return side_by_side([measurement("t.acc", before, clusters)], [measurement("t.acc", after, clusters)])
+
+
+def values_of(n, losses, gains):
+    """Before and after, item by item."""
+    before = np.r_[np.ones(losses), np.zeros(gains), np.ones(n - losses - gains)]
+    return before, np.r_[np.zeros(losses), np.ones(gains), np.ones(n - losses - gains)]
 
 
 def found(comparison, **gate):
@@ -248,7 +253,7 @@ def test_a_metric_absent_on_the_original_is_refused():
 
 
 def test_the_verdict_is_the_worst_blocking_gate():
-    comparison = pairs(216, 12, 4)
+    comparison = pairs(216, 20, 4)
     passing, failing, open_ = (Gate(metric="t.acc", margin=margin) for margin in (0.2, 0.001, 0.05))
     warning = failing.model_copy(update={"severity": "warn"})
     decisions = [
@@ -258,6 +263,25 @@ def test_the_verdict_is_the_worst_blocking_gate():
     assert decisions == ["PASS", "INCONCLUSIVE", "REGRESSION", "PASS"]
     assert [finding.severity for finding in judge(comparison, [passing, warning]).findings] == ["block", "warn"]
     assert judge(comparison, [passing]).candidate == "small"
+
+
+def test_an_alarm_must_hold_among_the_gates_that_chance_can_break():
+    comparison = pairs(216, 12, 4)  # worse than 0.1 points with p = 0.027
+    alarm, passing = Gate(metric="t.acc", margin=0.001), Gate(metric="t.acc", margin=0.2)
+    assert judge(comparison, [alarm]).decision == "REGRESSION"
+    corrected = judge(comparison, [alarm, passing])
+    assert [finding.decision for finding in corrected.findings] == ["INCONCLUSIVE", "PASS"]
+    assert "does not hold among 2 gates that chance can break (Holm)." in corrected.findings[0].reason
+    warning = passing.model_copy(update={"severity": "warn"})
+    assert judge(comparison, [alarm, warning]).decision == "REGRESSION"
+
+
+def test_values_without_chance_cost_other_gates_nothing():
+    size = [measurement("size.bytes", [], unit="bytes", scale="reading", value=value) for value in (9.0, 5.0)]
+    before, after = (measurement("t.acc", values) for values in values_of(216, 12, 4))
+    comparison = side_by_side([before, size[0]], [after, size[1]])
+    gates = [Gate(metric="t.acc", margin=0.001), Gate(metric="size.bytes", max_ratio=1.0)]
+    assert [finding.decision for finding in judge(comparison, gates).findings] == ["REGRESSION", "PASS"]
 
 
 def test_nothing_to_decide_is_refused():
