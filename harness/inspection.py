@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import suites as suite_files
@@ -13,7 +12,7 @@ from harness.estimate import estimated_seconds
 from harness.gate import limit_of
 from harness.making import recipe_of
 from harness.models import refuse_missing
-from harness.outcome import rule
+from harness.outlook import cases_of, documents_of, outlook
 from harness.plan import Candidate, Gate, Model, Plan, spec
 from harness.records import GIVEN, ORIGINAL
 from suites import Allowance, Suite
@@ -23,37 +22,6 @@ from suites.errors import SuiteError
 SUITE_METRICS = ("pass_rate", "score", "losses")
 FIDELITY_METRICS = ("kl", "top1", "perplexity_ratio")
 SHARES = ("pass_rate", "top1", "exact_match")
-DISCORDANCE = 0.10
-"""Share of items assumed to flip when a detectable drop is said before anything was measured."""
-
-
-@dataclass(frozen=True)
-class GateOutlook:
-    """What one gate can show with the items it has."""
-
-    gate: Gate
-    items: int | None
-    """None: not known before the task is loaded, or not made of items."""
-    smallest: int | None = None
-    """Fewest yes-or-no items with which a margin gate can PASS at all."""
-    detectable: float | None = None
-    """Smallest true drop found with 80 % power if DISCORDANCE of the items flip."""
-
-    @property
-    def hopeless(self) -> bool:
-        """Whether the gate cannot PASS whatever the models answer."""
-        return self.items is not None and self.smallest is not None and self.items < self.smallest
-
-    def line(self) -> str:
-        where = f" [{self.gate.where.tag}]" if self.gate.where else ""
-        parts = [f"{self.gate.metric}{where}: {rule(self.gate, 'share' if self.smallest else '')}"]
-        if self.items is not None:
-            parts.append(f"{self.items} items")
-        if self.detectable is not None:
-            parts.append(f"finds a true drop of {100 * self.detectable:.1f} points if {DISCORDANCE:.0%} of items flip")
-        if self.hopeless:
-            parts.append(f"CANNOT PASS: needs at least {self.smallest} items without a single flip")
-        return "; ".join(parts)
 
 
 def loaded_suites(plan: Plan) -> list[Suite]:
@@ -153,7 +121,7 @@ def _tag_faults(gate: Gate, source: str, suites: Mapping[str, Suite]) -> list[st
         return []
     if source not in suites:
         return [f"'where' selects cases of a suite; {source} has no tags"]
-    if _items(gate, suites[source]):
+    if cases_of(gate, suites[source]):
         return []
     tags = sorted({tag for case in suites[source].cases for tag in case.tags})
     return [f"no case has tag {gate.where.tag!r}{suggestion(gate.where.tag, tags)}; tags: {', '.join(tags) or 'none'}"]
@@ -163,47 +131,9 @@ def _unknown(kind: str, name: str, known: Sequence[str]) -> str:
     return f"unknown {kind} {name!r}{suggestion(name, known)}; there are {', '.join(known)}"
 
 
-def _items(gate: Gate, suite: Suite) -> int:
-    return sum(gate.where is None or gate.where.tag in case.tags for case in suite.cases)
-
-
-def outlook(plan: Plan, suites: Sequence[Suite]) -> list[GateOutlook]:
-    """What each gate can show, counted without loading weights."""
-    return [_outlook(gate, plan, {suite.name: suite for suite in suites}) for gate in plan.gates]
-
-
-def _outlook(gate: Gate, plan: Plan, suites: dict[str, Suite]) -> GateOutlook:
-    from harness.statistics.power import detectable_drop, smallest_passing
-
-    source, _, metric = gate.metric.rpartition(".")
-    items = _items(gate, suites[source]) if source in suites else _documents(source, plan)
-    yes_or_no = metric == "pass_rate" or metric.startswith(("acc", "exact_match"))
-    if gate.margin is None or not yes_or_no or items is None:
-        return GateOutlook(gate, items)
-    found = detectable_drop(items, DISCORDANCE, gate.alpha)
-    return GateOutlook(gate, items, smallest_passing(gate.margin, gate.alpha), found)
-
-
-def _documents(task: str, plan: Plan) -> int | None:
-    """Documents of a benchmark, after its limit."""
-    from harness.benchmarks import count_items
-
-    for benchmark in plan.benchmarks:
-        if benchmark.task == task:
-            return count_items(benchmark, Path(plan.data_root) if plan.data_root else None)
-    return None
-
-
 def not_checked(suites: Sequence[Suite]) -> tuple[str, ...]:
     """A line for every suite of which something is not checked."""
     return tuple(f"{suite.name}: not checked: {suite.not_checked}" for suite in suites if suite.not_checked)
-
-
-def warnings(plan: Plan, suites: Sequence[Suite]) -> list[str]:
-    """Lines on gates over suites that cannot PASS whatever the models answer."""
-    names = {suite.name for suite in suites}
-    of_suites = plan.model_copy(update={"gates": [g for g in plan.gates if g.metric.rpartition(".")[0] in names]})
-    return [one.line() for one in outlook(of_suites, suites) if one.hopeless]
 
 
 def inspected(plan: Plan) -> list[str]:
@@ -213,7 +143,7 @@ def inspected(plan: Plan) -> list[str]:
     lines = [f"plan {plan.name}: {plan.original.model} against {', '.join(plan.candidates)}"]
     lines += [f"suite {suite.name}: {len(suite.cases)} cases" for suite in suites]
     lines += not_checked(suites)
-    counts = {benchmark.task: _documents(benchmark.task, plan) for benchmark in plan.benchmarks}
+    counts = {benchmark.task: documents_of(benchmark.task, plan) for benchmark in plan.benchmarks}
     lines += [f"benchmark {task}: {'unknown' if n is None else n} documents" for task, n in counts.items()]
     if plan.fidelity:
         lines.append(f"fidelity: at most {plan.fidelity.tokens} tokens of {plan.fidelity.corpus}")

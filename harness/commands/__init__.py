@@ -16,6 +16,7 @@ from suites.errors import SuiteError
 COMMANDS = (
     "init",
     "check",
+    "power",
     "run",
     "compress",
     "recipes",

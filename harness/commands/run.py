@@ -41,6 +41,8 @@ def command(
     from harness import outputs
     from harness.delivery import after_run
     from harness.errors import HarnessError
+    from harness.inspection import loaded_suites
+    from harness.outlook import hopeless
     from harness.pipeline import run
     from harness.plan import load_plan, only, permitting
     from harness.progress import shown
@@ -51,6 +53,8 @@ def command(
     for target in filter(None, (junit, summary)):
         if target.is_dir() or not target.absolute().parent.is_dir():
             raise HarnessError(f"cannot write {target}: give a file in a folder that is there")
+    for line in hopeless(chosen, loaded_suites(chosen)):
+        click.echo(f"warning: {line}", err=True)
     with shown(quiet) as progress:
         outcome = run(chosen, out, fresh=fresh, progress=progress, command=f"secateur run {plan}")
     exit_code = 0 if allow_inconclusive and outcome.exit_code == 2 else outcome.exit_code

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import time
@@ -51,6 +52,7 @@ def test_help_starts_at_once() -> None:
         (["run", "nothing.yaml"], "nothing.yaml"),
         (["compress", "./nowhere", "--recipe", "cfsp-20", "--out", "o"], "nowhere"),
         (["compress", "smollm2-135m", "--recipe", "cfsp-2", "--out", "o"], "did you mean 'cfsp-20'"),
+        (["power", "nothing.yaml"], "nothing.yaml"),
         (["report"], "no store at out"),
         (["show", "abc"], "no store at out"),
         (["suite", "check", "smok"], "smok"),
@@ -111,6 +113,30 @@ def test_check_says_what_a_gate_can_show(tmp_path: Path, capsys: pytest.CaptureF
 def test_a_gate_with_too_few_items_is_called_hopeless(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert entry(["check", planned(tmp_path, margin="0.05, where: {tag: critical}")]) == 0
     assert "CANNOT PASS" in capsys.readouterr().out
+
+
+def test_run_warns_of_a_gate_that_cannot_pass_before_anything_is_loaded(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plan = planned(tmp_path, model="./nowhere", margin="0.05, where: {tag: critical}")
+    assert entry(["run", plan, "--out", str(tmp_path / "out"), "-q"]) == 3
+    shown = capsys.readouterr().err
+    assert "warning: smoke.pass_rate [critical]" in shown
+    assert shown.index("CANNOT PASS") < shown.index("no such folder")
+
+
+def test_power_says_what_a_gate_shows_and_needs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert entry(["power", planned(tmp_path)]) == 0
+    shown = capsys.readouterr().out
+    assert re.search(r"smoke.pass_rate +5 points +235 +2\.\d / 3\.6 / 5\.1 points +8\.9 / 8\.9 / 9\.4 points", shown)
+    assert "107 / 167 / 274 items" in shown
+
+
+def test_power_names_the_gates_of_which_nothing_is_known(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    plan = planned(tmp_path, metric="smoke.losses", margin="0.05")
+    Path(plan).write_text(Path(plan).read_text().replace("margin: 0.05", "max: 0"))
+    assert entry(["power", plan]) == 0
+    assert "nothing is known beforehand: smoke.losses" in capsys.readouterr().out
 
 
 def test_the_starter_is_right_and_never_overwrites(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
