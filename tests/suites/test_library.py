@@ -16,8 +16,10 @@ DOCUMENT = (Path(__file__).parents[2] / "docs" / "suites-built-in.md").read_text
 LIBRARY = {name: suites.load(name) for name in suites.names()}
 ANSWERS = {file.stem: read(file).data for file in (Path(__file__).parent / "answers").glob("*.yaml")}
 CASES = {name: {case.id: case for case in LIBRARY[name].cases} for name in ANSWERS}
-# What a damaged model says to any question; the long ones also show that no pattern runs out of time.
+# What a damaged model says to any question. The long ones also show that no pattern runs out of time, the last one that
+# words which only begin or end like right answers are not taken for them.
 BROKEN = ["", " \n", "I do not know.", "the the the the", "word " * 300, "a" * 1500, "a, " * 400, "- a\n" * 300]
+BROKEN += ["Networking prostate6aed endorsecases pinkish rodeo cabinets handled foodie unbluest 2x4x8 tealike pricey"]
 
 
 def accepted(name: str, answers: dict[str, list[str]]) -> list[tuple[str, str]]:
