@@ -1,15 +1,16 @@
-"""Deliver the letters of a store to PromptLayer, account by account, and say what came of it."""
+"""Deliver the letters of a store, to PromptLayer or a collector, account by account, and say what came of it."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
 from harness.errors import HarnessError
 from harness.history import PAGE, found, opened, publish
-from harness.outbox import PACE, Drained, Limits, drain
+from harness.outbox import PACE, Drained, Limits, Sender, drain
 from harness.plan import Plan
 from harness.progress import Progress
 from harness.stores.duckdb_store import DuckdbStore
@@ -33,8 +34,8 @@ class Delivery:
 
     def line(self) -> str:
         if self.drained is None:
-            return f"PromptLayer: {self.account} is not set, so {self.waiting} letters wait; set it and `secateur sync`"
-        parts = [f"PromptLayer ({self.account}): {self.drained.sent} letters sent"]
+            return f"{self.account} is not set, so {self.waiting} letters wait; set it and `secateur sync`"
+        parts = [f"{self.account}: {self.drained.sent} letters sent"]
         if self.drained.refused:
             parts.append(f"{self.drained.refused} refused, see `secateur outbox ls`")
         if self.waiting:
@@ -45,20 +46,30 @@ class Delivery:
 
 
 def delivered(store: DuckdbStore, limits: Limits, progress: Progress) -> Iterator[Delivery]:
-    """Send what is due for every account whose key is set; the limits hold for each of them."""
-    from harness.promptlayer import connected
-
+    """Send what is due for every account whose variable is set; the limits hold for each of them."""
     outbox = Outbox(store.file)
     for account in outbox.accounts():
-        key = os.environ.get(account, "").strip()
-        if not key:
+        value = os.environ.get(account, "").strip()
+        if not value:
             yield Delivery(account, outbox.waiting(account), None)
             continue
-        if not (key.isascii() and key.isprintable()):
-            raise HarnessError(f"{account} holds characters that no key has; copy the key again")
-        with connected(key, PACE, limits.requests) as client:
-            drained = drain(outbox, account, client, limits, PACE, progress)
+        if not (value.isascii() and value.isprintable()):
+            raise HarnessError(f"{account} holds characters that do not belong there; copy it again")
+        with _sender(outbox, account, value, limits) as sender:
+            drained = drain(outbox, account, sender, limits, PACE, progress)
         yield Delivery(account, drained.waiting, drained)
+
+
+def _sender(outbox: Outbox, account: str, value: str, limits: Limits) -> AbstractContextManager[Sender]:
+    """What an account is is seen from what waits for it."""
+    kinds = {one.kind for one in outbox.census() if one.account == account}
+    if kinds & {"spans", "metrics"}:
+        from harness.collector import collecting
+
+        return collecting(value, PACE, limits.requests)
+    from harness.promptlayer import connected
+
+    return connected(value, PACE, limits.requests)
 
 
 def announced(outbox: Outbox) -> Iterator[str]:
@@ -69,15 +80,16 @@ def announced(outbox: Outbox) -> Iterator[str]:
 
 
 def after_run(plan: Plan, out: Path, job: str, progress: Progress) -> list[str]:
-    """What a run does at its end, if its plan wants PromptLayer told: whatever happens, the verdict stands."""
-    if plan.promptlayer is None:
+    """What a run does at its end, if its plan wants something told: whatever happens, the verdict stands."""
+    wanted = [one.max_requests for one in (plan.promptlayer, plan.otlp) if one is not None]
+    if not wanted:
         return []
-    limits = Limits(plan.promptlayer.max_requests, AFTER_RUN_SECONDS)
+    limits = Limits(max(wanted), AFTER_RUN_SECONDS)
     try:
         store = opened(out)
         lines = [delivery.line() for delivery in delivered(store, limits, progress)]
         if store.links(job):
             publish(store, found(store, job), out / PAGE)
     except (HarnessError, OSError) as error:
-        return [f"PromptLayer: {error}; the letters wait for `secateur sync`"]
+        return [f"{error}; the letters wait for `secateur sync`"]
     return lines

@@ -13,6 +13,7 @@ from urllib3.exceptions import MaxRetryError, NewConnectionError
 from harness.outbox import NotSentError, Trouble
 
 MOST_TEXT = 300
+LOOPBACK = ("localhost", "127.0.0.1", "::1")
 LONGEST_RETRY_AFTER_SECONDS = 3600.0
 TROUBLES: dict[int, Trouble] = {401: "unauthorised", 403: "unauthorised", 408: "unsure", 425: "later", 429: "later"}
 """What a status says; the others: 4xx refused, because it will be wrong again; all else unsure."""
@@ -92,7 +93,7 @@ def _message(response: requests.Response) -> str:
 
 def _line(text: str, key: str) -> str:
     """One line without the key, which a server may have echoed, and without what would move a terminal's cursor."""
-    line = " ".join(text.replace(key, "[key]").split())[:MOST_TEXT]
+    line = " ".join((text.replace(key, "[key]") if key else text).split())[:MOST_TEXT]
     return "".join(letter for letter in line if letter.isprintable())
 
 

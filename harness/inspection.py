@@ -148,7 +148,9 @@ def inspected(plan: Plan) -> list[str]:
     if plan.fidelity:
         lines.append(f"fidelity: at most {plan.fidelity.tokens} tokens of {plan.fidelity.corpus}")
     if plan.promptlayer:
-        lines.append(f"promptlayer: {plan.promptlayer.line()}")
+        lines.append(f"promptlayer: {plan.promptlayer.line(plan.promptlayer.api_key_env)}")
+    if plan.otlp:
+        lines.append(f"otlp: {plan.otlp.line(plan.otlp.endpoint_env)}")
     seconds = estimated_seconds(plan, suites, sum(n or 0 for n in counts.values()))
     if seconds is not None:
         lines.append(f"time: very roughly {max(seconds / 60, 1):.0f} min on this machine, loading and meters on top")

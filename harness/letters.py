@@ -12,7 +12,7 @@ from harness.digest import digest
 from harness.pairing import CasePair
 from harness.publish import Judged
 from harness.records import Answer, Run
-from harness.sharing import Sharing, redacted
+from harness.sharing import Selection, Sharing, redacted
 from harness.stores import Job, Kind, Letter, Side
 from suites.grading import Graded
 from suites.registry import NAME, VERSION
@@ -72,7 +72,7 @@ def letters(sharing: Sharing, job: Job, judged: Judged) -> list[Letter]:
     return [*_requests(before, pairs), *_requests(after, pairs), *tables]
 
 
-def chosen(sharing: Sharing, cases: Sequence[CasePair]) -> list[CasePair]:
+def chosen(sharing: Selection, cases: Sequence[CasePair]) -> list[CasePair]:
     """The cases to be told, losses first."""
     if sharing.send == "none":
         return []
@@ -98,7 +98,7 @@ def _request(told: Told, pair: CasePair, identity: str) -> dict[str, object]:
     """The body of a logged request, in PromptLayer's words. identity: of its letter."""
     answer = pair.before if told.side == "original" else pair.after
     graded = pair.before_graded if told.side == "original" else pair.after_graded
-    hide = told.sharing.patterns
+    hide = told.sharing.hidden(told.sharing.api_key_env)
     passed = 100 * (graded is not None and graded.passed)
     text = answer.text if answer else None
     messages = [_message(turn["role"], redacted(turn["content"], hide)) for turn in pair.case.messages]

@@ -43,7 +43,7 @@ class NotSentError(Exception):
 
 @dataclass(frozen=True)
 class Reply:
-    """What a letter became at PromptLayer."""
+    """What a letter became on the other side."""
 
     remote_id: str | None = None
     url: str | None = None
@@ -110,7 +110,7 @@ class Drained:
     stopped: str
     """Why it ended before everything was sent; empty: nothing was left to do."""
     troubled: bool
-    """It ended because PromptLayer could not be used, not because a limit was reached."""
+    """It ended because the other side could not be used, not because a limit was reached."""
 
 
 @dataclass
@@ -143,7 +143,7 @@ def drain(
             tally.count_(fates)
             trouble = _why_stop(tally, fates)
             stopped = trouble or _waited(_rest(tally, fates, pace), deadline)
-            progress("PromptLayer", min(tally.sent, total), total)
+            progress(account, min(tally.sent, total), total)
         elif (due := outbox.next_due(account)) is not None:
             stopped = _waited(_seconds_until(due), deadline)
         else:
@@ -220,7 +220,7 @@ def _failed(taken: Taken, error: NotSentError, pace: Pace) -> Fate:
 def _why_stop(tally: _Tally, fates: Sequence[Fate]) -> str:
     denied = next((fate for fate in fates if fate.error_class == "unauthorised"), None)
     if denied is not None:
-        return f"the key is refused: {denied.error_text}"
+        return f"access is refused: {denied.error_text}"
     return f"nothing arrives: {fates[0].error_text}" if tally.bad_rounds >= MOST_BAD_ROUNDS else ""
 
 

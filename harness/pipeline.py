@@ -27,6 +27,7 @@ from harness.records import ORIGINAL, ModelSpec, Run
 from harness.stores import Asked, VerdictRow
 from harness.stores.duckdb_store import DuckdbStore
 from harness.subject import Subject
+from harness.telemetry import telemetry
 from harness.workshop import Workshop
 from suites.errors import SuiteError
 
@@ -96,7 +97,10 @@ def _judged(original: Subject, after: Subject, shared: tuple[str, ...], context:
     told = Judged(before_run, after_run, comparison, verdict, None)
     store.save_verdict(
         VerdictRow(job.id, name, verdict.decision, sentence([verdict]), before_run.id, after_run.id, findings),
-        letters(plan.promptlayer, job, told) if plan.promptlayer else (),
+        [
+            *(letters(plan.promptlayer, job, told) if plan.promptlayer else ()),
+            *(telemetry(plan.otlp, job, told) if plan.otlp else ()),
+        ],
     )
     store.save_derived(job.id, name, derived(comparison, before_run.id, after_run.id))
     return verdict

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from compress.recipe import Recipe
 from harness.errors import HarnessError
 from harness.records import ModelSpec
-from harness.sharing import Sharing
+from harness.sharing import Sharing, Telemetry
 from suites.allowance import Allowance
 from suites.document import Document, read, validated
 from suites.errors import SuiteError
@@ -137,6 +137,8 @@ class Plan(Part):
     """Environment variables that the templates of suites may read."""
     promptlayer: Sharing | None = None
     """None: nothing is kept for PromptLayer."""
+    otlp: Telemetry | None = None
+    """None: nothing is kept for a collector."""
 
     @field_validator("original", mode="before")
     @classmethod

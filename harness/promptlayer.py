@@ -14,7 +14,7 @@ from typing import Any
 from urllib.parse import quote, urlsplit
 
 from harness.errors import HarnessError
-from harness.gateway import UNREADABLE, Gateway, not_sent, refusal
+from harness.gateway import LOOPBACK, UNREADABLE, Gateway, not_sent, refusal
 from harness.outbox import NotSentError, Pace, Reply
 from harness.stores import Kind
 from harness.stores.outbox import Taken
@@ -23,7 +23,6 @@ from harness.tables import Tables, listed, number_of
 SEARCH = "/api/public/v2/requests/search"
 MOST_FOUND = 25
 MOST_PAGES = 4
-LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
 class Client:

@@ -15,13 +15,12 @@ from compress.training.settings import NAMED, Data, Recovery
 from harness import metrics
 from harness.commands import COMMANDS
 from harness.plan import Plan, built_in
-from harness.sharing import Sharing
+from harness.sharing import Selection, Sharing, Telemetry
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
 COMPRESSION = (ROOT / "docs" / "compression.md").read_text()
 RECOVERY = (ROOT / "docs" / "recovery.md").read_text()
-PROMPTLAYER = (ROOT / "docs" / "promptlayer.md").read_text()
 SUITES = (ROOT / "docs" / "suites.md").read_text()
 
 
@@ -59,11 +58,12 @@ def test_every_suite_is_documented(name: str) -> None:
     assert f"`{name}`" in SUITES
 
 
-def test_the_sharing_of_the_docs_has_every_setting() -> None:
-    text = next(iter(re.findall(r"```yaml\n(.*?)```", PROMPTLAYER, re.DOTALL)))
-    shown = yaml.safe_load(text)["promptlayer"]
-    assert set(shown) == set(Sharing.model_fields)
-    assert Sharing.model_validate(shown).send == Sharing().send
+@pytest.mark.parametrize(("key", "form"), [("promptlayer", Sharing), ("otlp", Telemetry)])
+def test_what_may_leave_is_documented_with_every_setting(key: str, form: type[Selection]) -> None:
+    document = (ROOT / "docs" / {"promptlayer": "promptlayer.md", "otlp": "telemetry.md"}[key]).read_text()
+    shown = yaml.safe_load(next(iter(re.findall(r"```yaml\n(.*?)```", document, re.DOTALL))))[key]
+    assert set(shown) == set(form.model_fields)
+    assert form.model_validate(shown).send == form().send
 
 
 def test_the_plan_of_the_readme_is_a_plan() -> None:

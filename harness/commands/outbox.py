@@ -1,4 +1,4 @@
-"""secateur outbox: what waits for PromptLayer, what was refused, and what to do with it."""
+"""secateur outbox: what waits to be sent, what was refused, and what to do with it."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ OUT = click.option(
 )
 
 
-@click.group("outbox", short_help="What waits for PromptLayer, and what was refused.")
+@click.group("outbox", short_help="What waits to be sent, and what was refused.")
 def command() -> None:
-    """Letters to PromptLayer: written with each verdict, sent by `sync` or at the end of `run`."""
+    """Letters to PromptLayer or a collector: written with each verdict, sent by `sync` or at the end of `run`."""
 
 
 @command.command("ls", short_help="Count letters, and list the refused ones.")
@@ -32,7 +32,7 @@ def listing(out: Path) -> int:
     for name, what, why in outbox.refused():
         click.echo(f"refused: {name}  {what}: {why}")
     if not census:
-        click.echo("no letters: a plan with `promptlayer` writes some with each verdict")
+        click.echo("no letters: a plan with `promptlayer` or `otlp` writes some with each verdict")
     return 0
 
 

@@ -1,4 +1,4 @@
-"""secateur sync: send what waits for PromptLayer."""
+"""secateur sync: send what waits for PromptLayer or a collector."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 
-@click.command("sync", short_help="Send what waits for PromptLayer.")
+@click.command("sync", short_help="Send what waits for PromptLayer or a collector.")
 @click.option(
     "--out", type=click.Path(path_type=Path), default=Path("out"), show_default=True, help="Where results are."
 )
@@ -18,8 +18,9 @@ import click
 def command(out: Path, dry_run: bool, max_requests: int, max_seconds: float, quiet: bool) -> int:
     """Send the letters in the outbox, each once. What is not sent waits for the next time.
 
-    The key comes from the environment variable that the plan names (PROMPTLAYER_API_KEY by default). Exit code 3 if
-    PromptLayer could not be used or refused something; a limit that was reached is no fault.
+    Key or address come from the environment variable that the plan names, PROMPTLAYER_API_KEY or
+    OTEL_EXPORTER_OTLP_ENDPOINT by default. Exit code 3 if one is missing, could not be used or refused something; a
+    limit that was reached is no fault.
     """
     from harness.delivery import announced, delivered
     from harness.history import opened
@@ -30,7 +31,7 @@ def command(out: Path, dry_run: bool, max_requests: int, max_seconds: float, qui
     store = opened(out)
     waiting = list(announced(Outbox(store.file)))
     if dry_run or not waiting:
-        click.echo("\n".join(waiting) or "nothing waits for PromptLayer")
+        click.echo("\n".join(waiting) or "nothing waits to be sent")
         return 0
     with shown(quiet) as progress:
         deliveries = list(delivered(store, Limits(max_requests, max_seconds), progress))

@@ -72,17 +72,17 @@ class VerdictRow:
 
 
 Side = Literal["original", "candidate"]
-Kind = Literal["group", "log", "score", "member", "table", "sheet", "import", "scorecard"]
+Kind = Literal["group", "log", "score", "member", "table", "sheet", "import", "scorecard", "spans", "metrics"]
 
 
 @dataclass(frozen=True)
 class Letter:
-    """One thing to tell PromptLayer."""
+    """One thing to tell PromptLayer, or a collector (spans, metrics)."""
 
     id: str
     """The same for the same thing, so that it is there once; also what it is looked up by at PromptLayer."""
     account: str
-    """Name of the environment variable that holds the API key."""
+    """Name of the environment variable that holds the API key, or the collector's address."""
     job: str
     run: str
     case: str

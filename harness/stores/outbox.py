@@ -1,6 +1,6 @@
-"""Letters to PromptLayer in the store's file: taken to be sent, settled, counted, sent again, thrown away.
+"""Letters in the store's file: taken to be sent, settled, counted, sent again, thrown away.
 
-A letter is pending while it is surely not at PromptLayer, and inflight from the moment it is taken until its fate is
+A letter is pending while it is surely not there yet, and inflight from the moment it is taken until its fate is
 known. So one whose sender was killed, or whose answer was lost, stays inflight, and is looked up before it is sent
 again.
 """

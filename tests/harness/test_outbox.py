@@ -224,7 +224,7 @@ def test_a_wrong_key_is_said_once_and_nothing_is_lost(server: ContractServer, tm
     before = states(store)
     result = drained(store, key="pl_wrong")
     assert result.troubled
-    assert result.stopped == "the key is refused: 401 [key] is not a key"
+    assert result.stopped == "access is refused: 401 [key] is not a key"
     assert states(store) == before
     assert sum(server.calls.values()) <= 24, "one round"
     drained(store)
@@ -238,7 +238,7 @@ def test_a_key_revoked_midway(server: ContractServer, tmp_path: Path) -> None:
 
     server.fault = fault
     store, _ = stored(tmp_path, 3)
-    assert drained(store).stopped.startswith("the key is refused: 401")
+    assert drained(store).stopped.startswith("access is refused: 401")
     assert set(states(store)) == {"pending", "sent"}
     server.keys.add("pl_new")
     drained(store, key="pl_new")

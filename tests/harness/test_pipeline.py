@@ -219,7 +219,7 @@ def test_promptlayer_is_told_and_the_verdict_stands(
         monkeypatch.setenv("PROMPTLAYER_BASE_URL", server.url)
         monkeypatch.setenv("TEAM_KEY", "pl_wrong")
         assert entry(command) == 0
-        assert "the key is refused: 401" in capsys.readouterr().err
+        assert "access is refused: 401" in capsys.readouterr().err
         monkeypatch.delenv("TEAM_KEY")
         assert entry(["sync", "--dry-run", *out]) == 0
         assert "TEAM_KEY: 2 group (pending), 6 log (pending)" in capsys.readouterr().out
@@ -227,7 +227,7 @@ def test_promptlayer_is_told_and_the_verdict_stands(
         assert "TEAM_KEY is not set, so 21 letters wait" in capsys.readouterr().out
         monkeypatch.setenv("TEAM_KEY", KEY)
         assert entry(["sync", "-q", *out]) == 0
-        assert "PromptLayer (TEAM_KEY): 21 letters sent" in capsys.readouterr().out
+        assert "TEAM_KEY: 21 letters sent" in capsys.readouterr().out
         assert (len(server.logs), len(server.tables), server.doubled()) == (6, 1, 0)
         assert entry(["outbox", "ls", *out]) == 0
         assert "TEAM_KEY                log         sent           6" in capsys.readouterr().out
