@@ -27,6 +27,8 @@ def translated(pattern: str) -> str:
 
     def sign(match: re.Match[str]) -> str:
         whole = match[0]
+        if match["name"] and f"(?<{match['name']}>" not in pattern:
+            return whole[1:]
         if match["name"]:
             return f"(?({match['name']})(?P={match['name']}))"
         if match["number"]:

@@ -11,9 +11,12 @@ from suites.errors import SuiteError
 
 NAME = r"[A-Za-z_:\u00c0-\ufffd][-.\w:\u00b7]*"
 ATTRIBUTE = re.compile(rf"""({NAME})(?:\s*=\s*("[^"]*"|'[^']*'))?""")
-TAG = re.compile(
-    rf"""<!--.*?-->|<!\[CDATA\[.*?\]\]>|<[!?][^>]*>|<(/?)({NAME})((?:[^<>"']|"[^"]*"|'[^']*')*)>""", re.DOTALL
+ASIDE = (
+    r"<!--.*?(?:-->|\Z)|<!\[CDATA\[.*?(?:\]\]>|\Z)|<\?.*?(?:\?>|\Z)"
+    r"""|<!(?:"[^"]*"|'[^']*'|\[[^\]]*\]|[^"'\[>])*(?:>|.*)"""
 )
+"""What holds no elements; what has no end takes all that follows."""
+TAG = re.compile(rf"""{ASIDE}|<(/?)({NAME})((?:[^<>"']|"[^"]*"|'[^']*')*)>""", re.DOTALL)
 MAX_DEPTH = 500
 
 
@@ -24,8 +27,7 @@ class Element:
     name: str
     attributes: list[str] = field(default_factory=list)
     inside: list[Element] = field(default_factory=list)
-    start: int = 0
-    end: int = 0
+    closed: bool = False
 
     def has(self, path: Sequence[str]) -> bool:
         """Return whether the path of names leads somewhere in it; of several with one name, a number says which."""
@@ -81,7 +83,7 @@ def _prefixed(name: str) -> str:
 
 
 def fragments(text: str) -> Iterator[Element]:
-    """Yield what in a text are elements, opened and closed: first neighbours together, then the outermost ones.
+    """Yield what in a text are elements, opened and closed: the outermost ones, neighbours together.
 
     An element around each; attributes need no value here, and nothing is looked at but tags.
     """
@@ -91,23 +93,20 @@ def fragments(text: str) -> Iterator[Element]:
         if match[2] is None:
             continue
         if match[1]:
-            _close_(stack, match[2], match.end())
+            _close_(stack, match[2])
             continue
         attributes = [f"@_{found[1]}" for found in ATTRIBUTE.finditer(match[3].rstrip("/"))]
-        element = Element(match[2], attributes, start=match.start(), end=match.end())
+        element = Element(match[2], attributes, closed=match[3].rstrip().endswith("/"))
         stack[-1].inside.append(element)
-        if not match[3].rstrip().endswith("/"):
-            element.end = 0
+        if not element.closed:
             stack.append(element)
-    groups = _groups(top)
-    yield from (Element("", inside=group) for group in groups if len(group) > 1)
-    yield from (Element("", inside=[one]) for group in groups for one in group)
+    yield from (Element("", inside=group) for group in _groups(top))
 
 
-def _close_(stack: list[Element], name: str, end: int) -> None:
-    """Close the innermost element; a tag that closes another leaves all that is open without an end."""
+def _close_(stack: list[Element], name: str) -> None:
+    """Close the innermost element; a tag that closes another leaves all that is open so."""
     if len(stack) > 1 and stack[-1].name == name:
-        stack.pop().end = end
+        stack.pop().closed = True
     else:
         del stack[1:]
 
@@ -117,7 +116,7 @@ def _groups(parent: Element) -> list[list[Element]]:
     found, pending = [], [parent]
     while pending:
         inside = pending.pop(0).inside
-        closed = [element for element in inside if element.end]
+        closed = [element for element in inside if element.closed]
         found += [closed] if closed else []
-        pending += [element for element in inside if not element.end]
+        pending += [element for element in inside if not element.closed]
     return found

@@ -22,13 +22,22 @@ ELEMENTS = frozenset(NAMES.split())
 """Of the HTML standard, those out of use left out."""
 VOID = frozenset(("area", "base", "br", "col", "embed", "hr", "img", "input"))
 VOID |= frozenset(("link", "meta", "param", "source", "track", "wbr"))
-OPENED = r"<[a-zA-Z][a-zA-Z0-9-]*(?:\s[^>]*)?>"
+HEAD = frozenset(("html", "head", "title", "base", "link", "meta", "style", "script"))
+"""What may come before the body."""
+TABLE_PARTS = frozenset(("caption", "col", "colgroup", "tbody", "td", "tfoot", "th", "thead", "tr"))
+BLOCKS = frozenset(("address", "article", "aside", "blockquote", "details", "div", "dl", "fieldset", "figcaption"))
+BLOCKS |= frozenset(("figure", "footer", "form", "h1", "h2", "h3", "h4", "h5", "h6", "header", "hr", "main", "menu"))
+BLOCKS |= frozenset(("nav", "ol", "p", "pre", "section", "table", "ul"))
+"""What ends a paragraph that is open."""
+OPENED = r"<[a-zA-Z][a-zA-Z0-9-]*(?:\s[^>]{0,1000})?>"
 CLOSED = r"</[a-zA-Z][a-zA-Z0-9-]*\s*>"
 TAG = re.compile(
-    r"<!--.*?(?:-->|$)|<(?P<raw>script|style|textarea|title)\b[^>]*>.*?</(?P=raw)\s*>|<![^>]*>"
-    r"|<(?P<closes>/?)(?P<name>[a-z][^\s/>]*)[^>]*>",
+    r"<!--.*?(?:-->|\Z)|<(?P<raw>script|style|textarea|title)\b[^>]*>.*?(?:</(?P=raw)\s*>|\Z)|<![^>]*(?:>|\Z)"
+    r"|<(?P<closes>/?)(?P<name>[a-z][^\s/>]*)"
+    r"""(?:[^"'>=]|=\s*"[^"]*"|=\s*'[^']*'|=(?!\s*["'])|["'])*(?:(?P<end>>)|.*)""",
     re.IGNORECASE | re.DOTALL,
 )
+"""What has no end takes all that follows; so does a browser, and no letter is read twice."""
 COMMON = (
     r"(?i)<(?:html|head|body|div|span|p|a|img|h[1-6]|ul|ol|li|table|tr|td|th|form|input|button|script|style|link|meta"
     r"|br|hr)\b"
@@ -36,9 +45,9 @@ COMMON = (
 SIGNS: tuple[tuple[str, int], ...] = (
     (COMMON, 2),
     (r"(?i)<!DOCTYPE\s+html", 2),
-    (r"<[a-zA-Z][a-zA-Z0-9-]*(?:\s[^>]*)?/>", 1),
+    (r"<[a-zA-Z][a-zA-Z0-9-]*(?:\s[^>]{0,1000})?/>", 1),
     (r"&(?:[a-zA-Z]+|#[0-9]+|#x[0-9a-fA-F]+);", 1),
-    (r"<!--(?s:.*?)-->", 1),
+    (r"<!--(?s:.{0,10000}?)-->", 1),
     (r"""\s[a-zA-Z-]+=\s*["'][^"']*["']""", 1),
 )
 """What HTML is known by, and how many points it counts; two are enough."""
@@ -94,19 +103,30 @@ def _outline(text: str) -> _Outline:
     outside, last = "", 0
     for match in (*TAG.finditer(text), None):
         between = text[last : match.start() if match else len(text)].strip()
-        if between and not opened and not outside:
-            outside = between
+        outside = outside or ("" if opened else between)
         if match is None:
             break
         last, name = match.end(), (match["raw"] or match["name"] or "").lower()
         if match["closes"]:
-            if name in opened:
-                del opened[len(opened) - 1 - opened[::-1].index(name) :]
-        elif name:
+            _close_(opened, name)
+        elif name and (match["raw"] or match["end"]) and not _misplaced(name, opened, bool(outside or elements - HEAD)):
             elements.add(name)
+            if name in BLOCKS:
+                _close_(opened, "p")
             if match["name"] and name not in VOID and name not in ("html", "body"):
                 opened.append(name)
     return _Outline(frozenset(elements), outside)
+
+
+def _misplaced(name: str, opened: list[str], begun: bool) -> bool:
+    """Return whether a browser would pass over the tag: a body after what a body holds, a row without its table."""
+    return (name == "body" and begun) or (name in TABLE_PARTS and "table" not in opened)
+
+
+def _close_(opened: list[str], name: str) -> None:
+    """Close the innermost element of a name, and all inside it."""
+    if name in opened:
+        del opened[len(opened) - 1 - opened[::-1].index(name) :]
 
 
 TYPES: dict[str, type] = {"contains-html": ContainsHtml, "is-html": IsHtml}

@@ -36,10 +36,10 @@ DIALECTS = {
 """promptfoo's names in lower case -> sqlglot's."""
 FENCE = re.compile(r"^[ \t]{0,3}(?P<fence>`{3,}|~{3,})[ \t]*(?P<language>[^\n]*?)[ \t]*$", re.MULTILINE)
 QUOTED = re.compile(r"""'(?:[^'\\]|\\.|'')*'|"(?:[^"\\]|\\.)*"|`[^`]*`|--[^\n]*|#[^\n]*|/\*.*?\*/""", re.DOTALL)
-MISSING_COMMA = re.compile(
-    r"\bselect\s+(?:(?:all|distinct)\s+)*(?!(?:all|distinct)\b)[a-z_]\w*\s+[a-z_]\w*\s+from\b", re.IGNORECASE
+WRONG_COMMA = re.compile(
+    r"\bselect\s+(?:(?:all|distinct)\s+)*(?!(?:all|distinct)\b)[a-z_]\w*\s+[a-z_]\w*\s+from\b|,\s*from\b", re.IGNORECASE
 )
-"""Two names without a comma between them: SQL takes the second for another name of the first, its author did not."""
+"""Two names without a comma between them, where SQL takes the second for another name of the first; one too many."""
 
 
 @dataclass(frozen=True)
@@ -118,8 +118,8 @@ def _against(text: str, rules: _Rules) -> str | None:
     bare = QUOTED.sub(" ? ", text)
     if not text.strip():
         return "is empty"
-    if "`" in bare or MISSING_COMMA.search(bare):
-        return "is no SQL: a comma or a quote is missing"
+    if "`" in bare or WRONG_COMMA.search(bare):
+        return "is no SQL: a comma or a quote is missing, or there is one too many"
     try:
         statements = _statements(text, rules.dialect)
     except SuiteError as error:
@@ -134,7 +134,6 @@ def _against(text: str, rules: _Rules) -> str | None:
 def _statements(text: str, dialect: str) -> list[exp.Expr]:
     """Return the statements of the text; raises SuiteError where there are none, or something else."""
     import sqlglot
-    from sqlglot import exp
     from sqlglot.errors import SqlglotError
 
     # It would warn of every answer that is no SQL.
@@ -145,14 +144,29 @@ def _statements(text: str, dialect: str) -> list[exp.Expr]:
             raise SuiteError("there is no statement in it")
     except (SqlglotError, RecursionError) as error:
         raise SuiteError(str(error).partition("\n")[0]) from error
-    # sqlglot reads "hello world" as a column with another name, what it does not know as a command, and words after
-    # a first "use" or "begin" as part of it.
-    kinds = exp.Condition | exp.Alias | exp.Command
-    wordy = exp.Use | exp.Describe | exp.Transaction | exp.Commit | exp.Rollback
-    for one in found:
-        if isinstance(one, kinds) or (isinstance(one, wordy) and len(text.split()) > 2):
-            raise SuiteError("it is no statement")
+    words = len(text.split()) if len(found) == 1 else 0
+    if any(_is_prose(one, words) for one in found):
+        raise SuiteError("it is no statement")
     return found
+
+
+def _is_prose(statement: exp.Expr, words: int) -> bool:
+    """Return whether sqlglot read a statement into what is none.
+
+    It takes "hello world" for a column with another name, what it does not know for a command, words after a first
+    "use" or "begin" for part of it, a select of nothing and a delete without from. words: 0 where there are several
+    statements.
+    """
+    from sqlglot import exp
+
+    begins = isinstance(statement, exp.Use | exp.Transaction | exp.Commit | exp.Rollback)
+    begins = begins or (isinstance(statement, exp.Describe) and not statement.find(exp.Query))
+    return (
+        isinstance(statement, exp.Condition | exp.Alias | exp.Command)
+        or (begins and words > 2)
+        or any(not select.expressions for select in statement.find_all(exp.Select))
+        or (isinstance(statement, exp.Delete) and not statement.this)
+    )
 
 
 def _tables(statement: exp.Expr) -> Iterator[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
@@ -13,6 +14,7 @@ from suites.json_schema import fault, schema_text
 from suites.parse import parse_yaml
 from suites.reply import Reply
 
+COMMENT = re.compile(r"(?<!\S)//.*")
 MAX_OBJECT = 100_000
 MAX_READ = 1_000_000
 """Characters read in search of objects, so that an answer of nothing but braces ends."""
@@ -43,7 +45,7 @@ class ContainsJson:
     """Somewhere in the answer is a JSON object, one that fits a JSON Schema where one is given.
 
     Objects are what stands between balanced braces, at most 100,000 characters of it, and reads as JSON or as YAML's
-    braces; braces that are open at the end of the answer are closed.
+    braces, with comments after two slashes; braces that are open at the end of the answer are closed.
     """
 
     value: object = None
@@ -87,7 +89,7 @@ def _objects(text: str) -> Iterator[object]:
         end = min(closing.get(start, len(text)), start + MAX_OBJECT)
         piece = text[start:end]
         room -= len(piece)
-        data = _read(piece + "}" * _open(piece))
+        data = _read(piece + "}" * _open(piece)) if len(piece) > 1 else None
         if data is not None:
             yield data
         start = text.find("{", start + 1 if data is None else end)
@@ -115,7 +117,7 @@ def _read(piece: str) -> object | None:
         data: object = json.loads(piece)
     except (ValueError, RecursionError):
         try:
-            data = parse_yaml(piece, "answer").data
+            data = parse_yaml(COMMENT.sub("", piece), "answer").data
         except SuiteError:
             return None
     return data if isinstance(data, dict) else None
