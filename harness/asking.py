@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from typing import Protocol
 
 from harness.digest import digest
+from harness.endpoints import served_answers
 from harness.generation import GenerationSettings, Prompt, answers
 from harness.progress import Progress, named
-from harness.records import DIGEST
-from harness.stores import Store
+from harness.records import DIGEST, Answer
+from harness.stores import Stage, Store
 from harness.subject import Subject
 from suites import Case, Suite
 
@@ -32,15 +33,29 @@ class Keeping(Protocol):
         """Answers from before this moment are not used again; empty: all are."""
         ...
 
+    @property
+    def owner(self) -> str:
+        """The job whose answers those are of a model that may change; empty: none's."""
+        ...
+
+
+def suite_stage(subject: Subject, suite: Suite, keeping: Keeping) -> Stage:
+    """Where the answers to a suite are kept."""
+    key = digest("suite", PROTOCOL, suite.digest, asdict(GenerationSettings()), *own(subject, keeping))
+    return keeping.store.begin_stage(subject.fingerprint, key, "suite", suite.name, not_before=keeping.since)
+
+
+def own(subject: Subject, keeping: Keeping) -> tuple[str, ...]:
+    """What keeps results of a model that may change to their job, and the original's apart from a candidate's."""
+    return () if subject.lasting else (keeping.owner, subject.spec.name)
+
 
 def asked(subject: Subject, suite: Suite, cases: Sequence[Case], keeping: Keeping) -> str:
     """Ask these cases of a suite, unless they are answered; returns the id of the stage that holds the answers.
 
     The stage is that of the whole suite, and is finished when all its cases are answered.
     """
-    settings, store = GenerationSettings(), keeping.store
-    key = digest("suite", PROTOCOL, suite.digest, asdict(settings))
-    stage = store.begin_stage(subject.fingerprint, key, "suite", suite.name, not_before=keeping.since)
+    store, stage = keeping.store, suite_stage(subject, suite, keeping)
     if stage.finished:
         return stage.id
     known = {answer.case for answer in store.answers(stage.id)}
@@ -49,9 +64,21 @@ def asked(subject: Subject, suite: Suite, cases: Sequence[Case], keeping: Keepin
     complete = len(known) + len(missing) == len(suite.cases)
     if not prompts and not complete:
         return stage.id
-    loaded = subject.loaded()
     progress = named(keeping.progress, f"{subject.spec.name}: {suite.name}")
-    answers(loaded, prompts, settings, lambda batch: store.add_answers(stage.id, batch), progress)
+    facts = _answered(subject, prompts, lambda batch: store.add_answers(stage.id, batch), progress)
     if complete:
-        store.finish_stage(stage.id, facts={**loaded.facts, DIGEST: suite.digest})
+        store.finish_stage(stage.id, facts={**facts, DIGEST: suite.digest})
     return stage.id
+
+
+def _answered(
+    subject: Subject, prompts: Sequence[Prompt], keep: Callable[[list[Answer]], None], progress: Progress
+) -> dict[str, str]:
+    """Hand answers over as they come; returns what a reader of them should know."""
+    connection = subject.connection()
+    if connection is not None:
+        served_answers(connection, prompts, keep, progress)
+        return connection.facts
+    loaded = subject.loaded()
+    answers(loaded, prompts, GenerationSettings(), keep, progress)
+    return loaded.facts

@@ -22,12 +22,12 @@ ROUNDS = 20
 
 
 def estimated_seconds(plan: Plan, suites: Sequence[Suite], documents: int) -> float | None:
-    """Asking the original and every candidate once; loading, making and meters come on top.
+    """Asking the original and every candidate that runs here once; loading, making and meters come on top.
 
     A multiply-add for each parameter and token (two operations), at the measured rate of a float32 matrix product.
     None: the original's size cannot be seen without loading it.
     """
-    parameters = _parameters(plan.original.model)
+    parameters = None if plan.original.endpoint else _parameters(plan.original.model)
     if parameters is None:
         return None
     tokens = documents * TOKENS_A_DOCUMENT + (plan.fidelity.tokens if plan.fidelity else 0)
@@ -35,7 +35,7 @@ def estimated_seconds(plan: Plan, suites: Sequence[Suite], documents: int) -> fl
         for case in suite.cases:
             letters = sum(len(message["content"]) for message in case.messages)
             tokens += letters // LETTERS_A_TOKEN + TEMPLATE_TOKENS + case.max_new_tokens * NEW_TOKEN_WEIGHT
-    models = 1 + len(plan.candidates)
+    models = 1 + sum(candidate.endpoint is None for candidate in plan.candidates.values())
     return 2.0 * parameters * tokens * models / _operations_a_second()
 
 

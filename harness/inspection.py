@@ -13,7 +13,8 @@ from harness.gate import limit_of
 from harness.making import recipe_of
 from harness.models import refuse_missing
 from harness.outlook import cases_of, documents_of, outlook
-from harness.plan import Candidate, Gate, Model, Plan, spec
+from harness.plan import Gate, Plan
+from harness.plan_models import Candidate, Model, spec
 from harness.records import GIVEN, ORIGINAL
 from suites import Allowance, Suite
 from suites.document import suggestion
@@ -50,9 +51,11 @@ def refuse_impossible(plan: Plan, suites: Sequence[Suite]) -> None:
         if candidate.recipe is not None:
             missing = [path for path in recipe_of(candidate.recipe).files if not path.is_file()]
             faults += [f"candidates.{name}: no file {path}" for path in missing]
+            if plan.original.endpoint:
+                faults.append(f"candidates.{name}: a recipe needs the original's weights; an endpoint has none")
         else:
             faults += _source_faults(name, candidate)
-    faults += _source_faults(ORIGINAL, plan.original)
+    faults += [*_source_faults(ORIGINAL, plan.original), *_endpoint_faults(plan)]
     if plan.fidelity and plan.fidelity.corpus != "builtin" and not Path(plan.fidelity.corpus).is_file():
         faults.append(f"fidelity.corpus: no file {plan.fidelity.corpus}")
     if plan.data_root and not (Path(plan.data_root) / "index.json").is_file():
@@ -67,6 +70,25 @@ def _source_faults(name: str, model: Model | Candidate) -> list[str]:
     except HarnessError as error:
         return [f"{name}: {error}"]
     return []
+
+
+def _endpoint_faults(plan: Plan) -> list[str]:
+    """What a plan asks that takes more than answers, where a model is served at an endpoint."""
+    models: dict[str, Candidate | Model] = {ORIGINAL: plan.original, **plan.candidates}
+    served = [name for name, model in models.items() if model.endpoint]
+    if not served:
+        return []
+    who = ", ".join(served)
+    of_weights = [*(["fidelity"] if plan.fidelity else []), *(f"metrics.{name}" for name in plan.metrics)]
+    faults = []
+    if of_weights:
+        faults.append(f"{', '.join(of_weights)}: needs weights, and {who} is an endpoint; give it a plan without these")
+    faults += [
+        f"benchmarks.{benchmark.task}: apply_chat_template: {who} is an endpoint, whose template is not known here"
+        for benchmark in plan.benchmarks
+        if benchmark.apply_chat_template
+    ]
+    return faults
 
 
 def _gate_faults(gate: Gate, plan: Plan, suites: Sequence[Suite]) -> list[str]:

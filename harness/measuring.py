@@ -7,18 +7,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness import metrics
-from harness.asking import PROTOCOL, asked
-from harness.benchmarks import measure_benchmark, task_identity
+from harness.asking import PROTOCOL, asked, own, suite_stage
+from harness.benchmarks import kinds, measure_benchmark, measure_served, task_identity
 from harness.corpus import Corpus
 from harness.digest import digest
+from harness.endpoints import CHAT
 from harness.errors import HarnessError
 from harness.fidelity import measure_fidelity, not_measured, original_perplexity
 from harness.plan import Benchmark, Plan
 from harness.progress import Progress, named
-from harness.records import ORIGINAL, Measurement
+from harness.records import ORIGINAL, Answer, Measurement
 from harness.reference import FidelityRefusedError, reference
 from harness.scoring import NotFiniteError
-from harness.stores import Job, Store
+from harness.stores import Job, Stage, Store
 from harness.subject import Subject
 from suites import Suite
 
@@ -38,6 +39,11 @@ class Context:
     def since(self) -> str:
         """Results from before this moment are not used again."""
         return self.job.started if self.job.fresh else ""
+
+    @property
+    def owner(self) -> str:
+        """Whose results those are of a model that may change."""
+        return self.job.id
 
     @property
     def references(self) -> Path:
@@ -70,15 +76,29 @@ def measured_pair(before: Subject, after: Subject, corpus: Corpus | None, contex
     return PairStages(tuple(b for b, _ in pairs), tuple(a for _, a in pairs))
 
 
+def unfinished(subject: Subject, context: Context) -> set[str]:
+    """What must still be asked of a model: CHAT for suites, and what benchmarks ask, as lm-eval names it."""
+    suites = [suite for suite in context.suites if not suite_stage(subject, suite, context).finished]
+    tasks = [task for task in context.plan.benchmarks if not _benchmark_stage(subject, task, context).finished]
+    return {CHAT for _ in suites}.union(*(kinds(task) for task in tasks))
+
+
+def _benchmark_stage(subject: Subject, benchmark: Benchmark, context: Context) -> Stage:
+    key = digest("benchmark", PROTOCOL, task_identity(benchmark, context.data_root), *own(subject, context))
+    return context.store.begin_stage(subject.fingerprint, key, "benchmark", benchmark.task, not_before=context.since)
+
+
 def _benchmarked(subject: Subject, benchmark: Benchmark, context: Context) -> str:
-    key = digest("benchmark", PROTOCOL, task_identity(benchmark, context.data_root))
-    store = context.store
-    stage = store.begin_stage(subject.fingerprint, key, "benchmark", benchmark.task, not_before=context.since)
+    store, root = context.store, context.data_root
+    stage = _benchmark_stage(subject, benchmark, context)
     if not stage.finished:
         progress = named(context.progress, f"{subject.spec.name}: {benchmark.task}")
+        memory, connection = StageMemory(store, stage.id), subject.connection()
         try:
-            memory = StageMemory(store, stage.id)
-            result = measure_benchmark(subject.loaded(), benchmark, context.data_root, progress, memory)
+            if connection is not None:
+                result = measure_served(connection, benchmark, root, progress, memory)
+            else:
+                result = measure_benchmark(subject.loaded(), benchmark, root, progress, memory)
             store.finish_stage(stage.id, result.measurements, result.facts)
         except NotFiniteError as error:
             _not_measured(subject, stage.id, error, context)
@@ -87,7 +107,7 @@ def _benchmarked(subject: Subject, benchmark: Benchmark, context: Context) -> st
 
 @dataclass(frozen=True)
 class StageMemory:
-    """The scores of one stage, kept in the store batch by batch."""
+    """The scores and texts of one stage, kept in the store batch by batch."""
 
     store: Store
     stage: str
@@ -97,6 +117,13 @@ class StageMemory:
 
     def keep(self, scores: dict[str, tuple[float, bool]]) -> None:
         self.store.add_scores(self.stage, scores)
+
+    def known_texts(self) -> dict[str, str]:
+        return {answer.case: answer.text or "" for answer in self.store.answers(self.stage)}
+
+    def keep_texts(self, texts: dict[str, str]) -> None:
+        kept = [Answer(request, "", text, "stop", 0, 0, 0.0) for request, text in texts.items()]
+        self.store.add_answers(self.stage, kept)
 
 
 def _not_measured(

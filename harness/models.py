@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness import embedded
+from harness.digest import digest
+from harness.endpoints.keys import key_of
 from harness.errors import HarnessError
 from harness.fingerprint import PATTERNS, identity
 from harness.progress import Progress, silent
@@ -85,7 +87,10 @@ def located(spec: ModelSpec, progress: Progress = silent) -> Path:
 
 
 def refuse_missing(spec: ModelSpec) -> None:
-    """Raise HarnessError if the spec names a path where no model can be; nothing is opened, the hub is not asked."""
+    """Raise HarnessError if the spec names a path where no model can be; nothing is opened, nobody is asked."""
+    if spec.endpoint is not None:
+        key_of(spec.endpoint)
+        return
     path = Path(spec.source).expanduser()
     if not path.is_dir():
         if spec.source != embedded.NAME and not HUB_ID.fullmatch(spec.source) and not path.is_file():
@@ -100,7 +105,9 @@ def refuse_missing(spec: ModelSpec) -> None:
 
 
 def fingerprint_of(spec: ModelSpec, progress: Progress = silent) -> str:
-    """The fingerprint that `open_spec` would give, without loading the model."""
+    """The fingerprint that `open_spec` would give, without loading the model; of an endpoint, what it is called."""
+    if spec.endpoint is not None:
+        return digest("endpoint", spec.endpoint.url, spec.endpoint.model, spec.revision)
     source, adapter = located(spec, progress), _adapter(spec)
     return identity((source,) if adapter is None else (source, adapter), spec.dtype)
 

@@ -10,17 +10,19 @@ from harness.compare import compare
 from harness.corpus import load_corpus
 from harness.deriving import derived
 from harness.digest import digest
+from harness.endpoints import EndpointError, refuse_unable
 from harness.errors import HarnessError
 from harness.gate import Verdict, judge
 from harness.history import PAGE, STORE, environment, publish
 from harness.inspection import loaded_suites, not_checked, refuse_impossible
 from harness.letters import letters
 from harness.making import recipe_of
-from harness.measuring import Context, measured, measured_pair
+from harness.measuring import Context, measured, measured_pair, unfinished
 from harness.observations import observations
 from harness.outcome import Outcome, sentence
 from harness.outputs import finding_facts
-from harness.plan import Candidate, Plan, spec
+from harness.plan import Plan
+from harness.plan_models import DTYPE, Candidate, spec
 from harness.progress import Progress, silent
 from harness.publish import Judged
 from harness.records import ORIGINAL, ModelSpec, Run
@@ -50,22 +52,36 @@ def run(
     content = plan.model_dump_json()
     job = store.begin_job(Asked(plan.name, content, digest(content), command, environment(), fresh))
     context = Context(plan, suites, job, store, out, progress)
+    _refuse_unable(original, context)
     shared = measured(original, context)
     recipes = {name: recipe_of(one.recipe) for name, one in plan.candidates.items() if one.recipe is not None}
     workshop = Workshop(original, out / "models", recipes, progress, lambda: observations(store))
     verdicts: list[Verdict] = []
     failures: dict[str, str] = {}
+    waiting = False
     for name, candidate in plan.candidates.items():
         try:
             after = _subject(name, candidate, workshop, context)
             verdicts.append(_judged(original, after, shared, context))
         except (HarnessError, CompressError, SuiteError, OSError) as error:
             failures[name] = str(error)
+            waiting |= isinstance(error, EndpointError)
             store.save_verdict(VerdictRow(job.id, name, "ERROR", str(error), "", "", "[]"))
     report = publish(store, job, out / PAGE) if verdicts else None
     outcome = Outcome(plan.name, job.id, tuple(verdicts), failures, report, not_checked(suites))
-    store.finish_job(job.id, outcome.exit_code)
+    # An endpoint that is down is asked for the rest by the same command, in the same job.
+    if not waiting:
+        store.finish_job(job.id, outcome.exit_code)
     return outcome
+
+
+def _refuse_unable(original: Subject, context: Context) -> None:
+    """Raise HarnessError, before any work, for an endpoint that is not there or cannot do what is asked of it."""
+    candidates = context.plan.candidates.items()
+    served = [Subject(spec(name, one), context.progress) for name, one in candidates if one.endpoint]
+    for subject in [original, *served]:
+        if subject.spec.endpoint is not None:
+            refuse_unable(subject.spec.endpoint, unfinished(subject, context))
 
 
 def _subject(name: str, candidate: Candidate, workshop: Workshop, context: Context) -> Subject:
@@ -73,7 +89,8 @@ def _subject(name: str, candidate: Candidate, workshop: Workshop, context: Conte
     if candidate.recipe is None:
         return Subject(spec(name, candidate), context.progress)
     folder = workshop.made(name)
-    return Subject(ModelSpec(name, str(folder), dtype=candidate.dtype or context.plan.original.dtype), context.progress)
+    dtype = candidate.dtype or context.plan.original.dtype or DTYPE
+    return Subject(ModelSpec(name, str(folder), dtype=dtype), context.progress)
 
 
 def _judged(original: Subject, after: Subject, shared: tuple[str, ...], context: Context) -> Verdict:

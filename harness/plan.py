@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from compress.recipe import Recipe
 from harness.errors import HarnessError
-from harness.records import ModelSpec
+from harness.plan_models import DTYPE, Candidate, CandidateName, Line, Model, Part
 from harness.sharing import Sharing, Telemetry
 from suites.allowance import Allowance
 from suites.document import Document, read, validated
@@ -18,16 +18,6 @@ from suites.errors import SuiteError
 BUILT_IN = Path(__file__).parent / "plans"
 PERMISSIONS = ("allow_code", "allow_outside", "allow_env")
 LIMITS = ("margin", "max", "min", "max_ratio", "min_ratio")
-
-
-Line = Annotated[str, Field(min_length=1, pattern=r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]+$")]
-"""Text that is shown in terminals and reports: no control characters, one line."""
-
-
-class Part(BaseModel):
-    """A piece of the plan: immutable, unknown keys refused."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class Where(Part):
@@ -82,48 +72,16 @@ class Fidelity(Part):
     tokens: int = Field(default=20_000, ge=100)
 
 
-class Model(Part):
-    """A model that exists: hub id, folder, .gguf file or the embedded one."""
-
-    model: str
-    revision: str | None = None
-    adapter: str | None = None
-    dtype: Literal["float32", "bfloat16", "float16"] = "float32"
-
-
-class Candidate(Part):
-    """A model to judge: made here from a recipe (name, file or inline), or one that exists."""
-
-    recipe: str | Recipe | None = None
-    model: str | None = None
-    revision: str | None = None
-    adapter: str | None = None
-    dtype: Literal["float32", "bfloat16", "float16"] | None = None
-    """None: that of the original, so that nothing else differs."""
-
-    @model_validator(mode="after")
-    def _one_source(self) -> Candidate:
-        if (self.recipe is None) == (self.model is None):
-            raise ValueError("give either 'recipe' (made here) or 'model' (already there)")
-        if self.recipe is not None and (self.adapter or self.revision):
-            raise ValueError("'adapter' and 'revision' go with 'model', not with 'recipe'")
-        return self
-
-
-CandidateName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=60)]
-"""Also the name of a folder."""
-
-
 class Plan(Part):
     """What to compare, on what, and what decides."""
 
     name: Line
     original: Model
     candidates: dict[CandidateName, Candidate] = Field(min_length=1)
-    suites: list[str] = []
-    benchmarks: list[Benchmark] = []
+    suites: list[str] = Field(default=[])
+    benchmarks: list[Benchmark] = Field(default=[])
     fidelity: Fidelity | None = None
-    metrics: list[str] = []
+    metrics: list[str] = Field(default=[])
     gates: list[Gate] = Field(min_length=1)
     data_root: str | None = None
     """Folder with benchmark data and an index.json, instead of the hub."""
@@ -133,7 +91,7 @@ class Plan(Part):
     """Run code of the suites. Only who runs the plan can say this and the next two, never the file."""
     allow_outside: bool = False
     """Let suites name files outside their own folder."""
-    allow_env: list[str] = []
+    allow_env: list[str] = Field(default=[])
     """Environment variables that the templates of suites may read."""
     promptlayer: Sharing | None = None
     """None: nothing is kept for PromptLayer."""
@@ -201,12 +159,6 @@ def permitting(plan: Plan, allowance: Allowance) -> Plan:
     )
 
 
-def spec(name: str, model: Model | Candidate) -> ModelSpec:
-    """The model of a plan's entry that is already there."""
-    assert model.model is not None, "a candidate with a recipe is made first"
-    return ModelSpec(name, model.model, model.revision, model.adapter, model.dtype or "float32")
-
-
 def built_in() -> list[str]:
     """Names of the packaged plans."""
     return sorted(path.stem for path in BUILT_IN.glob("*.yaml"))
@@ -229,17 +181,20 @@ def _anchored(plan: Plan, document: Document) -> Plan:
     candidates = {
         name: candidate.model_copy(
             update={
-                "model": there(candidate.model),
+                "model": candidate.model if candidate.endpoint else there(candidate.model),
                 "adapter": there(candidate.adapter),
                 "recipe": there(candidate.recipe) if isinstance(candidate.recipe, str) else inline(candidate.recipe),
-                "dtype": candidate.dtype or plan.original.dtype,
+                "dtype": None if candidate.endpoint else candidate.dtype or plan.original.dtype or DTYPE,
             }
         )
         for name, candidate in plan.candidates.items()
     }
     original = plan.original
+    if original.endpoint is None:
+        paths = {"model": there(original.model), "adapter": there(original.adapter)}
+        original = original.model_copy(update={**paths, "dtype": original.dtype or DTYPE})
     update = {
-        "original": original.model_copy(update={"model": there(original.model), "adapter": there(original.adapter)}),
+        "original": original,
         "candidates": candidates,
         "benchmarks": [one.model_copy(update={"include_path": there(one.include_path)}) for one in plan.benchmarks],
         "suites": [there(name) for name in plan.suites],

@@ -21,16 +21,34 @@ DIGEST = "digest"
 
 
 @dataclass(frozen=True)
+class Endpoint:
+    """A model that an OpenAI-compatible server serves, and how to ask for it."""
+
+    url: str
+    """Up to the version, such as "http://localhost:8000/v1"; without credentials."""
+    model: str
+    api_key_env: str | None = None
+    """Name of the environment variable that holds the key; the key itself is kept nowhere."""
+    concurrency: int = 8
+    """Requests under way at once."""
+    timeout_seconds: float = 120.0
+    """For one request."""
+
+
+@dataclass(frozen=True)
 class ModelSpec:
-    """Enough to open a model again."""
+    """Enough to open a model again, or to ask it where it is served."""
 
     name: str
     """"original", or the candidate's name in the plan."""
     source: str
-    """Hub id, folder, .gguf file, or the embedded "smollm2-135m"."""
+    """Hub id, folder, .gguf file, the embedded "smollm2-135m", or in words what is served where."""
     revision: str | None = None
     adapter: str | None = None
     dtype: str = "float32"
+    """Empty: the endpoint's own."""
+    endpoint: Endpoint | None = None
+    """None: opened here; also where a run is read back from a store."""
 
 
 @dataclass(frozen=True)

@@ -1,24 +1,43 @@
-"""A model of the plan: its identity is known at once, its weights are loaded when something must be asked of it."""
+"""A model of the plan: its identity is known at once, it is opened when something must be asked of it."""
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 from harness.errors import HarnessError
 from harness.models import LoadedModel, fingerprint_of, open_spec
 from harness.progress import Progress
 from harness.records import ModelSpec
 
+if TYPE_CHECKING:
+    from harness.endpoints import Connection
+
 
 class Subject:
-    """Opened at most once; `release` lets go of the weights."""
+    """Opened at most once, here or as a connection to where it is served; `release` lets go of it."""
 
     def __init__(self, spec: ModelSpec, progress: Progress) -> None:
         self.spec = spec
         self.fingerprint = fingerprint_of(spec, progress)
         self._progress = progress
         self._loaded: LoadedModel | None = None
+        self._connection: Connection | None = None
+
+    @property
+    def lasting(self) -> bool:
+        """Whether the fingerprint stays true: what an endpoint serves may change unless its owner names a revision."""
+        return self.spec.endpoint is None or self.spec.revision is not None
+
+    def connection(self) -> Connection | None:
+        """Where it is served; None: it is opened here."""
+        if self._connection is None and self.spec.endpoint is not None:
+            from harness.endpoints import Connection
+
+            self._connection = Connection(self.spec.endpoint)
+        return self._connection
 
     def loaded(self) -> LoadedModel:
-        """The open model."""
+        """The open model, with its weights."""
         if self._loaded is None:
             loaded = open_spec(self.spec, self._progress)
             if loaded.fingerprint != self.fingerprint:
@@ -27,5 +46,8 @@ class Subject:
         return self._loaded
 
     def release(self) -> None:
-        """Forget the weights; they are loaded again if asked for."""
+        """Forget the weights, or hang up; both are there again if asked for."""
         self._loaded = None
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None

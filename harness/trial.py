@@ -25,6 +25,7 @@ class _Kept:
     store: Store
     progress: Progress
     since: str = ""
+    owner: str = ""
 
 
 def tried(

@@ -7,15 +7,17 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from harness.benchmarks.lm import ScoringLM
-    from harness.benchmarks.measure import BenchmarkResult, measure_benchmark
+    from harness.benchmarks.measure import BenchmarkResult, measure_benchmark, measure_served
     from harness.benchmarks.stock import run_lm_eval
-    from harness.benchmarks.tasks import count_items, metric_names, task_identity
+    from harness.benchmarks.tasks import count_items, kinds, metric_names, task_identity
 
 __all__ = [
     "BenchmarkResult",
     "ScoringLM",
     "count_items",
+    "kinds",
     "measure_benchmark",
+    "measure_served",
     "metric_names",
     "run_lm_eval",
     "task_identity",
@@ -26,7 +28,9 @@ _HOMES = {
     "BenchmarkResult": "measure",
     "ScoringLM": "lm",
     "count_items": "tasks",
+    "kinds": "tasks",
     "measure_benchmark": "measure",
+    "measure_served": "measure",
     "metric_names": "tasks",
     "task_identity": "tasks",
 }

@@ -84,7 +84,8 @@ class ScoringLM(TemplateLM):  # type: ignore[misc]
             raise HarnessError(f"model argument {min(unknown)!r}; allowed: {', '.join(MODEL_ARGUMENTS)}")
         if "pretrained" not in given:
             raise HarnessError("give the model: --model_args pretrained=FOLDER or a hub id")
-        loaded = open_spec(ModelSpec("model", given.pop("pretrained"), **given))
+        chosen = given.get("revision"), given.get("adapter"), given.get("dtype", ModelSpec.dtype)
+        loaded = open_spec(ModelSpec("model", given["pretrained"], *chosen))
         device = (additional_config or {}).get("device")
         if device and loaded.device != "cpu" and not str(device).startswith(loaded.device):
             raise HarnessError(f"device {device!r}: the model is on {loaded.device}")
@@ -200,13 +201,7 @@ class ScoringLM(TemplateLM):  # type: ignore[misc]
         return [known[key] for key in keys]
 
     def _prompt(self, index: int, context: str, options: dict[str, Any]) -> _Prompt:
-        """Refuses what is not greedy, and what we would have to ignore."""
-        settings = dict(normalize_gen_kwargs(options, DEFAULT_NEW_TOKENS))
-        if settings["do_sample"]:
-            raise HarnessError(f"{self.what} samples its answers (do_sample, temperature): only greedy ones pair")
-        if unknown := settings.keys() - GENERATION_OPTIONS:
-            raise HarnessError(f"{self.what}: generation options {', '.join(sorted(unknown))} are not supported")
-        new_tokens = settings["max_gen_toks"]
+        until, new_tokens = greedy_settings(options, self.what)
         room = context_length(self.model) - new_tokens
         if room < 1:
             raise HarnessError(
@@ -215,7 +210,7 @@ class ScoringLM(TemplateLM):  # type: ignore[misc]
         tokens = self.tok_encode(context)
         if len(tokens) > room:
             self.notes.append(f"a prompt of {len(tokens)} tokens was cut from the left to {room}")
-        return _Prompt(index, tuple(tokens[-room:]), tuple(filter(None, settings["until"])), new_tokens)
+        return _Prompt(index, tuple(tokens[-room:]), until, new_tokens)
 
     def _continued(self, prompts: Sequence[_Prompt]) -> dict[int, str]:
         """Index -> text, for prompts of the same settings in one batch, padded on the left."""
@@ -242,6 +237,16 @@ class ScoringLM(TemplateLM):  # type: ignore[misc]
             prompt.index: postprocess_generated_text(text, until, None)
             for prompt, text in zip(prompts, texts, strict=True)
         }
+
+
+def greedy_settings(options: dict[str, Any], what: str) -> tuple[tuple[str, ...], int]:
+    """Stop strings and most new tokens; refuses what is not greedy, and what we would have to ignore."""
+    settings = dict(normalize_gen_kwargs(options, DEFAULT_NEW_TOKENS))
+    if settings["do_sample"]:
+        raise HarnessError(f"{what} samples its answers (do_sample, temperature): only greedy ones pair")
+    if unknown := settings.keys() - GENERATION_OPTIONS:
+        raise HarnessError(f"{what}: generation options {', '.join(sorted(unknown))} are not supported")
+    return tuple(filter(None, settings["until"])), settings["max_gen_toks"]
 
 
 class _Stop(StoppingCriteria):

@@ -13,7 +13,9 @@ from lm_eval.evaluator import evaluate
 
 from harness.benchmarks.conditions import quiet_and_repeatable
 from harness.benchmarks.lm import Memory, ScoringLM
+from harness.benchmarks.served import ServedLM, TextMemory
 from harness.benchmarks.tasks import BuiltTasks, build
+from harness.endpoints import Connection
 from harness.errors import HarnessError
 from harness.models import LoadedModel
 from harness.plan import Benchmark
@@ -62,10 +64,20 @@ def measure_benchmark(
     """Ask every document; one measurement per metric, of a group of tasks one per metric of the group.
 
     memory: keeps log-likelihoods batch by batch, and gives back those of an interrupted run.
-    lm-eval's `evaluate` is called directly: `simple_evaluate` around it spends seconds on describing the machine.
     """
+    return _measured(ScoringLM(loaded, progress, benchmark.task, memory), benchmark, data_root)
+
+
+def measure_served(
+    connection: Connection, benchmark: Benchmark, data_root: Path | None, progress: Progress, memory: TextMemory
+) -> BenchmarkResult:
+    """The same of a model that is served at an endpoint; the memory keeps what is written too."""
+    return _measured(ServedLM(connection, memory, progress, benchmark.task), benchmark, data_root)
+
+
+def _measured(model: ScoringLM | ServedLM, benchmark: Benchmark, data_root: Path | None) -> BenchmarkResult:
+    """lm-eval's `evaluate` is called directly: `simple_evaluate` around it spends seconds describing the machine."""
     built = build(benchmark, data_root)
-    model = ScoringLM(loaded, progress, benchmark.task, memory)
     with quiet_and_repeatable():
         results = evaluate(
             lm=model,

@@ -117,6 +117,11 @@ def metric_names(benchmark: Benchmark, data_root: Path | None) -> tuple[str, ...
     return (*names, "loglikelihood") if set(names) & PERPLEXITIES else names
 
 
+def kinds(benchmark: Benchmark) -> frozenset[str]:
+    """What its tasks ask of a model, as lm-eval names it, such as "multiple_choice" or "generate_until"."""
+    return frozenset(str(config.get("output_type", "generate_until")) for config in index_of(benchmark).configs)
+
+
 def task_identity(benchmark: Benchmark, data_root: Path | None) -> str:
     """sha256 over everything that decides which prompts a benchmark asks and how answers are scored.
 

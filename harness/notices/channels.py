@@ -10,7 +10,7 @@ from pydantic import Field, RootModel, model_validator
 
 from harness.errors import HarnessError
 from harness.notices import Occasion
-from harness.plan import Line, Part
+from harness.plan_models import Line, Part
 from suites.document import read, validated
 from suites.errors import SuiteError
 

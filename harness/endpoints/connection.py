@@ -1,0 +1,199 @@
+"""Requests to one endpoint: tried again while that may help, and a plain reason where it does not."""
+
+from __future__ import annotations
+
+import json
+import random
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+import httpx
+
+from harness.endpoints.keys import key_of, without
+from harness.errors import HarnessError
+from harness.records import Endpoint
+
+MOST_BYTES = 64_000_000
+"""Of one reply; a server is not trusted with our memory."""
+CONNECT_SECONDS = 10.0
+AGAIN = (408, 409, 425, 429)
+"""Statuses, besides all from 500, after which the same request may yet be answered."""
+OF_THE_REQUEST = (400, 413, 422)
+"""Statuses that say something of this request; all others are about the endpoint."""
+SMALL = {"messages": [{"role": "user", "content": "Hi"}], "prompt": "Hi"}
+
+Body = Mapping[str, Any]
+"""JSON as it is sent or as it came."""
+
+
+class EndpointError(HarnessError):
+    """The endpoint as a whole cannot be used now; what it answered before is kept."""
+
+
+class RefusedError(HarnessError):
+    """The endpoint answers, but not this request."""
+
+
+@dataclass(frozen=True)
+class Patience:
+    """How often a request is sent, and how long to wait in between: each time twice as long, give or take half."""
+
+    tries: int = 8
+    first_seconds: float = 0.5
+    most_seconds: float = 30.0
+    most_asked_seconds: float = 300.0
+    """A server may ask to be left alone for so long."""
+
+
+@dataclass(frozen=True)
+class Reply:
+    """JSON that came with status 200."""
+
+    body: Body
+    seconds: float
+    """From sending the request that was answered to the last byte."""
+
+
+@dataclass(frozen=True)
+class _Failure:
+    """Why there is no reply yet, and how long the server asks to wait."""
+
+    reason: str
+    wait_seconds: float | None = None
+
+
+class Connection:
+    """One client for all requests; may be used by several threads."""
+
+    def __init__(self, endpoint: Endpoint, patience: Patience | None = None) -> None:
+        self.endpoint = endpoint
+        self.patience = patience or Patience()
+        self._key = key_of(endpoint)
+        self._closed = threading.Event()
+        self._client = httpx.Client(
+            base_url=endpoint.url + "/",
+            headers={"Authorization": f"Bearer {self._key}"} if self._key else {},
+            timeout=httpx.Timeout(endpoint.timeout_seconds, connect=CONNECT_SECONDS, pool=None),
+            limits=httpx.Limits(max_connections=endpoint.concurrency),
+        )
+
+    @property
+    def facts(self) -> dict[str, str]:
+        """What a reader of the answers should know."""
+        return {
+            "decoding": "temperature 0, seed 0; chat template and all other settings are the server's",
+            "requests": f"{self.endpoint.concurrency} at once, {self.endpoint.timeout_seconds:g} s each",
+        }
+
+    def post(self, path: str, body: Body) -> Reply:
+        """Raises RefusedError if this request gets no answer, EndpointError if no request does.
+
+        Which of both it is shows a small request of the same kind, where trying again has not helped.
+        """
+        failure = _Failure("not sent")
+        for number in range(self.patience.tries):
+            if number:
+                self._pause(number, failure)
+            outcome = self._sent(path, body)
+            if isinstance(outcome, Reply):
+                return outcome
+            failure = outcome
+        reason = f"{failure.reason}, {self.patience.tries} times"
+        if small(body) == body:
+            raise self._useless(reason)
+        self.post(path, small(body))
+        raise RefusedError(reason)
+
+    def close(self) -> None:
+        """Pauses end at once, and no request is sent any more."""
+        self._closed.set()
+        self._client.close()
+
+    def _sent(self, path: str, body: Body) -> Reply | _Failure:
+        began = time.monotonic()
+        try:
+            with self._client.stream("POST", path, json=body) as response:
+                text = self._text(response, began + self.endpoint.timeout_seconds)
+        except httpx.TimeoutException:
+            return _Failure(f"no answer within {self.endpoint.timeout_seconds:g} s")
+        except httpx.RequestError as error:
+            return _Failure(f"the connection failed ({_line(error) or type(error).__name__})")
+        status = response.status_code
+        if status == httpx.codes.OK:
+            found = _json(text)
+            seconds = time.monotonic() - began
+            return Reply(found, seconds) if isinstance(found, dict) else _Failure("a reply that is not a JSON object")
+        said = f"status {status}: {_said(text)}"
+        if status in AGAIN or status >= httpx.codes.INTERNAL_SERVER_ERROR:
+            return _Failure(said, _asked_seconds(response))
+        if status in OF_THE_REQUEST:
+            raise RefusedError(said)
+        raise self._useless(said)
+
+    def _text(self, response: httpx.Response, deadline: float) -> str:
+        parts, size = [], 0
+        for part in response.iter_bytes():
+            parts.append(part)
+            size += len(part)
+            if size > MOST_BYTES:
+                raise RefusedError(f"the reply is larger than {MOST_BYTES:,} bytes")
+            if time.monotonic() > deadline:
+                raise httpx.ReadTimeout("")
+        return without(self._key, b"".join(parts).decode(errors="replace"))
+
+    def _pause(self, number: int, failure: _Failure) -> None:
+        patience = self.patience
+        seconds = min(patience.most_seconds, patience.first_seconds * 2 ** (number - 1)) * random.uniform(0.5, 1.5)
+        if failure.wait_seconds is not None:
+            if failure.wait_seconds > patience.most_asked_seconds:
+                raise self._useless(f"{failure.reason}; it asks to wait {failure.wait_seconds:.0f} s")
+            seconds = max(seconds, failure.wait_seconds)
+        if self._closed.wait(seconds):
+            raise self._useless(failure.reason)
+
+    def _useless(self, reason: str) -> EndpointError:
+        return EndpointError(f"endpoint {self.endpoint.url}, model {self.endpoint.model}: {reason}")
+
+
+def small(body: Body) -> Body:
+    """The same request about next to nothing."""
+    return {**body, "max_tokens": 1, **{key: value for key, value in SMALL.items() if key in body}}
+
+
+def _json(text: str) -> object:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _said(text: str) -> str:
+    """The server's own words, wherever it puts them."""
+    found = _json(text)
+    for key in ("error", "message", "detail"):
+        if isinstance(found, dict) and found.get(key):
+            found = found[key]
+    return _line(found if isinstance(found, str) else text) or "no reason given"
+
+
+def _line(words: object) -> str:
+    """One line that is safe to print."""
+    text = "".join(letter if letter.isprintable() else " " for letter in str(words)[:2000])
+    return " ".join(text.split())[:200]
+
+
+def _asked_seconds(response: httpx.Response) -> float | None:
+    """Of the header Retry-After: seconds, or a moment."""
+    text = response.headers.get("retry-after", "")
+    if text.isdecimal():
+        return float(text)
+    try:
+        moment = parsedate_to_datetime(text)
+    except ValueError:
+        return None
+    return max(0.0, (moment - datetime.now(UTC)).total_seconds()) if moment.tzinfo else None

@@ -1,0 +1,116 @@
+"""The models of a plan, as its file names them: opened here, made here, or served at an endpoint."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Literal
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
+
+from compress.recipe import Recipe
+from harness.records import Endpoint, ModelSpec
+
+DTYPE = "float32"
+"""Of a model that is opened here, where the plan does not say."""
+NO_ADDRESS = "not an address; give one like http://localhost:8000/v1"
+VARIABLE = re.compile(r"[A-Z_][A-Z0-9_]{0,63}")
+HOST = re.compile(r"[A-Za-z0-9._:-]+")
+OF_ENDPOINTS = ("api_key_env", "concurrency", "timeout")
+OF_WEIGHTS = ("adapter", "dtype")
+
+Line = Annotated[str, Field(min_length=1, pattern=r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]+$")]
+"""Text that is shown in terminals and reports: no control characters, one line."""
+CandidateName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=60)]
+"""Also the name of a folder."""
+
+
+class Part(BaseModel):
+    """A piece of the plan: immutable, unknown keys refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Source(Part):
+    """Where a model is: here, or served at an endpoint."""
+
+    model: Line | None = None
+    """Hub id, folder, .gguf file or the embedded one; with an endpoint, the name it is served under."""
+    revision: Line | None = None
+    """With an endpoint: what its owner says is served there; while it stays the same, stored answers are used again."""
+    adapter: str | None = None
+    dtype: Literal["float32", "bfloat16", "float16"] | None = None
+    """None: that of the original, so that nothing else differs."""
+    endpoint: str | None = None
+    """Address of an OpenAI-compatible server, up to the version."""
+    api_key_env: str | None = None
+    concurrency: int | None = Field(default=None, ge=1, le=256)
+    timeout: float | None = Field(default=None, gt=0, le=3600)
+    """Seconds for one request."""
+
+    @field_validator("endpoint", "api_key_env", mode="before")
+    @classmethod
+    def _no_secret(cls, value: object, info: ValidationInfo) -> object:
+        """What was given is repeated in no message: it may hold a password or be the key."""
+        if value is None:
+            return None
+        return _variable(value) if info.field_name == "api_key_env" else _address(value)
+
+    @model_validator(mode="after")
+    def _keys_go_together(self) -> Source:
+        kind, wrong = ("with", OF_ENDPOINTS) if self.endpoint is None else ("not with", OF_WEIGHTS)
+        if given := [key for key in wrong if getattr(self, key) is not None]:
+            raise ValueError(f"{', '.join(given)}: goes {kind} 'endpoint'")
+        return self
+
+
+class Model(Source):
+    """A model that exists."""
+
+    model: Line
+
+
+class Candidate(Source):
+    """A model to judge: made here from a recipe (name, file or inline), or one that exists."""
+
+    recipe: str | Recipe | None = None
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Candidate:
+        if (self.recipe is None) == (self.model is None):
+            raise ValueError("give either 'recipe' (made here) or 'model' (already there)")
+        if self.recipe is not None and (self.adapter or self.revision or self.endpoint):
+            raise ValueError("'adapter', 'revision' and 'endpoint' go with 'model', not with 'recipe'")
+        return self
+
+
+def spec(name: str, model: Model | Candidate) -> ModelSpec:
+    """The model of a plan's entry that is already there."""
+    assert model.model is not None, "a candidate with a recipe is made first"
+    if model.endpoint is None:
+        return ModelSpec(name, model.model, model.revision, model.adapter, model.dtype or DTYPE)
+    concurrency, timeout = model.concurrency or Endpoint.concurrency, model.timeout or Endpoint.timeout_seconds
+    endpoint = Endpoint(model.endpoint, model.model, model.api_key_env, concurrency, timeout)
+    return ModelSpec(name, f"{model.model} at {model.endpoint}", model.revision, dtype="", endpoint=endpoint)
+
+
+def _variable(given: object) -> str:
+    if not isinstance(given, str) or not VARIABLE.fullmatch(given):
+        raise ValueError("give the name of an environment variable, in capitals, that holds the key; never the key")
+    return given
+
+
+def _address(given: object) -> str:
+    """The address in its one form, so that equal endpoints are equal text."""
+    try:
+        parts = urlsplit(str(given).strip())
+        host, port = parts.hostname or "", f":{parts.port}" if parts.port else ""
+    except ValueError as error:
+        raise ValueError(NO_ADDRESS) from error
+    if parts.scheme not in ("http", "https") or not HOST.fullmatch(host):
+        raise ValueError(NO_ADDRESS)
+    if parts.username is not None or parts.query or parts.fragment:
+        raise ValueError("an address has no user, password, '?' or '#' here; a key goes by api_key_env: NAME")
+    if parts.path.rstrip("/").endswith("/completions"):
+        raise ValueError("give the address up to the version, like http://localhost:8000/v1")
+    return f"{parts.scheme}://{f'[{host}]' if ':' in host else host}{port}{parts.path.rstrip('/')}"
