@@ -20,6 +20,7 @@ from harness.commands.permissions import given, permissions
 @click.option("--json", "as_json", is_flag=True, help="Print the verdicts as JSON.")
 @click.option("--junit", type=click.Path(path_type=Path), metavar="FILE", help="Also write JUnit XML, one test a gate.")
 @click.option("--summary", type=click.Path(path_type=Path), metavar="FILE", help="Also append a Markdown summary.")
+@click.option("--annotations", type=click.Choice(["github"]), help="Also print what CI shows beside the plan's gates.")
 @permissions
 @click.option("-q", "--quiet", is_flag=True, help="No progress.")
 def command(
@@ -31,6 +32,7 @@ def command(
     as_json: bool,
     junit: Path | None,
     summary: Path | None,
+    annotations: str | None,
     quiet: bool,
 ) -> int:
     """Compress each candidate of PLAN, ask it and the original the same questions, compare, judge and report.
@@ -41,6 +43,7 @@ def command(
     from harness import outputs
     from harness.delivery import after_run
     from harness.errors import HarnessError
+    from harness.github import annotated
     from harness.inspection import loaded_suites
     from harness.outlook import hopeless
     from harness.pipeline import run
@@ -59,6 +62,9 @@ def command(
         outcome = run(chosen, out, fresh=fresh, progress=progress, command=f"secateur run {plan}")
     exit_code = 0 if allow_inconclusive and outcome.exit_code == 2 else outcome.exit_code
     click.echo(outputs.as_json(outcome) if as_json else outputs.as_text(outcome, exit_code))
+    for line in annotated(outcome, plan) if annotations else ():
+        # The runner reads both streams, and --json has standard output for itself.
+        click.echo(line, err=True)
     if junit:
         outputs.write_junit(outcome, junit)
     if summary:

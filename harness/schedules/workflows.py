@@ -23,7 +23,7 @@ def github(schedule: Schedule) -> str:
     plan = _beside(schedule)
     if "${{" in plan:
         raise HarnessError(f"{plan}: GitHub would read ${{{{ in the path as an expression; rename the file")
-    run = f'secateur run {shlex.quote(plan)} --junit junit.xml --summary "$GITHUB_STEP_SUMMARY"'
+    run = f'secateur run {shlex.quote(plan)} --annotations github --summary "$GITHUB_STEP_SUMMARY"'
     cached = {"path": OUT, "key": "secateur-${{ github.run_id }}"}
     report = {"name": "report", "path": f"{OUT}/report.html"}
     steps: list[dict[str, Any]] = [

@@ -10,6 +10,7 @@ import pytest
 
 from harness import outputs
 from harness.gate import Finding, Verdict
+from harness.github import annotated
 from harness.outcome import Outcome, worst
 from harness.plan import Gate
 from harness.statistics.delta import Delta
@@ -71,3 +72,19 @@ def test_text_names_every_candidate(outcome: Outcome) -> None:
     assert "bad: REGRESSION" in text
     assert "unclear: INCONCLUSIVE" in text
     assert "REGRESSION (warning only)" in text
+
+
+def test_annotations_stand_at_the_gates_lines_and_escape_what_means_something(
+    outcome: Outcome, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("a,b.yaml").write_text("name: p\ngates:\n  - {metric: s.pass_rate}\n\n  - {metric: s.pass_rate}\n")
+    reason = "the drop | is <b>10.0</b> points\x00\uffff"
+    assert list(annotated(outcome, "a,b.yaml")) == [
+        f"::error file=a%2Cb.yaml,line=3,title=bad%3A s.pass_rate%3A REGRESSION::{reason}",
+        f"::notice file=a%2Cb.yaml,line=5,title=bad%3A s.pass_rate%3A REGRESSION::{reason}",
+        f"::warning file=a%2Cb.yaml,line=3,title=unclear%3A s.pass_rate%3A INCONCLUSIVE::{reason}",
+        "::error file=a%2Cb.yaml,title=gone%3A could not finish::no such folder",
+    ]
+    failed = Outcome("p", "j", (), {"gone": "100 %\n::error::mine"})
+    assert list(annotated(failed, "demo")) == ["::error title=gone%3A could not finish::100 %25%0A::error::mine"]

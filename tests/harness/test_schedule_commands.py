@@ -99,7 +99,7 @@ def test_github_gets_cron_and_zone(place: Path, capsys: pytest.CaptureFixture[st
     workflow = yaml.safe_load(exported("github", capsys))
     assert workflow["on"]["schedule"] == [{"cron": "0 3 * * *", "timezone": "Europe/Berlin"}]
     commands = [step["run"] for step in workflow["jobs"]["regression"]["steps"] if "run" in step]
-    assert commands[-1].startswith("secateur run plan.yaml --junit")
+    assert commands[-1].startswith("secateur run plan.yaml --annotations github")
 
 
 def test_gitlab_gets_a_job_for_schedules_only(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
