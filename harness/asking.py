@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from typing import Protocol
 
+from harness.confidence import with_logprobs
 from harness.digest import digest
 from harness.endpoints import served_answers
 from harness.generation import GenerationSettings, Prompt, answers
@@ -65,14 +66,14 @@ def asked(subject: Subject, suite: Suite, cases: Sequence[Case], keeping: Keepin
     if not prompts and not complete:
         return stage.id
     progress = named(keeping.progress, f"{subject.spec.name}: {suite.name}")
-    facts = _answered(subject, prompts, lambda batch: store.add_answers(stage.id, batch), progress)
+    facts = _answered(subject, suite, prompts, lambda batch: store.add_answers(stage.id, batch), progress)
     if complete:
         store.finish_stage(stage.id, facts={**facts, DIGEST: suite.digest})
     return stage.id
 
 
 def _answered(
-    subject: Subject, prompts: Sequence[Prompt], keep: Callable[[list[Answer]], None], progress: Progress
+    subject: Subject, suite: Suite, prompts: Sequence[Prompt], keep: Callable[[list[Answer]], None], progress: Progress
 ) -> dict[str, str]:
     """Hand answers over as they come; returns what a reader of them should know."""
     connection = subject.connection()
@@ -80,5 +81,6 @@ def _answered(
         served_answers(connection, prompts, keep, progress)
         return connection.facts
     loaded = subject.loaded()
-    answers(loaded, prompts, GenerationSettings(), keep, progress)
+    surely = (lambda batch: keep(with_logprobs(loaded, batch))) if "logprobs" in suite.needs else keep
+    answers(loaded, prompts, GenerationSettings(), surely, progress)
     return loaded.facts

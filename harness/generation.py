@@ -89,14 +89,18 @@ def prompt_text(loaded: LoadedModel, messages: Sequence[dict[str, str]]) -> str:
     return str(loaded.tokenizer.apply_chat_template(list(messages), tokenize=False, add_generation_prompt=True))
 
 
+def prompt_tokens(loaded: LoadedModel, text: str) -> list[int]:
+    """The tokens of a prompt; a chat template writes those that begin a text itself."""
+    return list(loaded.tokenizer(text, add_special_tokens=not loaded.tokenizer.chat_template)["input_ids"])
+
+
 def _encode(loaded: LoadedModel, prompt: Prompt) -> _Encoded | Answer:
     try:
         text = prompt_text(loaded, prompt.messages)
     except Exception as error:  # noqa: BLE001 - a template is foreign code and may raise anything
         why = f"the chat template refuses the messages: {type(error).__name__}: {error}"
         return _unanswered(_Encoded(prompt, "", Row([], 0)), why)
-    # A template writes the tokens that begin a text itself.
-    tokens = loaded.tokenizer(text, add_special_tokens=not loaded.tokenizer.chat_template)["input_ids"]
+    tokens = prompt_tokens(loaded, text)
     encoded = _Encoded(prompt, text, Row(tokens, prompt.max_new_tokens))
     context = getattr(loaded.model.config.get_text_config(), "max_position_embeddings", None)
     if not encoded.row.tokens:
@@ -154,7 +158,8 @@ def _generated(loaded: LoadedModel, batch: list[_Encoded], beginning: Beginning)
 
 def _answer(loaded: LoadedModel, one: _Encoded, new: list[int], seconds: float) -> Answer:
     stopped = new[-1] in end_tokens(loaded)
-    text = str(loaded.tokenizer.decode(new[:-1] if stopped else new, skip_special_tokens=True)).strip()
+    said = new[:-1] if stopped else new
+    text = str(loaded.tokenizer.decode(said, skip_special_tokens=True)).strip()
     return Answer(
         case=one.prompt.case,
         prompt=one.text,
@@ -163,4 +168,5 @@ def _answer(loaded: LoadedModel, one: _Encoded, new: list[int], seconds: float) 
         prompt_tokens=len(one.row.tokens),
         new_tokens=len(new),
         seconds=seconds,
+        tokens=tuple(said),
     )

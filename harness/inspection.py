@@ -15,7 +15,7 @@ from harness.models import refuse_missing
 from harness.outlook import cases_of, documents_of, outlook
 from harness.plan import Gate, Plan
 from harness.plan_models import Candidate, Model, spec
-from harness.records import GIVEN, ORIGINAL
+from harness.records import GIVEN, ORIGINAL, SERVED
 from suites import Allowance, Suite
 from suites.document import suggestion
 from suites.errors import SuiteError
@@ -28,7 +28,8 @@ SHARES = ("pass_rate", "top1", "exact_match")
 def loaded_suites(plan: Plan) -> list[Suite]:
     """The suites of a plan. Raises HarnessError with the faults of every suite file at once."""
     env = frozenset(plan.allow_env)
-    allowance = Allowance(plan.allow_code, plan.skip_unsupported, GIVEN, plan.allow_outside, env)
+    known = SERVED if any(model.endpoint for model in (plan.original, *plan.candidates.values())) else GIVEN
+    allowance = Allowance(plan.allow_code, plan.skip_unsupported, known, plan.allow_outside, env)
     found: list[Suite] = []
     faults: list[str] = []
     for source in plan.suites:

@@ -70,7 +70,7 @@ def reply_of(answer: Answer | None) -> Reply | None:
     """The answer as assertions see it, with all that `harness.records.GIVEN` says; None if there is none."""
     if answer is None or answer.text is None:
         return None
-    return Reply(answer.text, finish=answer.finish, seconds=answer.seconds)
+    return Reply(answer.text, answer.finish, answer.seconds, tokens=answer.tokens, logprobs=answer.logprobs)
 
 
 def _kind(before: Graded | None, after: Graded, same_text: bool) -> Kind:

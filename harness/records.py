@@ -12,8 +12,10 @@ Scale = Literal["binary", "graded", "reading"]
 """binary: items are 0 or 1. graded: items are real numbers. reading: a meter, repeated in blocks or exact."""
 
 
-GIVEN = frozenset({"finish", "seconds"})
-"""Facts of an answer, besides its text, that assertions are given."""
+SERVED = frozenset({"finish", "seconds"})
+"""Facts of an answer, besides its text, that assertions are given where a model is served at an endpoint."""
+GIVEN = SERVED | {"tokens", "logprobs"}
+"""The same for a model in process."""
 ORIGINAL = "original"
 """The name of the model that every candidate is held against."""
 DIGEST = "digest"
@@ -65,6 +67,10 @@ class Answer:
     new_tokens: int
     seconds: float
     error: str | None = None
+    tokens: tuple[int, ...] | None = None
+    """Of the text, without the one that ends it, in the model's own vocabulary; None: not known."""
+    logprobs: tuple[float, ...] | None = None
+    """Of these tokens, natural logarithms; None: not asked."""
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,9 @@ HOW: dict[str, str] = {
     "finish": "it needs to know why an answer ended",
     "seconds": "it needs the time an answer took",
     "cost": "it needs the price of an answer; a model in process has none",
-    "tokens": "it needs the tokens of an answer",
+    "tokens": "it needs the tokens of an answer, which an endpoint does not tell",
     "embeddings": "it needs a model of sentence embeddings, which a suite cannot be given yet",
-    "logprobs": "it needs the log-probabilities of an answer's tokens",
+    "logprobs": "it needs the log-probabilities of an answer's tokens, which an endpoint is not asked for",
 }
 """What an assertion may need, and what to say where it cannot be had."""
 

@@ -52,6 +52,11 @@ class Suite:
     not_checked: str = ""
     """How many assertions were skipped, by type, and how many cases are left out for it; empty if none."""
 
+    @property
+    def needs(self) -> frozenset[str]:
+        """What its assertions must be given besides the text of an answer."""
+        return frozenset().union(*(each.rule.needs for case in self.cases for each in case.assertions))
+
 
 class FilePart(BaseModel):
     """A piece of a suite file: unknown keys refused, and text is not taken for a number."""

@@ -53,6 +53,7 @@ TABLES: dict[str, dict[str, str]] = {
         "stage": STAGE, "case_id": "The case", "prompt": "What the model was sent", "text": "What it said",
         "finish": "stop, length or error", "prompt_tokens": "Tokens read", "new_tokens": "Tokens written",
         "seconds": "Its share of the batch's time", "error": "Why there is no answer",
+        "tokens": "Of the text, in the model's vocabulary", "logprobs": "Of the tokens, in nats; empty: not asked",
     },
     "scores": {
         "": "Log-likelihoods of benchmark requests, kept so that an interrupted benchmark goes on",

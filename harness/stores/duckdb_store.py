@@ -21,6 +21,7 @@ from harness.stores.rows import (
     STAGE,
     VERDICT,
     Connection,
+    answer_of,
     append,
     finish,
     job_of,
@@ -96,14 +97,15 @@ class DuckdbStore:
     def add_answers(self, stage: str, answers: Sequence[Answer]) -> None:
         rows = [
             {"stage": stage, "case_id": a.case, "prompt": a.prompt, "text": a.text, "finish": a.finish,
-             "prompt_tokens": a.prompt_tokens, "new_tokens": a.new_tokens, "seconds": a.seconds, "error": a.error}
+             "prompt_tokens": a.prompt_tokens, "new_tokens": a.new_tokens, "seconds": a.seconds, "error": a.error,
+             "tokens": a.tokens, "logprobs": a.logprobs}
             for a in answers
         ]  # fmt: skip
         self.file.transaction(lambda db: append(db, "answers", rows))
 
     def answers(self, stage: str) -> list[Answer]:
         return [
-            Answer(*row)
+            answer_of(row)
             for row in self.file.rows(f"SELECT {ANSWER} FROM answers WHERE stage = ? ORDER BY case_id", [stage])
         ]
 

@@ -142,4 +142,9 @@ CREATE VIEW v_tradeoff AS
   WHERE split_part(d.metric, '.', 1) NOT IN ('size', 'speed', 'memory');
 """
 
-STEPS: tuple[str, ...] = (M001, M002, M003, M004)
+M005 = """
+ALTER TABLE answers ADD COLUMN tokens INTEGER[];
+ALTER TABLE answers ADD COLUMN logprobs DOUBLE[];
+"""
+
+STEPS: tuple[str, ...] = (M001, M002, M003, M004, M005)

@@ -19,7 +19,7 @@ Row = tuple[Any, ...]
 
 JOB = "id, plan_name, plan, digest, command, facts, fresh, started, finished, exit_code"
 STAGE = "id, fingerprint, key, kind, name, finished IS NOT NULL, facts"
-ANSWER = "case_id, prompt, text, finish, prompt_tokens, new_tokens, seconds, error"
+ANSWER = "case_id, prompt, text, finish, prompt_tokens, new_tokens, seconds, error, tokens, logprobs"
 RUN = "id, model, source, revision, adapter, dtype, fingerprint, created, job"
 VERDICT = "job, candidate, decision, reason, before_run, after_run, findings, created"
 
@@ -30,7 +30,7 @@ def whole_run(db: Connection, run: Run, stages: list[Stage]) -> Run:
         run.facts.update({f"{stage.name}: {key}": value for key, value in stage.facts.items()})
         if stage.kind == "suite":
             rows = db.execute(f"SELECT {ANSWER} FROM answers WHERE stage = ? ORDER BY case_id", [stage.id]).fetchall()
-            run.answers[stage.name] = tuple(Answer(*row) for row in rows)
+            run.answers[stage.name] = tuple(map(answer_of, rows))
         run.measurements.update({m.metric: m for m in stage_measurements(db, stage.id)})
     return run
 
@@ -49,6 +49,11 @@ def stage_measurements(db: Connection, stage: str) -> list[Measurement]:
         Measurement(m, number_or_nan(v), unit, better, scale, tuple(items.get(m, ())))
         for m, v, unit, better, scale in heads
     ]
+
+
+def answer_of(row: Row) -> Answer:
+    *plain, tokens, logprobs = row
+    return Answer(*plain, *(None if numbers is None else tuple(numbers) for numbers in (tokens, logprobs)))
 
 
 def job_of(row: Row) -> Job:

@@ -23,6 +23,8 @@ class Perplexity:
 
     def check(self, answer: Reply, original: Reply | None) -> Check:
         value = _perplexity("perplexity", answer)
+        if value is None:
+            return _empty("perplexity")
         reason = f"the perplexity of the answer is {value:.4g}"
         if self.threshold is None:
             return Check("perplexity", True, 1.0, reason, turned=(True, 1.0))
@@ -38,7 +40,10 @@ class PerplexityScore:
     needs: ClassVar[frozenset[str]] = frozenset({"logprobs"})
 
     def check(self, answer: Reply, original: Reply | None) -> Check:
-        score = 1 / (1 + _perplexity("perplexity-score", answer))
+        value = _perplexity("perplexity-score", answer)
+        if value is None:
+            return _empty("perplexity-score")
+        score = 1 / (1 + value)
         reason = f"the perplexity score of the answer is {score:.4g}"
         if self.threshold is None:
             return Check("perplexity-score", True, score, reason, turned=(True, 1 - score))
@@ -46,10 +51,16 @@ class PerplexityScore:
         return Check("perplexity-score", holds, score, f"{reason}, the rule says {self.threshold:g} at least")
 
 
-def _perplexity(type: str, answer: Reply) -> float:
-    if not answer.logprobs:
+def _perplexity(type: str, answer: Reply) -> float | None:
+    """Return exp of the mean negative log-probability, None for an answer without tokens."""
+    if answer.logprobs is None:
         raise SuiteError(f"{type}: the log-probabilities of the answer's tokens are not known")
-    return math.exp(-sum(answer.logprobs) / len(answer.logprobs))
+    return math.exp(-sum(answer.logprobs) / len(answer.logprobs)) if answer.logprobs else None
+
+
+def _empty(type: str) -> Check:
+    """Return the check of an answer that has no perplexity: it fails in both forms."""
+    return Check(type, False, 0.0, "the answer has no tokens", turned=(False, 0.0))
 
 
 TYPES: dict[str, type] = {"perplexity": Perplexity, "perplexity-score": PerplexityScore}

@@ -40,7 +40,8 @@ tests:
 """
 CASE = (
     "  - {{vars: {{word: w{n}}}, metadata: {{tags: [{tag}]}}, max_new_tokens: 4,"
-    " assert: [{{type: regex, value: '.*'}}, {{type: ruby, value: 'true'}}]}}"
+    " assert: [{{type: regex, value: '.*'}}, {{type: ruby, value: 'true'}},"
+    " {{type: first-divergence, threshold: 0}}, {{type: perplexity, threshold: 1000000}}]}}"
 )
 PLAN = """\
 name: tiny
@@ -99,6 +100,16 @@ def test_a_job_from_plan_to_page(done: tuple[Path, Outcome]) -> None:
     assert "fidelity.perplexity_ratio" in page
     # The original answered once for both candidates, and the copy of it not at all: same weights, same answers.
     assert len(rows(out, "answers")) == 2 * CASES
+
+
+def test_tokens_and_their_log_probabilities_reach_the_assertions(done: tuple[Path, Outcome]) -> None:
+    out, outcome = done
+    assert outcome.report
+    page = outcome.report.read_text()
+    assert "tokens are the original&#39;s" in page
+    assert "the perplexity of the answer is" in page
+    columns = [(row[9], row[10]) for row in rows(out, "answers")]
+    assert all(len(tokens) == len(logprobs) for tokens, logprobs in columns)
 
 
 def test_what_was_not_checked_is_said_everywhere(done: tuple[Path, Outcome]) -> None:
