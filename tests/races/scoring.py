@@ -77,14 +77,15 @@ def entries(share: float, wanted: Sequence[str]) -> list[Entry]:
 def asked(make: Callable[[], Any], benchmarks: Sequence[Benchmark], data: Path) -> Logged:
     """Run one contestant over the tasks of a line."""
     total = Logged(0.0, [], [])
+    tasks: dict[str, Any] = {"tasks": {}, "groups": {}, "group_map": {}}
     for benchmark in benchmarks:
-        built = build(benchmark, data)
-        model = make()
-        model.loglikelihood = timed(model.loglikelihood, total)
-        with quiet_and_repeatable():
-            results = evaluate(
-                lm=model, task_dict=built.tasks, limit=benchmark.limit, bootstrap_iters=0, log_samples=True
-            )
+        for kind, known in build(benchmark, data).tasks.items():
+            tasks[kind] |= known
+    model = make()
+    model.loglikelihood = timed(model.loglikelihood, total)
+    with quiet_and_repeatable():
+        results = evaluate(lm=model, task_dict=tasks, limit=benchmarks[0].limit, bootstrap_iters=0, log_samples=True)
+    for benchmark in benchmarks:
         for row in results["samples"][benchmark.task]:
             total.values.append(tuple(float(answer[0]) for answer in row["filtered_resps"]))
             total.right.append(float(row["acc"]))
@@ -127,15 +128,13 @@ def floor(loaded: LoadedModel, entry: Entry, data: Path) -> float:
     head = config.vocab_size * config.hidden_size
     tied = 1 if config.tie_word_embeddings else 2
     block = sum(weight.numel() for weight in loaded.model.parameters() if weight.dim() == 2) - tied * head
-    theirs = least = 0
-    for benchmark in entry.tasks:
-        model = Overheard(loaded)
-        asked(lambda model=model: model, [benchmark], data)
-        todo = rows(model.heard, context_length(loaded.model))
-        nodes = [node for top in grown(todo, model.heard) for node in top.below()]
-        theirs += sum(len(row.tokens) for row in todo) * (block + head)
-        least += sum(len(node.tokens) for node in nodes) * block
-        least += sum(len({one.offset for one in node.wanted}) for node in nodes) * head
+    model = Overheard(loaded)
+    asked(lambda: model, entry.tasks, data)
+    todo = rows(model.heard, context_length(loaded.model))
+    nodes = [node for top in grown(todo, model.heard) for node in top.below()]
+    theirs = sum(len(row.tokens) for row in todo) * (block + head)
+    least = sum(len(node.tokens) for node in nodes) * block
+    least += sum(len({one.offset for one in node.wanted}) for node in nodes) * head
     return theirs / least
 
 
