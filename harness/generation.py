@@ -6,18 +6,22 @@ The batching never changes an answer, except where the two best next tokens are 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from harness.decoding import Beginning, Row, end_tokens, shared_beginning, written
-from harness.exhaustion import is_out_of_memory
+from harness.decoding import shared_beginning, written
 from harness.progress import Progress, silent
 from harness.quiet import quiet
 from harness.records import Answer
+from harness.rows import Limits, Row, end_tokens
 
 if TYPE_CHECKING:
     from harness.models import LoadedModel
+
+
+HAND_SECONDS = 1.0
+"""Answers are handed on together that came in this time: whoever keeps them pays for each time."""
 
 
 @dataclass(frozen=True)
@@ -34,9 +38,9 @@ class Prompt:
 class GenerationSettings:
     """How much is worked on at once; it decides speed and memory, not answers."""
 
-    batch_rows: int = 24
+    batch_rows: int = 48
     batch_tokens: int = 8192
-    """Prompt and new tokens of one batch at most, padding included; a single longer prompt is a batch of its own."""
+    """Prompt and new tokens of all rows at work, padding included; a single longer prompt goes alone."""
     shared_from: int = 8
     """Shortest common beginning of all prompts, in tokens, that is computed once."""
 
@@ -72,11 +76,20 @@ def answers(
         done += len(refused)
     with quiet():
         beginning = shared_beginning(loaded, [one.row for one in ready], settings.shared_from)
-        for batch in _batches(ready, settings):
-            for part in _answered(loaded, batch, beginning):
-                on_batch(part)
-                done += len(part)
+        kept: list[Answer] = []
+        handed = time.monotonic()
+        limits = Limits(settings.batch_rows, settings.batch_tokens)
+        for number, new, seconds, error in written(loaded, [one.row for one in ready], beginning, limits):
+            one = ready[number]
+            kept.append(_unanswered(one, error) if error else _answer(loaded, one, new, seconds))
+            if time.monotonic() - handed > HAND_SECONDS:
+                on_batch(kept)
+                done += len(kept)
                 progress(what, done, len(prompts))
+                kept, handed = [], time.monotonic()
+        if kept:
+            on_batch(kept)
+        progress(what, len(prompts), len(prompts))
 
 
 def prompt_text(loaded: LoadedModel, messages: Sequence[dict[str, str]]) -> str:
@@ -113,47 +126,6 @@ def _encode(loaded: LoadedModel, prompt: Prompt) -> _Encoded | Answer:
 
 def _unanswered(encoded: _Encoded, error: str) -> Answer:
     return Answer(encoded.prompt.case, encoded.text, None, "error", len(encoded.row.tokens), 0, 0.0, error)
-
-
-def _batches(ready: Sequence[_Encoded], settings: GenerationSettings) -> Iterator[list[_Encoded]]:
-    """Prompts of like length together, the largest first, so that too large a batch shows at once."""
-    batch: list[_Encoded] = []
-    for one in sorted(ready, key=lambda e: (len(e.row.tokens), e.row.new_tokens), reverse=True):
-        width = max(len(e.row.tokens) for e in [*batch, one]) + max(e.row.new_tokens for e in [*batch, one])
-        if batch and (len(batch) == settings.batch_rows or width * (len(batch) + 1) > settings.batch_tokens):
-            yield batch
-            batch = []
-        batch.append(one)
-    if batch:
-        yield batch
-
-
-def _answered(loaded: LoadedModel, batch: list[_Encoded], beginning: Beginning) -> Iterator[list[Answer]]:
-    """Answers of a batch; where memory does not suffice, of its halves."""
-    try:
-        yield _generated(loaded, batch, beginning)
-        return
-    except (MemoryError, RuntimeError) as error:
-        if not is_out_of_memory(error):
-            raise
-    if len(batch) == 1:
-        yield [_unanswered(batch[0], "out of memory, even alone")]
-        return
-    middle = len(batch) // 2
-    yield from _answered(loaded, batch[:middle], beginning)
-    yield from _answered(loaded, batch[middle:], beginning)
-
-
-def _generated(loaded: LoadedModel, batch: list[_Encoded], beginning: Beginning) -> list[Answer]:
-    began = time.perf_counter()
-    found = written(loaded, [one.row for one in batch], beginning)
-    seconds = (time.perf_counter() - began) / len(batch)
-    return [
-        _unanswered(one, "the model's logits are not numbers (NaN)")
-        if number in found.broken
-        else _answer(loaded, one, found.rows[number], seconds)
-        for number, one in enumerate(batch)
-    ]
 
 
 def _answer(loaded: LoadedModel, one: _Encoded, new: list[int], seconds: float) -> Answer:

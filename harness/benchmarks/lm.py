@@ -7,23 +7,22 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 import jinja2
-import torch
 from lm_eval.api.instance import Instance
 from lm_eval.api.model import TemplateLM
 from lm_eval.models.utils import normalize_gen_kwargs, postprocess_generated_text
 from lm_eval.utils import get_rolling_token_windows, make_disjoint_window, simple_parse_args_string
-from torch import Tensor
-from transformers import PreTrainedTokenizerBase, StoppingCriteria
 
+from harness.decoding import shared_beginning, written
 from harness.digest import digest
 from harness.errors import HarnessError
+from harness.generation import GenerationSettings
 from harness.models import LoadedModel, open_spec
 from harness.progress import Progress, silent
 from harness.records import ModelSpec
+from harness.rows import Limits, Row
 from harness.scoring import Request, Score, context_length, loglikelihoods
 
-GENERATION_ROWS = 16
-"""Prompts generated at once."""
+LIMITS = Limits(GenerationSettings().batch_rows, GenerationSettings().batch_tokens)
 DEFAULT_NEW_TOKENS = 256
 """Where a task does not say, as in lm-eval."""
 MODEL_ARGUMENTS = ("pretrained", "adapter", "revision", "dtype")
@@ -34,7 +33,6 @@ GENERATION_OPTIONS = {"until", "max_gen_toks", "do_sample", "temperature", "top_
 class _Prompt:
     """One text to continue, and how."""
 
-    index: int
     tokens: tuple[int, ...]
     until: tuple[str, ...]
     new_tokens: int
@@ -62,6 +60,7 @@ class ScoringLM(TemplateLM):  # type: ignore[misc]
     ) -> None:
         super().__init__()
         self.memory = memory
+        self.loaded = loaded
         self.model = loaded.model
         self.tokenizer = loaded.tokenizer
         self.fingerprint = loaded.fingerprint
@@ -149,17 +148,23 @@ class ScoringLM(TemplateLM):  # type: ignore[misc]
         return totals
 
     def generate_until(self, requests: list[Instance], disable_tqdm: bool = True) -> list[str]:
-        """Greedy continuations, cut at the first stop string; the longest prompts first."""
-        prompts = [self._prompt(index, *request.args[:2]) for index, request in enumerate(requests)]
-        prompts.sort(key=lambda prompt: (prompt.until, prompt.new_tokens, -len(prompt.tokens)))
+        """Greedy continuations, cut at the first stop string."""
+        prompts = [self._prompt(*request.args[:2]) for request in requests]
+        rows = [Row(list(prompt.tokens), prompt.new_tokens) for prompt in prompts]
         texts: dict[int, str] = {}
-        while prompts:
-            first = prompts[0]
-            same = [p for p in prompts[:GENERATION_ROWS] if (p.until, p.new_tokens) == (first.until, first.new_tokens)]
-            texts.update(self._continued(same))
-            prompts = prompts[len(same) :]
+
+        def enough(number: int, new: list[int]) -> bool:
+            text = self.tokenizer.decode(new, skip_special_tokens=True)
+            return any(end in text for end in prompts[number].until)
+
+        beginning = shared_beginning(self.loaded, rows, GenerationSettings().shared_from)
+        for number, new, _, error in written(self.loaded, rows, beginning, LIMITS, enough):
+            if error:
+                raise HarnessError(f"{self.what}: {error}")
+            text = str(self.tokenizer.decode(new, skip_special_tokens=True))
+            texts[number] = postprocess_generated_text(text, list(prompts[number].until), None)
             self.progress(self.what, len(texts), len(requests))
-        return [texts[index] for index in range(len(requests))]
+        return [texts[number] for number in range(len(requests))]
 
     def apply_chat_template(self, chat_history: list[dict[str, str]], add_generation_prompt: bool = True) -> str:
         """The history as the model's own template writes it; a template without a system role loses that message."""
@@ -200,7 +205,7 @@ class ScoringLM(TemplateLM):  # type: ignore[misc]
             self.notes.append(f"{cut} of {len(requests)} rows were longer than the model's context: cut from the left")
         return [known[key] for key in keys]
 
-    def _prompt(self, index: int, context: str, options: dict[str, Any]) -> _Prompt:
+    def _prompt(self, context: str, options: dict[str, Any]) -> _Prompt:
         until, new_tokens = greedy_settings(options, self.what)
         room = context_length(self.model) - new_tokens
         if room < 1:
@@ -210,33 +215,7 @@ class ScoringLM(TemplateLM):  # type: ignore[misc]
         tokens = self.tok_encode(context)
         if len(tokens) > room:
             self.notes.append(f"a prompt of {len(tokens)} tokens was cut from the left to {room}")
-        return _Prompt(index, tuple(tokens[-room:]), until, new_tokens)
-
-    def _continued(self, prompts: Sequence[_Prompt]) -> dict[int, str]:
-        """Index -> text, for prompts of the same settings in one batch, padded on the left."""
-        width = max(len(prompt.tokens) for prompt in prompts)
-        padding = _token(self.tokenizer.pad_token_id)
-        padding = self.prefix_token_id if padding is None else padding
-        device = self.model.device
-        ids = [[padding] * (width - len(prompt.tokens)) + list(prompt.tokens) for prompt in prompts]
-        mask = [[0] * (width - len(prompt.tokens)) + [1] * len(prompt.tokens) for prompt in prompts]
-        until = list(prompts[0].until)
-        output = self.model.generate(  # type: ignore[operator]
-            input_ids=torch.tensor(ids, device=device),
-            attention_mask=torch.tensor(mask, device=device),
-            max_new_tokens=prompts[0].new_tokens,
-            do_sample=False,
-            temperature=None,
-            top_p=None,
-            top_k=None,
-            pad_token_id=padding,
-            stopping_criteria=[_Stop(self.tokenizer, width, until)],
-        )
-        texts = self.tokenizer.batch_decode(output[:, width:], skip_special_tokens=True)
-        return {
-            prompt.index: postprocess_generated_text(text, until, None)
-            for prompt, text in zip(prompts, texts, strict=True)
-        }
+        return _Prompt(tuple(tokens[-room:]), until, new_tokens)
 
 
 def greedy_settings(options: dict[str, Any], what: str) -> tuple[tuple[str, ...], int]:
@@ -247,22 +226,6 @@ def greedy_settings(options: dict[str, Any], what: str) -> tuple[tuple[str, ...]
     if unknown := settings.keys() - GENERATION_OPTIONS:
         raise HarnessError(f"{what}: generation options {', '.join(sorted(unknown))} are not supported")
     return tuple(filter(None, settings["until"])), settings["max_gen_toks"]
-
-
-class _Stop(StoppingCriteria):
-    """A row is done as soon as its text holds a stop string.
-
-    transformers' own `stop_strings` works on single tokens and stopped at a string that was not in the text.
-    """
-
-    def __init__(self, tokenizer: PreTrainedTokenizerBase, width: int, until: list[str]) -> None:
-        self.tokenizer = tokenizer
-        self.width = width
-        self.until = until
-
-    def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
-        texts = self.tokenizer.batch_decode(input_ids[:, self.width :], skip_special_tokens=True)
-        return torch.tensor([any(end in text for end in self.until) for text in texts], device=input_ids.device)
 
 
 def _token(value: object) -> int | None:

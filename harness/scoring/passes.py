@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from harness import caches
 from harness.errors import HarnessError
 from harness.scoring.packing import Pass
 from harness.scoring.tree import Node
@@ -60,7 +61,6 @@ class Runner:
     def run(self, step: Pass, columns: Sequence[int]) -> Tensor:
         """Logits (columns, vocabulary) at the chosen columns of the pass."""
         import torch
-        from transformers import DynamicCache
 
         device = self.model.device
         inputs: dict[str, Any] = {
@@ -73,22 +73,17 @@ class Runner:
             inputs["attention_mask"] = _sight(step, self.model.dtype).to(device)
         self._forget(step.trunk)
         if step.keep and self.trunk is None:
-            self.trunk = DynamicCache(config=self.model.config)
+            self.trunk = caches.empty(self.model)
         if self.trunk is not None:
             inputs |= {"cache": self.trunk, "use_cache": True}
         return _forward(self.model, [0] * len(columns), columns, inputs).logits
 
     def _forget(self, trunk: int) -> None:
         """Keep the first `trunk` tokens only."""
-        from transformers.cache_utils import DynamicLayer
-
         if trunk == 0:
             self.trunk = None
         elif self.trunk is not None:
-            # Layer by layer: a pass that ran out of memory has gone through some of them only.
-            for layer in self.trunk.layers:
-                assert isinstance(layer, DynamicLayer), "other caches are refused before"
-                layer.crop(trunk - layer.get_seq_length())
+            caches.crop_(self.trunk, trunk)
 
 
 def picked(logits: Tensor, lines: Sequence[int], targets: Sequence[int]) -> Picked:

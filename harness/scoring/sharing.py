@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from harness.caches import can_be_parted
 from harness.quiet import quiet
 from harness.scoring.engine import in_batches, in_trees
 from harness.scoring.requests import Request, Score, rows
@@ -22,14 +23,12 @@ TRIED_ROW_TOKENS = 12
 def shares_beginnings(model: PreTrainedModel) -> bool:
     """Whether trees of rows may be used.
 
-    Not with sliding windows or running states, whose layers forget the trunk, nor where the trial differs from plain
+    Not where layers forget the trunk (sliding windows, running states), nor where the trial differs from plain
     rows: positions that the model derives from the mask or from the row (ALiBi), masks that it does not take.
     """
     import torch
-    from transformers import DynamicCache
-    from transformers.cache_utils import DynamicLayer
 
-    if any(type(layer) is not DynamicLayer for layer in DynamicCache(config=model.config).layers):
+    if not can_be_parted(model):
         return False
     vocabulary = int(model.config.get_text_config().vocab_size)
     asked = [

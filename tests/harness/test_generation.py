@@ -9,10 +9,10 @@ import pytest
 import torch
 from transformers import MistralConfig, MistralForCausalLM
 
-from harness.decoding import end_tokens
 from harness.generation import GenerationSettings, Prompt, answers, prompt_text
 from harness.models import LoadedModel, open_spec
 from harness.records import Answer, ModelSpec
+from harness.rows import end_tokens
 
 DEFAULT = GenerationSettings()
 ENDS = [2, *range(40, 80)]
