@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from suites.allowance import CAREFUL, Allowance
 from suites.assertions import Assertion, Unchecked, base_of, build, shown
 from suites.combining import Asserted, AssertSet
-from suites.document import Place
+from suites.document import MAX_FAULTS, Place
 from suites.errors import SuiteError
 from suites.files import Files, names_a_file
 from suites.form import CasePart, DefaultPart, OptionsPart
@@ -66,20 +66,22 @@ def cases_of(entry: Entry, setting: Setting, faults: list[str]) -> list[Case]:
     except SuiteError as error:
         faults.append(place.fault(error))
         return []
-    made = []
+    made, name = [], template.id
     for prompt, values in askings:
+        if len(faults) > MAX_FAULTS:
+            break
         try:
             filled = filled_vars(values, setting.files, setting.templates)
             messages = _messages(part, prompt, options, filled, setting.templates)
+            if not template.id or len(askings) > 1:
+                name = _made_id(template.id, messages, filled, setting.templates)
         except SuiteError as error:
             faults.append(place.fault(error))
             continue
         asserted = tuple(_asserted(stated, place, filled, setting, faults))
-        metadata = {**dict(prompt.origin), **template.metadata}
-        made.append(
-            dataclasses.replace(template, messages=messages, vars=filled, assertions=asserted, metadata=metadata)
-        )
-    return [dataclasses.replace(case, id=_id(case, several=len(made) > 1)) for case in made]
+        own = dataclasses.replace(template, id=name, metadata={**dict(prompt.origin), **template.metadata})
+        made.append(dataclasses.replace(own, messages=messages, vars=filled, assertions=asserted))
+    return made
 
 
 def _template(part: CasePart, default: DefaultPart) -> Case:
@@ -127,6 +129,7 @@ def _chosen(part: CasePart, setting: Setting) -> tuple[Prompt, ...]:
     if given is None:
         return setting.prompts
     references = [given] if isinstance(given, str) else given
+    setting.templates.count_(100 * len(references) * len(setting.prompts))
     for reference in references:
         if not any(prompt.called(reference) for prompt in setting.prompts):
             labels = ", ".join(dict.fromkeys(shown(prompt.label) for prompt in setting.prompts)) or "none"
@@ -203,11 +206,9 @@ def _given(part: AssertionPart, value: object, values: Vars, setting: Setting) -
     return setting.templates.filled(value, values)
 
 
-def _id(case: Case, several: bool) -> str:
-    if not case.id:
-        return _hash([case.messages, case.vars])[:12]
-    return f"{case.id}-{_hash(case.messages)[:8]}" if several else case.id
-
-
-def _hash(value: object) -> str:
-    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
+def _made_id(given: str, messages: Messages, values: Vars, templates: Templates) -> str:
+    """Return an id made from what is asked: on its own, or behind that of a test that makes several cases."""
+    text = json.dumps(messages if given else [messages, values], sort_keys=True)
+    templates.count_(len(text))
+    digest = hashlib.sha256(text.encode()).hexdigest()
+    return f"{given}-{digest[:8]}" if given else digest[:12]

@@ -119,9 +119,9 @@ def refuse(faults: Sequence[str]) -> None:
 
 
 def _joined(faults: Sequence[str]) -> str:
-    shown = list(dict.fromkeys(faults))
-    more = len(shown) - MAX_FAULTS
-    return "\n".join(shown[:MAX_FAULTS] + ([f"... and {more} more"] if more > 0 else []))
+    lines = list(dict.fromkeys(line for fault in faults for line in fault.split("\n")))
+    more = len(lines) - MAX_FAULTS
+    return "\n".join([*lines[:MAX_FAULTS], *([f"... and {more} more"] if more > 0 else [])])
 
 
 def validated(document: Document, model: type[M]) -> M:

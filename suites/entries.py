@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from suites.cases import Entry, entry
-from suites.document import Document, Place, read, validated
+from suites.document import MAX_FAULTS, Document, Place, read, validated
 from suites.errors import SuiteError
 from suites.files import Files
 from suites.form import CasePart, CasesPart, ScenarioPart, ScenariosPart
@@ -37,6 +37,8 @@ def entries_of(given: str | list[CasePart | str], place: Place, files: Files, fa
             faults.append(where.fault(error))
             continue
         for file in named:
+            if len(faults) > MAX_FAULTS:
+                return
             try:
                 yield from _entries_in(file)
             except SuiteError as error:

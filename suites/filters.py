@@ -19,8 +19,8 @@ MAX_TEXT = 1_000_000
 """Characters of a text, or elements of a list, that a template may build."""
 MAX_NUMBER = 10_000
 """Largest whole number that a filter takes as an option, such as a width."""
-MAX_WORK = 300_000_000
-"""Characters and elements that all templates of one suite may write, filter and loop over."""
+MAX_WORK = 2_000_000_000
+"""Characters that all cases of one suite may hold, and its templates write and filter; an element counts as ten."""
 FROM_JINJA = (
     *("abs", "batch", "capitalize", "d", "default", "dictsort", "first", "float", "groupby", "int", "last", "length"),
     *("list", "lower", "map", "reject", "rejectattr", "reverse", "select", "selectattr", "slice", "sort"),
@@ -39,12 +39,15 @@ class Work:
 
     def add_(self, value: object) -> None:
         """Count a text or list; raises ValueError if it, or all together, is more than a suite may cost."""
-        if not isinstance(value, str | list | tuple | dict):
-            return
-        refuse_long(len(value))
-        self.done += len(value)
+        if isinstance(value, str | list | tuple | dict):
+            refuse_long(len(value))
+            self.count_(len(value) * (1 if isinstance(value, str) else 10))
+
+    def count_(self, characters: int) -> None:
+        """Count work that is like so many characters; raises ValueError as `add_` does."""
+        self.done += characters
         if self.done > MAX_WORK:
-            raise ValueError(f"the templates of this suite write more than {MAX_WORK} characters; split it")
+            raise ValueError(f"the cases come to more than {MAX_WORK} characters in all; split the suite")
 
 
 def refuse_long(length: int) -> None:

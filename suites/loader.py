@@ -28,6 +28,8 @@ from suites.schema import Case, Suite
 from suites.templates import Templates
 from suites.variables import MAX_CASES
 
+SHELVES = ("x-", "_", ".")
+"""How names at the top of a file begin that only hold anchors for the rest of it."""
 LIBRARY = Path(__file__).parent / "library"
 
 
@@ -82,6 +84,9 @@ def _opened(file: Path) -> tuple[SuitePart, Place]:
     document = opened(file)
     if isinstance(document.data, list):
         return SuitePart(tests=list(validated(document, CasesPart).all)), Place(document)
+    if isinstance(document.data, dict):
+        for name in [name for name in document.data if name.startswith(SHELVES)]:
+            del document.data[name]
     return validated(document, SuitePart), Place(document)
 
 

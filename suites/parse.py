@@ -24,12 +24,16 @@ TEXT_TAGS = ("!", "tag:yaml.org,2002:str")
 TREE_TAGS = ("!", "tag:yaml.org,2002:map", "tag:yaml.org,2002:seq")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Marks:
     """The line of a value, and the marks of what is inside it."""
 
     line: int
-    inside: dict[str | int, Marks] = field(default_factory=dict)
+    inside: dict[str | int, Marks] = field(default_factory=lambda: NOTHING)
+
+
+NOTHING: dict[str | int, Marks] = {}
+"""Inside all the values that have nothing inside: most of a file, so it is not made for each."""
 
 
 class Parsed(NamedTuple):
@@ -47,7 +51,7 @@ class _Token(NamedTuple):
     anchor: str | None = None
 
 
-@dataclass
+@dataclass(slots=True)
 class _Node:
     """A value under construction; `key` is the mapping key that waits for its value."""
 
@@ -181,7 +185,7 @@ def _json_tokens(text: str, file: str, line: int) -> Iterator[_Token]:
 def _built(tokens: Iterable[_Token], file: str) -> Parsed:
     """Put the tokens together without recursion; an empty file gives None."""
     top: list[object] = []
-    stack = [_Node(top, Marks(1))]
+    stack = [_Node(top, Marks(1, {}))]
     anchors: dict[str, _Node] = {}
     for token in tokens:
         node = stack[-1]
@@ -189,7 +193,7 @@ def _built(tokens: Iterable[_Token], file: str) -> Parsed:
             node.key = _key(token, node, file)
             continue
         if token.kind in ("map", "list"):
-            stack.append(_Node({} if token.kind == "map" else [], Marks(token.line), anchor=token.anchor))
+            stack.append(_Node({} if token.kind == "map" else [], Marks(token.line, {}), anchor=token.anchor))
             continue
         done = _finished(token, stack, anchors, file)
         if done.anchor is not None:

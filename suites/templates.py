@@ -82,15 +82,21 @@ class Templates:
 
     def render(self, text: str, values: Vars) -> str:
         """Return the text with its templates filled in; raises SuiteError where that cannot be done."""
-        if not has_template(text):
-            return text
         try:
-            return self._written(self._compiled(text), values)
+            self.work.add_(text)
+            return self._written(self._compiled(text), values) if has_template(text) else text
         except UndefinedError as error:
             allowed = "; env.NAME needs --allow-env NAME" if "env" in text else ""
             raise SuiteError(f"template: {error}; vars: {', '.join(values) or 'none'}{allowed}") from error
         except FAILURES as error:
             raise SuiteError(f"template: {error}") from error
+
+    def count_(self, characters: int) -> None:
+        """Count work on a case that no template does; raises SuiteError if the suite costs too much."""
+        try:
+            self.work.count_(characters)
+        except ValueError as error:
+            raise SuiteError(str(error)) from error
 
     def filled(self, value: object, values: Vars) -> object:
         """Return a value with every text inside it rendered."""

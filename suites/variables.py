@@ -14,6 +14,7 @@ from suites.filters import MAX_TEXT, dump, text_of
 from suites.templates import Templates, Vars, has_template
 
 MAX_CASES = 100_000
+MAX_VARS = 1_000
 MAX_STEPS = 5
 """How long a chain of vars that name each other is followed, as in promptfoo."""
 PLAIN = re.compile(r"\{\{\s*(\w+)\s*\}\}")
@@ -61,6 +62,8 @@ def filled_vars(values: Vars, files: Files, templates: Templates) -> dict[str, o
 
     A value that names a variable there is not stays as it is: it is the text of a template, not one to be filled in.
     """
+    if len(values) > MAX_VARS:
+        raise SuiteError(f"vars: more than {MAX_VARS} in one test")
     read_in = {name: _read(value, files) for name, value in values.items()}
     linked = _linked(read_in)
     return {
@@ -101,4 +104,4 @@ def _known(text: str, values: Vars) -> bool:
     if not has_template(text):
         return False
     bound = {name for pair in BOUND.findall(text) for name in pair}
-    return set(NAMED.findall(text)) <= values.keys() | bound | set(ALWAYS)
+    return all(name in values or name in bound or name in ALWAYS for name in NAMED.findall(text))
