@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from harness.commands.permissions import given, permissions
+
 if TYPE_CHECKING:
     from harness.stores.schedules import ScheduleTable
 
@@ -35,6 +37,7 @@ def command() -> None:
     "--retries", type=click.IntRange(0, 10), default=1, show_default=True, help="Of a turn without a verdict."
 )
 @click.option("--notify", type=click.Path(path_type=Path), metavar="FILE", help="Whom to tell of results.")
+@permissions
 @OUT
 def add(
     plan: str, cron: str, timezone: str, name: str | None, jitter: int, retries: int, notify: Path | None, out: Path
@@ -43,12 +46,12 @@ def add(
     from harness.errors import HarnessError
     from harness.inspection import loaded_suites, refuse_impossible
     from harness.notices.channels import load_channels
-    from harness.plan import load_plan
+    from harness.plan import PERMISSIONS, load_plan, permitting
     from harness.schedules import Schedule, utc_now
     from harness.schedules.cron import checked
     from harness.schedules.listing import described
 
-    chosen = load_plan(plan)
+    chosen = permitting(load_plan(plan), given())
     refuse_impossible(chosen, loaded_suites(chosen))
     cron, called = " ".join(cron.split()), name or chosen.name
     checked(cron, timezone)
@@ -58,7 +61,8 @@ def add(
         load_channels(notify)
     place = str(Path(plan).resolve()) if Path(plan).exists() else plan
     told = str(notify.resolve()) if notify else None
-    schedule = Schedule(called, place, cron, timezone, jitter, retries, told, utc_now())
+    allowed = chosen.model_dump_json(include={*PERMISSIONS, "skip_unsupported"}, exclude_defaults=True)
+    schedule = Schedule(called, place, cron, timezone, jitter, retries, told, utc_now(), allowed)
     _table(out, new=True).add(schedule)
     for line in described(schedule, utc_now()):
         click.echo(line)

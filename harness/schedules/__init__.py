@@ -35,6 +35,8 @@ class Schedule:
     """Absolute path of the file that says whom to tell."""
     handled: datetime
     """Due moments up to this one are taken care of; at first, when the schedule was added."""
+    permissions: str = "{}"
+    """What the plan's suites may do beyond asking and comparing: keys of a Plan, as JSON."""
 
 
 @dataclass(frozen=True)

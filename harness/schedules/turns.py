@@ -118,9 +118,10 @@ def _attempt(desk: Desk, schedule: Schedule, turn: Turn, number: int) -> Turn:
     attempted = replace(turn, attempts=turn.attempts + number)
     desk.table.save(attempted)
     result = desk.work(schedule)
-    notes = "; ".join(filter(None, (turn.note, result.note)))
     state: State = "failed" if result.exit_code == COULD_NOT_FINISH else "done"
-    return replace(attempted, state=state, exit_code=result.exit_code, job=result.job, note=notes)
+    return replace(
+        attempted, state=state, exit_code=result.exit_code, job=result.job, note=_joined(turn.note, result.note)
+    )
 
 
 def _ended(desk: Desk, schedule: Schedule | None, turn: Turn) -> Turn:
@@ -132,5 +133,9 @@ def _ended(desk: Desk, schedule: Schedule | None, turn: Turn) -> Turn:
     unsent = desk.tell(schedule, turn) if schedule else ""
     if unsent:
         desk.say(f"{turn.schedule}: {unsent}")
-        desk.table.save(replace(turn, note="; ".join(filter(None, (turn.note, unsent)))))
+        desk.table.save(replace(turn, note=_joined(turn.note, unsent)))
     return turn
+
+
+def _joined(*notes: str) -> str:
+    return "; ".join(note.removesuffix(".") for note in notes if note)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 from compress import CompressError
@@ -20,7 +21,7 @@ from suites.errors import SuiteError
 def worked(schedule: Schedule, out: Path, progress: Progress) -> Result:
     """Read the plan again, run it, and say what came of it; a plan that cannot be run is a result too."""
     try:
-        plan = load_plan(schedule.plan)
+        plan = load_plan(schedule.plan).model_copy(update=json.loads(schedule.permissions))
         outcome = run(plan, out, progress=progress, command=f"secateur run {schedule.plan}")
     except (HarnessError, SuiteError, CompressError, ReportError, OSError) as error:
         return Result(COULD_NOT_FINISH, note=str(error))

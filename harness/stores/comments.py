@@ -86,6 +86,7 @@ TABLES: dict[str, dict[str, str]] = {
         "cron": "Minute, hour, day of month, month, day of week", "timezone": "In which the cron expression is read",
         "jitter_seconds": "A turn begins up to this much later", "retries": "Of a turn without a verdict",
         "notify": "File that says whom to tell", "handled": "Due moments up to this one are taken care of",
+        "permissions": "What its suites may do, as JSON",
     },
     "turns": {
         "": "One due moment of a schedule and what came of it", "schedule": "Its name", "due": "The due moment",

@@ -147,4 +147,8 @@ ALTER TABLE answers ADD COLUMN tokens INTEGER[];
 ALTER TABLE answers ADD COLUMN logprobs DOUBLE[];
 """
 
-STEPS: tuple[str, ...] = (M001, M002, M003, M004, M005)
+M006 = """
+ALTER TABLE schedules ADD COLUMN permissions VARCHAR DEFAULT '{}';
+"""
+
+STEPS: tuple[str, ...] = (M001, M002, M003, M004, M005, M006)

@@ -12,7 +12,7 @@ from harness.stores.file import DuckdbFile
 from harness.stores.rows import Connection, Row
 from suites.document import suggestion
 
-SCHEDULE = "name, plan, cron, timezone, jitter_seconds, retries, notify, handled"
+SCHEDULE = "name, plan, cron, timezone, jitter_seconds, retries, notify, handled, permissions"
 TURN = "schedule, due, state, started, finished, attempts, exit_code, job, note"
 LEASE = "pid, process_started, host, boot, space, taken, renewed"
 
@@ -31,7 +31,7 @@ class ScheduleTable:
                 raise HarnessError(
                     f"there is a schedule {schedule.name!r} already; choose another --name, or remove it first"
                 )
-            db.execute(f"INSERT INTO schedules ({SCHEDULE}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)", _values(schedule))
+            db.execute(f"INSERT INTO schedules ({SCHEDULE}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", _values(schedule))
 
         self.file.transaction(work)
 
@@ -113,9 +113,9 @@ def _values(record: Schedule | Turn | Lease | Place) -> list[Any]:
 
 
 def _schedule(row: Row) -> Schedule:
-    name, plan, cron, timezone, jitter_seconds, retries, notify, handled = row
+    name, plan, cron, timezone, jitter_seconds, retries, notify, handled, permissions = row
     moment = datetime.fromisoformat(handled)
-    return Schedule(name, plan, cron, timezone, jitter_seconds, retries, notify, moment)
+    return Schedule(name, plan, cron, timezone, jitter_seconds, retries, notify, moment, permissions)
 
 
 def _turn(row: Row) -> Turn:

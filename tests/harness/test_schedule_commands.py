@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 from pathlib import Path
@@ -62,6 +63,12 @@ def test_the_line_for_cron_runs(place: Path, capsys: pytest.CaptureFixture[str])
     command = line.removeprefix("* * * * * ").replace(r"\%", "%")
     assert subprocess.run(command, shell=True, cwd="/", check=False).returncode == 3
     assert f"no store at {place}/out/secateur.duckdb" in (place / "out" / "schedule.log").read_text()
+
+
+def test_what_a_plan_may_do_is_kept(place: Path) -> None:
+    assert entry([*ADD, "--allow-env", "REGION", "--allow-code"]) == 0
+    (schedule,) = ScheduleTable(DuckdbFile(place / "out" / "secateur.duckdb", 60)).schedules()
+    assert json.loads(schedule.permissions) == {"allow_code": True, "allow_env": ["REGION"]}
 
 
 def test_a_plan_that_is_gone_is_a_failed_turn(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
