@@ -91,6 +91,8 @@ class AssertionPart(FilePart):
     def _known(cls, type: str) -> str:
         if type == ASSERT_SET or reason_against(type):
             return type
+        if type == f"not-{ASSERT_SET}":
+            raise ValueError(f"an {ASSERT_SET} has no not- form; put not- before what is in it")
         try:
             load(base_of(type))
         except SuiteError as error:

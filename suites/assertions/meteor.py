@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import functools
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 from suites.assertions import Check, graded_check, references
-from suites.errors import SuiteError
 from suites.reply import Reply
 from suites.words import words
 
@@ -19,17 +18,18 @@ if TYPE_CHECKING:
 class Meteor:
     """METEOR (Banerjee and Lavie 2005) with alpha 0.9, beta 3, gamma 0.5, by NLTK and its WordNet.
 
-    Full stops at the ends of words are left out; the best of several references counts. Raises SuiteError where NLTK
-    or its WordNet is not installed.
+    Full stops at the ends of words are left out; the best of several references counts.
     """
 
     value: object
     threshold: float | None = None
-    needs: ClassVar[frozenset[str]] = frozenset()
 
     def __post_init__(self) -> None:
         references("meteor", self.value)
-        _wordnet()
+
+    @property
+    def needs(self) -> frozenset[str]:
+        return frozenset() if _wordnet() else frozenset({"wordnet"})
 
     def check(self, answer: Reply, original: Reply | None) -> Check:
         from nltk.translate.meteor_score import single_meteor_score
@@ -47,16 +47,14 @@ def _plain(text: str) -> list[str]:
 
 
 @functools.cache
-def _wordnet() -> WordNetCorpusReader:
+def _wordnet() -> WordNetCorpusReader | None:
+    """Return NLTK's WordNet, None where it or NLTK is not installed."""
     try:
         from nltk.corpus import wordnet
-    except ImportError as error:
-        raise SuiteError("meteor: NLTK is not installed: pip install 'secateur[meteor]'") from error
-    try:
+
         wordnet.ensure_loaded()
-    except (LookupError, OSError) as error:
-        where = "run python -m nltk.downloader wordnet, or set NLTK_DATA to the folder that has corpora/wordnet"
-        raise SuiteError(f"meteor: NLTK's WordNet is not installed: {where}") from error
+    except (ImportError, LookupError, OSError):
+        return None
     reader: WordNetCorpusReader = wordnet
     return reader
 

@@ -17,6 +17,7 @@ from suites.reply import Reply
 if TYPE_CHECKING:
     from sqlglot import exp
 
+NEEDS = frozenset() if importlib.util.find_spec("sqlglot") else frozenset({"sqlglot"})
 DIALECTS = {
     "athena": "athena",
     "bigquery": "bigquery",
@@ -51,7 +52,7 @@ class IsSql:
     """
 
     value: object = None
-    needs: ClassVar[frozenset[str]] = frozenset()
+    needs: ClassVar[frozenset[str]] = NEEDS
 
     def __post_init__(self) -> None:
         _rules("is-sql", self.value)
@@ -66,7 +67,7 @@ class ContainsSql:
     """A code block of the answer, with no language or sql, is SQL as in is-sql; without blocks, the whole answer."""
 
     value: object = None
-    needs: ClassVar[frozenset[str]] = frozenset()
+    needs: ClassVar[frozenset[str]] = NEEDS
 
     def __post_init__(self) -> None:
         _rules("contains-sql", self.value)
@@ -91,8 +92,6 @@ class _Rules:
 
 
 def _rules(type: str, value: object) -> _Rules:
-    if importlib.util.find_spec("sqlglot") is None:
-        raise SuiteError(f"{type}: sqlglot is not installed: pip install 'secateur[sql]'")
     given = {} if value is None else value
     if not isinstance(given, dict) or not given.keys() <= {"databaseType", "allowedTables", "allowedColumns"}:
         raise SuiteError(f"{type}: the value must be a mapping of databaseType, allowedTables and allowedColumns")

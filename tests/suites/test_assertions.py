@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from suites import Check, Graded, Reply, SuiteError, assertion_names
+from suites.allowance import CAREFUL
 from suites.assertions import Not, load
 
 TABLES = {file.stem: json.loads(file.read_text("utf-8")) for file in (Path(__file__).parent / "cases").glob("*.json")}
@@ -103,6 +104,17 @@ WRONG = [
     ("is-json", {"$ref": "#/definitions/x"}, "is-json: $ref '#/definitions/x' is not in the schema"),
     ("is-json", {"$ref": "file:///etc/passwd"}, "is-json: $ref 'file:///etc/passwd' is not in the schema"),
 ]
+
+
+def test_what_is_not_installed_is_a_need(monkeypatch):
+    monkeypatch.setattr("suites.assertions.meteor._wordnet", lambda: None)
+    missing = CAREFUL.missing(load("meteor")(value="a").needs)
+    assert (
+        missing
+        == "it needs NLTK's WordNet: python -m nltk.downloader wordnet, or NLTK_DATA=folder with corpora/wordnet"
+    )
+    assert CAREFUL.missing({"sqlglot"}) == "it needs sqlglot: pip install 'secateur[sql]'"
+    assert CAREFUL.missing(load("is-sql")().needs) is None
 
 
 @pytest.mark.parametrize(("name", "value", "message"), WRONG)
