@@ -12,6 +12,7 @@ HOW: dict[str, str] = {
     "cost": "it needs the price of an answer; a model in process has none",
     "tokens": "it needs the tokens of an answer, which an endpoint does not tell",
     "wordnet": "it needs NLTK's WordNet: python -m nltk.downloader wordnet, or NLTK_DATA=folder with corpora/wordnet",
+    "mini-racer": "it needs mini-racer: pip install 'secateur[javascript]'",
     "sqlglot": "it needs sqlglot: pip install 'secateur[sql]'",
     "embeddings": "it needs a model of sentence embeddings, which a suite cannot be given yet",
     "logprobs": "it needs the log-probabilities of an answer's tokens, which an endpoint is not asked for",
@@ -26,7 +27,7 @@ class Allowance:
     code: bool = False
     skip_unsupported: bool = False
     """Whether assertions that cannot be checked here are counted as not checked, instead of refused."""
-    known: frozenset[str] = frozenset(HOW) - {"code", "embeddings", "wordnet", "sqlglot"}
+    known: frozenset[str] = frozenset(HOW) - {"code", "embeddings", "mini-racer", "sqlglot", "wordnet"}
     """Facts that every answer will come with."""
     outside: bool = False
     """Whether the files that a suite names may lie outside its own folder."""

@@ -21,7 +21,7 @@ UNSUPPORTED: dict[str, str] = {
     **dict.fromkeys(("trajectory:goal-success", "trajectory:step-count", "trajectory:tool-args-match"), _TRACE),
     **dict.fromkeys(("trajectory:tool-sequence", "trajectory:tool-used"), _TRACE),
     **dict.fromkeys(("guardrails", "pi", "webhook"), _SERVICE),
-    **dict.fromkeys(("javascript", "ruby"), "it is a program in another language; write it as python"),
+    "ruby": "it is a program in a language that is not run here; write it as python",
     "human": "it waits for a person",
     "kl-max": "it needs both models' probabilities of every token of an answer",
 }

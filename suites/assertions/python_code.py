@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import json
-import math
 import re
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from suites.assertions import Check
 from suites.errors import SuiteError
+from suites.judging import context_of, failed, judged
 from suites.program import Program, inline, refuse_broken
 from suites.reply import Reply
-
-KINDS = "true, false, a number, or a mapping of pass, score and reason"
 
 
 @dataclass(frozen=True)
@@ -37,12 +35,13 @@ class Python:
             raise SuiteError(f"python: {error}") from error
 
     def check(self, answer: Reply, original: Reply | None) -> Check:
-        context = {"vars": dict(answer.vars), "prompt": answer.prompt, "config": self.config}
-        context["original"] = None if original is None else original.text
+        context = context_of(answer, original, self.config)
         try:
-            return _judged(_program(self.value).result(answer.text, context), self.threshold)
+            said = _read(_program(self.value).result(answer.text, context))
+            result = _limited(said, self.threshold) if isinstance(said, dict) else said
+            return judged("python", result, self.threshold)
         except SuiteError as error:
-            return Check("python", False, 0.0, f"the code failed: {error}", turned=(False, 0.0))
+            return failed("python", error)
 
 
 def _program(value: object) -> Program:
@@ -53,24 +52,11 @@ def _program(value: object) -> Program:
     return inline(value)
 
 
-def _judged(result: object, threshold: float | None) -> Check:
-    """Return the check that a result makes; raises SuiteError for one that says nothing."""
-    if isinstance(result, str):
-        result = _read(result)
-    if isinstance(result, bool):
-        return Check("python", result, float(result), f"the code returned {str(result).lower()}")
-    if isinstance(result, int | float) and math.isfinite(result):
-        passed = result > 0 if threshold is None else result >= threshold
-        asked = "more than 0" if threshold is None else f"{threshold:g} at least"
-        reason = f"the code returned {result:g}, the rule says {asked}"
-        return Check("python", passed, float(result), reason, turned=(not passed, float(result)))
-    if isinstance(result, dict):
-        return _mapped(result, threshold)
-    raise SuiteError(f"it must return {KINDS}, found {str(result)[:60]!r}")
-
-
-def _read(text: str) -> object:
-    """Return what a text stands for: true, false, a mapping, a number; or the text."""
+def _read(result: object) -> object:
+    """Return what a text stands for: true, false, a mapping, a number; another result, or text, as it is."""
+    if not isinstance(result, str):
+        return result
+    text = result
     if text.lower() in ("true", "false"):
         return text.lower() == "true"
     try:
@@ -82,16 +68,13 @@ def _read(text: str) -> object:
     return float(number[0]) if number else text
 
 
-def _mapped(result: dict[str, Any], threshold: float | None) -> Check:
-    passed = result.get("pass", result.get("pass_"))
+def _limited(result: dict[str, Any], threshold: float | None) -> dict[str, Any]:
+    """Return a mapping that fails below the threshold; pass_ is read as pass."""
+    named = {**result, "pass": result.get("pass", result.get("pass_"))}
     score, reason = result.get("score"), result.get("reason")
-    if not isinstance(passed, bool) or isinstance(score, bool) or not isinstance(score, int | float):
-        raise SuiteError(f"it must return {KINDS}, found {str(result)[:60]!r}")
-    if not isinstance(reason, str):
-        raise SuiteError(f"it must return a reason of text, found {str(result)[:60]!r}")
-    if threshold is not None and score < threshold:
-        passed, reason = False, f"score {score:g} is less than {threshold:g}: {reason}"
-    return Check("python", passed, float(score), reason, turned=(not passed, float(score)))
+    if threshold is not None and isinstance(score, int | float) and score < threshold:
+        named |= {"pass": False, "reason": f"score {score:g} is less than {threshold:g}: {reason}"}
+    return named
 
 
 TYPES: dict[str, type] = {"python": Python}

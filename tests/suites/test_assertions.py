@@ -109,10 +109,8 @@ WRONG = [
 def test_what_is_not_installed_is_a_need(monkeypatch):
     monkeypatch.setattr("suites.assertions.meteor._wordnet", lambda: None)
     missing = CAREFUL.missing(load("meteor")(value="a").needs)
-    assert (
-        missing
-        == "it needs NLTK's WordNet: python -m nltk.downloader wordnet, or NLTK_DATA=folder with corpora/wordnet"
-    )
+    assert missing is not None
+    assert missing.startswith("it needs NLTK's WordNet: python -m nltk.downloader wordnet")
     assert CAREFUL.missing({"sqlglot"}) == "it needs sqlglot: pip install 'secateur[sql]'"
     assert CAREFUL.missing(load("is-sql")().needs) is None
 
