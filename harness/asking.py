@@ -69,6 +69,8 @@ def asked(subject: Subject, suite: Suite, cases: Sequence[Case], keeping: Keepin
     facts = _answered(subject, suite, prompts, lambda batch: store.add_answers(stage.id, batch), progress)
     if complete:
         store.finish_stage(stage.id, facts={**facts, DIGEST: suite.digest})
+    else:
+        store.note_stage(stage.id, {**facts, DIGEST: suite.digest})
     return stage.id
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 
-from harness.pairing import CasePair, case_pairs, measured_series, suite_series
+from harness.drawing import drawn_series, drawn_suite
+from harness.pairing import CasePair, case_pairs, suite_series
 from harness.records import Answer, ModelSpec, Run
 from harness.statistics.delta import Delta, drop_of, value_of
 from harness.statistics.series import Series
@@ -51,19 +52,23 @@ class Comparison:
     """Of suites and yes-or-no benchmarks, losses first."""
 
 
-def compare(before: Run, after: Run, suites: Sequence[Suite]) -> Comparison:
+def compare(before: Run, after: Run, suites: Sequence[Suite], in_looks: bool = False) -> Comparison:
     """Pair two runs. before: the original's. suites: those that the answers belong to.
 
+    in_looks: the items were drawn, and those that were not asked are not missing.
     Raises HarnessError if an item was not the same question for both models.
     """
     cases: list[CasePair] = []
     series: list[Series] = []
     for suite in suites:
         pairs = case_pairs(suite, before, after)
+        of_suite = suite_series(suite.name, pairs, asked=suite.name in after.answers)
+        if in_looks:
+            pairs, of_suite = drawn_suite(suite.name, pairs)
         cases += pairs
-        series += suite_series(suite.name, pairs, asked=suite.name in after.answers)
+        series += of_suite
     metrics = sorted(before.measurements.keys() | after.measurements.keys())
-    measured = [measured_series(before.measurements.get(name), after.measurements.get(name)) for name in metrics]
+    measured = [drawn_series(name, before, after) for name in metrics]
     flips = [*_case_flips(cases), *(flip for one in measured for flip in _item_flips(one))]
     everything = [*series, *measured]
     return Comparison(
@@ -78,7 +83,9 @@ def compare(before: Run, after: Run, suites: Sequence[Suite]) -> Comparison:
 
 def _delta(series: Series) -> Delta:
     own_value = series.summary == "losses" or not series.paired
-    return value_of(series) if own_value else drop_of(series)
+    delta = value_of(series) if own_value else drop_of(series)
+    # Where to stop was chosen by these very items; bounds for a number fixed beforehand would be too narrow.
+    return replace(delta, low=None, high=None, detectable=None, drawn_from=series.total) if series.unasked else delta
 
 
 def _case_flips(cases: Sequence[CasePair]) -> Iterator[Flip]:

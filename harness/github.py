@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from harness.errors import HarnessError
-from harness.gate import Finding
+from harness.finding import Finding
 from harness.outcome import Outcome
 from suites.document import read
 from suites.errors import SuiteError

@@ -56,7 +56,8 @@ def found(store: Store, identifier: str | None) -> Job:
 def compared(store: Store, before: str, after: str, plan: Plan | None) -> Verdict:
     """Judge two runs: by the plan given, or by that of the candidate's own job."""
     old, new = store.run(before), store.run(after)
-    plan = plan or Plan.model_validate_json(found(store, after).plan)
+    own = Plan.model_validate_json(found(store, after).plan)
+    plan = plan or own
     if new.model.name == ORIGINAL or old.model.name != ORIGINAL:
         raise HarnessError(
             f"compare takes the original's run first, then a candidate's; {before} is of {old.model.name}, "
@@ -64,7 +65,7 @@ def compared(store: Store, before: str, after: str, plan: Plan | None) -> Verdic
         )
     suites = [suite for suite in loaded_suites(plan) if suite.name in new.answers]
     refuse_changed(suites, old, new)
-    return judge(compare(old, new, suites), plan.gates)
+    return judge(compare(old, new, suites, own.sequential), plan.gates)
 
 
 def publish(store: Store, job: Job, path: Path) -> Path:
@@ -90,7 +91,7 @@ def publish(store: Store, job: Job, path: Path) -> Path:
 def _judged(store: Store, row: VerdictRow, plan: Plan, suites: list[Suite]) -> Judged:
     before, after = store.run(row.before_run), store.run(row.after_run)
     refuse_changed(suites, before, after)
-    comparison = compare(before, after, suites)
+    comparison = compare(before, after, suites, plan.sequential)
     receipt = store.receipt(after.id)
     return Judged(
         before, after, comparison, judge(comparison, plan.gates), Receipt.from_json(receipt) if receipt else None

@@ -9,7 +9,7 @@ import suites as suite_files
 from harness import metrics
 from harness.errors import HarnessError
 from harness.estimate import estimated_seconds
-from harness.gate import limit_of
+from harness.finding import limit_of
 from harness.making import recipe_of
 from harness.models import refuse_missing
 from harness.outlook import cases_of, documents_of, outlook

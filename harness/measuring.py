@@ -8,7 +8,7 @@ from pathlib import Path
 
 from harness import metrics
 from harness.asking import PROTOCOL, asked, own, suite_stage
-from harness.benchmarks import kinds, measure_benchmark, measure_served, task_identity
+from harness.benchmarks import BenchmarkResult, kinds, measure_benchmark, measure_served, task_identity
 from harness.corpus import Corpus
 from harness.digest import digest
 from harness.endpoints import CHAT
@@ -16,7 +16,7 @@ from harness.errors import HarnessError
 from harness.fidelity import measure_fidelity, not_measured, original_perplexity
 from harness.plan import Benchmark, Plan
 from harness.progress import Progress, named
-from harness.records import ORIGINAL, Answer, Measurement
+from harness.records import DRAWN, ORIGINAL, Answer, Measurement
 from harness.reference import FidelityRefusedError, reference
 from harness.scoring import NotFiniteError
 from harness.stores import Job, Stage, Store
@@ -66,7 +66,7 @@ class PairStages:
 def measured(subject: Subject, context: Context) -> tuple[str, ...]:
     """Suites and benchmarks on one model; returns the ids of their stages."""
     suites = [asked(subject, suite, suite.cases, context) for suite in context.suites]
-    return (*suites, *(_benchmarked(subject, benchmark, context) for benchmark in context.plan.benchmarks))
+    return (*suites, *(benchmarked(subject, benchmark, context) for benchmark in context.plan.benchmarks))
 
 
 def measured_pair(before: Subject, after: Subject, corpus: Corpus | None, context: Context) -> PairStages:
@@ -83,26 +83,49 @@ def unfinished(subject: Subject, context: Context) -> set[str]:
     return {CHAT for _ in suites}.union(*(kinds(task) for task in tasks))
 
 
-def _benchmark_stage(subject: Subject, benchmark: Benchmark, context: Context) -> Stage:
-    key = digest("benchmark", PROTOCOL, task_identity(benchmark, context.data_root), *own(subject, context))
+def _benchmark_stage(subject: Subject, benchmark: Benchmark, context: Context, *more: str) -> Stage:
+    identity = task_identity(benchmark, context.data_root)
+    key = digest("benchmark", PROTOCOL, identity, *own(subject, context), *more)
     return context.store.begin_stage(subject.fingerprint, key, "benchmark", benchmark.task, not_before=context.since)
 
 
-def _benchmarked(subject: Subject, benchmark: Benchmark, context: Context) -> str:
-    store, root = context.store, context.data_root
-    stage = _benchmark_stage(subject, benchmark, context)
+@dataclass(frozen=True)
+class Drawn:
+    """Documents of a benchmark that were drawn."""
+
+    documents: tuple[int, ...]
+    total: int
+    """Of how many."""
+
+
+def benchmarked(subject: Subject, benchmark: Benchmark, context: Context, drawn: Drawn | None = None) -> str:
+    """Ask a benchmark, or of it what was drawn; returns the id of the stage.
+
+    Scores are kept with the whole benchmark: what one look has asked the next does not ask again.
+    """
+    store, part, facts = context.store, benchmark, dict[str, str]()
+    whole = stage = _benchmark_stage(subject, benchmark, context)
+    if drawn:
+        part = benchmark.model_copy(update={"documents": drawn.documents, "limit": None})
+        facts = {DRAWN: str(drawn.total)}
+        stage = _benchmark_stage(subject, part, context, DRAWN, facts[DRAWN])
     if not stage.finished:
         progress = named(context.progress, f"{subject.spec.name}: {benchmark.task}")
-        memory, connection = StageMemory(store, stage.id), subject.connection()
         try:
-            if connection is not None:
-                result = measure_served(connection, benchmark, root, progress, memory)
-            else:
-                result = measure_benchmark(subject.loaded(), benchmark, root, progress, memory)
-            store.finish_stage(stage.id, result.measurements, result.facts)
+            result = _measured(subject, part, context, progress, StageMemory(store, whole.id))
+            store.finish_stage(stage.id, result.measurements, result.facts | facts)
         except NotFiniteError as error:
             _not_measured(subject, stage.id, error, context)
     return stage.id
+
+
+def _measured(
+    subject: Subject, benchmark: Benchmark, context: Context, progress: Progress, memory: StageMemory
+) -> BenchmarkResult:
+    connection = subject.connection()
+    if connection is not None:
+        return measure_served(connection, benchmark, context.data_root, progress, memory)
+    return measure_benchmark(subject.loaded(), benchmark, context.data_root, progress, memory)
 
 
 @dataclass(frozen=True)

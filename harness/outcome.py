@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from harness.gate import Decision, Finding, Verdict, limit_of
+from harness.finding import Decision, Finding, limit_of
+from harness.gate import Verdict
 from harness.plan import Gate
 
 EXIT_CODES: dict[Decision, int] = {"PASS": 0, "REGRESSION": 1, "INCONCLUSIVE": 2}

@@ -9,7 +9,8 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from harness.errors import HarnessError
-from harness.gate import Finding, Verdict
+from harness.finding import Finding
+from harness.gate import Verdict
 from harness.outcome import Outcome, sentence
 from harness.reasons import amount
 
@@ -50,7 +51,7 @@ def _cells(finding: Finding) -> tuple[str, ...]:
         _value(delta.before, delta.unit),
         _value(delta.after, delta.unit),
         bounds,
-        str(delta.n or "-"),
+        f"{delta.n} of {delta.drawn_from}" if delta.drawn_from else str(delta.n or "-"),
         finding.decision + (" (warning only)" if finding.severity == "warn" else ""),
     )
 
@@ -101,6 +102,7 @@ def finding_facts(finding: Finding) -> dict[str, object]:
         "low": delta.low,
         "high": delta.high,
         "n": delta.n,
+        "drawn_from": delta.drawn_from,
         "method": delta.method,
         "losses": delta.losses,
         "gains": delta.gains,

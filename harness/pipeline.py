@@ -16,6 +16,7 @@ from harness.gate import Verdict, judge
 from harness.history import PAGE, STORE, environment, publish
 from harness.inspection import loaded_suites, not_checked, refuse_impossible
 from harness.letters import letters
+from harness.looks import measured_in_looks
 from harness.making import recipe_of
 from harness.measuring import Context, measured, measured_pair, unfinished
 from harness.observations import observations
@@ -53,7 +54,7 @@ def run(
     job = store.begin_job(Asked(plan.name, content, digest(content), command, environment(), fresh))
     context = Context(plan, suites, job, store, out, progress)
     _refuse_unable(original, context)
-    shared = measured(original, context)
+    shared = () if plan.sequential else measured(original, context)
     recipes = {name: recipe_of(one.recipe) for name, one in plan.candidates.items() if one.recipe is not None}
     workshop = Workshop(original, out / "models", recipes, progress, lambda: observations(store))
     verdicts: list[Verdict] = []
@@ -97,7 +98,11 @@ def _judged(original: Subject, after: Subject, shared: tuple[str, ...], context:
     """Ask the candidate, store both runs, compare them, decide, and store the decision."""
     store, job, plan = context.store, context.job, context.plan
     name = after.spec.name
-    own = measured(after, context)
+    if plan.sequential:
+        asked = measured_in_looks(original, after, context)
+        shared, own = asked.before, asked.after
+    else:
+        own = measured(after, context)
     corpus = load_corpus(plan.fidelity) if plan.fidelity else None
     pair = measured_pair(original, after, corpus, context)
     after.release()
@@ -108,7 +113,7 @@ def _judged(original: Subject, after: Subject, shared: tuple[str, ...], context:
     if plan.candidates[name].recipe is not None:
         store.save_receipt(after_run.id, read_receipt(after.spec.source).to_json())
     before_run, after_run = store.run(before_run.id), store.run(after_run.id)
-    comparison = compare(before_run, after_run, context.suites)
+    comparison = compare(before_run, after_run, context.suites, plan.sequential)
     verdict = judge(comparison, plan.gates)
     findings = json.dumps([finding_facts(finding) for finding in verdict.findings])
     told = Judged(before_run, after_run, comparison, verdict, None)

@@ -58,8 +58,20 @@ class Benchmark(Part):
     limit: int | None = Field(default=None, gt=0)
     num_fewshot: int | None = Field(default=None, ge=0)
     apply_chat_template: bool = False
+    documents: tuple[int, ...] | None = Field(default=None, min_length=1)
+    """Only these of a single task, by their numbers from 0, instead of the first `limit`."""
     include_path: str | None = None
     """Folder with lm-eval task YAML of your own; its names come before lm-eval's."""
+
+    @model_validator(mode="after")
+    def _documents_or_limit(self) -> Benchmark:
+        if self.documents is None:
+            return self
+        if self.limit is not None:
+            raise ValueError("give either 'documents' or 'limit'")
+        if min(self.documents) < 0 or len(set(self.documents)) < len(self.documents):
+            raise ValueError("'documents' are different numbers from 0 on")
+        return self
 
 
 class Fidelity(Part):
@@ -83,6 +95,8 @@ class Plan(Part):
     fidelity: Fidelity | None = None
     metrics: list[str] = Field(default=[])
     gates: list[Gate] = Field(min_length=1)
+    sequential: bool = False
+    """Ask in growing looks, and stop asking a suite or a benchmark once its gates are decided."""
     data_root: str | None = None
     """Folder with benchmark data and an index.json, instead of the hub."""
     skip_unsupported: bool = False

@@ -12,7 +12,8 @@ import yaml
 from compress import Receipt
 from harness import receipts
 from harness.compare import Comparison
-from harness.gate import Finding, Verdict, limit_of
+from harness.finding import Finding, limit_of
+from harness.gate import Verdict
 from harness.outcome import EXIT_CODES, rule, sentence, worst
 from harness.pairing import CasePair
 from harness.records import Answer, Run

@@ -48,6 +48,8 @@ def bounded(delta: Delta, side: str, alpha: float) -> str:
 def counted(delta: Delta) -> str:
     """For example "216 items, 5 losses, 1 gain"."""
     parts = [_plural(delta.n, "item")] if delta.n else []
+    if delta.drawn_from is not None:
+        parts = [f"{delta.n} of {_plural(delta.drawn_from, 'item')}"]
     if 1 < delta.clusters < delta.n:
         parts.append(_plural(delta.clusters, "cluster"))
     if delta.table:

@@ -29,4 +29,5 @@ def _derive_again(store: Store, row: VerdictRow, plan: Plan) -> None:
     before, after = store.run(row.before_run), store.run(row.after_run)
     suites = loaded_suites(plan)
     refuse_changed(suites, before, after)
-    store.save_derived(row.job, row.candidate, derived(compare(before, after, suites), before.id, after.id))
+    comparison = compare(before, after, suites, plan.sequential)
+    store.save_derived(row.job, row.candidate, derived(comparison, before.id, after.id))

@@ -20,6 +20,8 @@ ORIGINAL = "original"
 """The name of the model that every candidate is held against."""
 DIGEST = "digest"
 """The fact of a suite's stage that says which cases were asked."""
+DRAWN = "drawn from"
+"""The fact of a benchmark's stage that says of how many documents it asked some."""
 
 
 @dataclass(frozen=True)

@@ -9,12 +9,13 @@ if TYPE_CHECKING:
     from harness.benchmarks.lm import ScoringLM
     from harness.benchmarks.measure import BenchmarkResult, measure_benchmark, measure_served
     from harness.benchmarks.stock import run_lm_eval
-    from harness.benchmarks.tasks import count_items, kinds, metric_names, task_identity
+    from harness.benchmarks.tasks import count_items, drawable, kinds, metric_names, task_identity
 
 __all__ = [
     "BenchmarkResult",
     "ScoringLM",
     "count_items",
+    "drawable",
     "kinds",
     "measure_benchmark",
     "measure_served",
@@ -28,6 +29,7 @@ _HOMES = {
     "BenchmarkResult": "measure",
     "ScoringLM": "lm",
     "count_items": "tasks",
+    "drawable": "tasks",
     "kinds": "tasks",
     "measure_benchmark": "measure",
     "measure_served": "measure",

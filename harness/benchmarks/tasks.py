@@ -104,7 +104,21 @@ def count_items(benchmark: Benchmark, data_root: Path | None) -> int | None:
     if any(local_files(_source(config), data_root) is None for config in configs):
         return None
     tasks = build(benchmark, data_root).tasks["tasks"].values()
+    if benchmark.documents is not None:
+        return len(benchmark.documents)
     return sum(min(len(task.eval_docs), benchmark.limit or len(task.eval_docs)) for task in tasks)
+
+
+def drawable(benchmark: Benchmark, data_root: Path | None) -> int | None:
+    """Documents of a benchmark that can be asked a few at a time, else None.
+
+    A group's tasks are clusters; lm-eval draws examples in the order of documents; written answers are not kept.
+    """
+    if benchmark.documents is not None or len(index_of(benchmark).configs) != 1:
+        return None
+    (task,) = build(benchmark, data_root).tasks["tasks"].values()
+    whole = task.config.num_fewshot or task.OUTPUT_TYPE not in ("multiple_choice", "loglikelihood")
+    return None if whole else min(len(task.eval_docs), benchmark.limit or len(task.eval_docs))
 
 
 def metric_names(benchmark: Benchmark, data_root: Path | None) -> tuple[str, ...]:

@@ -15,6 +15,7 @@ from harness.commands.permissions import given, permissions
     "--out", type=click.Path(path_type=Path), default=Path("out"), show_default=True, help="Where results go."
 )
 @click.option("--fresh", is_flag=True, help="Measure everything again, using nothing stored before.")
+@click.option("--sequential", is_flag=True, help="Ask in growing looks, and stop once the gates are decided.")
 @click.option("--candidate", metavar="NAME", help="Only this candidate of the plan.")
 @click.option("--allow-inconclusive", is_flag=True, help="Exit 0 instead of 2 when the verdict is INCONCLUSIVE.")
 @click.option("--json", "as_json", is_flag=True, help="Print the verdicts as JSON.")
@@ -27,6 +28,7 @@ def command(
     plan: str,
     out: Path,
     fresh: bool,
+    sequential: bool,
     candidate: str | None,
     allow_inconclusive: bool,
     as_json: bool,
@@ -53,6 +55,8 @@ def command(
     chosen = permitting(load_plan(plan), given())
     if candidate:
         chosen = only(chosen, candidate)
+    if sequential:
+        chosen = chosen.model_copy(update={"sequential": True})
     for target in filter(None, (junit, summary)):
         if target.is_dir() or not target.absolute().parent.is_dir():
             raise HarnessError(f"cannot write {target}: give a file in a folder that is there")

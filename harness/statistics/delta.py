@@ -62,6 +62,8 @@ class Delta:
     dropped: int = 0
     """Items left out because the original did not answer them."""
     unanswered: int = 0
+    drawn_from: int | None = None
+    """Size of the set of which these are the items asked so far; None: all of it was asked."""
 
     @property
     def losses(self) -> int:

@@ -24,7 +24,7 @@ from harness.statistics.paired import FloatArray, Interval
 
 STAKES = np.arange(1, 20) / 20
 """Shares of the wealth that are staked, each with an equal part of the start; 1 would risk ruin."""
-HALVINGS = 40
+HALVINGS = 24
 FIRST_LOOK = 32
 GROWTH = 1.25
 EARLY = 0.25

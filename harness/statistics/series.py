@@ -43,6 +43,16 @@ class Series:
     unanswered: int = 0
     """Items the candidate did not answer; on a yes-or-no metric they were counted as failed."""
 
+    in_looks: bool = False
+    """Whether the items were asked a few at a time; ids are then in the order in which they were drawn."""
+    unasked: tuple[frozenset[str], ...] = ()
+    """Tags of the items of the set that were not asked."""
+
+    @property
+    def total(self) -> int:
+        """Items of the set that these were drawn from."""
+        return len(self.ids) + len(self.unasked)
+
     @property
     def yes_or_no(self) -> bool:
         """Whether tables of counts describe it: 0 and 1 with equal weights."""
@@ -61,7 +71,13 @@ class Series:
 
     def where(self, tag: str) -> Series:
         """Only the items with this tag."""
-        return self._only(np.array([tag in tags for tags in self.tags], dtype=bool))
+        chosen = self._only(np.array([tag in tags for tags in self.tags], dtype=bool))
+        return replace(chosen, unasked=tuple(tags for tags in self.unasked if tag in tags))
+
+    def first(self, size: int) -> Series:
+        """As it was when so many items had been asked."""
+        chosen = self._only(np.arange(len(self.ids)) < size)
+        return replace(chosen, unasked=(*self.tags[size:], *self.unasked))
 
     def answered_before(self) -> Series:
         """Only the items that the original answered."""

@@ -118,6 +118,10 @@ class Store(Protocol):
         """Measurements, facts and the mark that all is there, in one transaction."""
         ...
 
+    def note_stage(self, stage: str, facts: dict[str, str]) -> None:
+        """Facts of a stage that is not finished."""
+        ...
+
     def finish_stages(self, work: Mapping[str, Sequence[Measurement]]) -> None:
         """The same for several stages at once: all of them or none."""
         ...

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import uuid
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -86,6 +87,9 @@ class DuckdbStore:
         self, stage: str, measurements: Sequence[Measurement] = (), facts: dict[str, str] | None = None
     ) -> None:
         self.file.transaction(lambda db: finish(db, stage, measurements, facts or {}, now()))
+
+    def note_stage(self, stage: str, facts: dict[str, str]) -> None:
+        self.file.execute("UPDATE stages SET facts = ? WHERE id = ?", [json.dumps(facts), stage])
 
     def finish_stages(self, work: Mapping[str, Sequence[Measurement]]) -> None:
         def finish_all(db: Connection) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from lm_eval.api.instance import Instance
 
-from harness.benchmarks import BenchmarkResult, ScoringLM, count_items, measure_benchmark, task_identity
+from harness.benchmarks import BenchmarkResult, ScoringLM, count_items, drawable, measure_benchmark, task_identity
 from harness.commands import entry
 from harness.embedded import bring as embedded_folder
 from harness.errors import HarnessError
@@ -200,6 +200,8 @@ def test_a_group_is_one_measurement_with_its_tasks_as_clusters(
     assert len({item.id for item in ours.items}) == len(ours.items) == count_items(benchmark, tmp_path)
     assert sum(values(ours)) / len(ours.items) == pytest.approx(ours.value)
     assert ours.value == stock(tiny(0), benchmark, tmp_path)["results"]["mmlu_stem"]["acc,none"]
+    with pytest.raises(HarnessError, match="allowed: none, for it is a group of tasks"):
+        measure_benchmark(tiny(0), Benchmark(task="mmlu_stem", documents=(0,)), tmp_path)
 
 
 def test_dropped_split_is_said(tiny: Callable[[int], LoadedModel], data_root: Path) -> None:
@@ -212,6 +214,31 @@ def test_progress_counts_requests(tiny: Callable[[int], LoadedModel], data_root:
     seen: list[tuple[object, ...]] = []
     measure_benchmark(tiny(0), Benchmark(task="arc_easy", limit=3), data_root, lambda *step: seen.append(step))
     assert seen[-1] == ("arc_easy", 12, 12)
+
+
+def test_chosen_documents_are_those_of_the_whole(tiny: Callable[[int], LoadedModel], data_root: Path) -> None:
+    whole = by_name(measure_benchmark(tiny(0), Benchmark(task="arc_easy"), data_root))["arc_easy.acc"]
+    some = measure_benchmark(tiny(0), Benchmark(task="arc_easy", documents=(7, 2, 11)), data_root)
+    assert by_name(some)["arc_easy.acc"].items == tuple(item for item in whole.items if item.id in ("2", "7", "11"))
+    assert "3 of 12 documents" in some.facts["benchmark arc_easy"]
+    assert count_items(Benchmark(task="arc_easy", documents=(7, 2)), data_root) == 2
+
+
+def test_documents_that_are_not_there_are_refused(tiny: Callable[[int], LoadedModel], data_root: Path) -> None:
+    with pytest.raises(HarnessError, match="benchmark 'arc_easy': no such documents; allowed: 0 to 11"):
+        measure_benchmark(tiny(0), Benchmark(task="arc_easy", documents=(12,)), data_root)
+
+
+def test_only_single_tasks_without_examples_are_drawn(data_root: Path) -> None:
+    assert drawable(Benchmark(task="arc_easy"), data_root) == 12
+    assert drawable(Benchmark(task="arc_easy", limit=5), data_root) == 5
+    for whole in (
+        Benchmark(task="arc_easy", num_fewshot=2),
+        Benchmark(task="arc_easy", documents=(1, 2)),
+        Benchmark(task="gsm8k", num_fewshot=0),
+        Benchmark(task="mmlu_stem"),
+    ):
+        assert drawable(whole, data_root) is None
 
 
 def test_unlisted_data_are_refused(data_root: Path) -> None:

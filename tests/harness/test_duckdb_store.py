@@ -167,6 +167,13 @@ def test_two_stages_finish_together(store: DuckdbStore) -> None:
     assert [m.metric for m in store.measurements(second.id)] == ["task.acc"]
 
 
+def test_facts_of_a_stage_that_is_not_finished(store: DuckdbStore) -> None:
+    stage = store.begin_stage("model", "key", "suite", "smoke")
+    store.note_stage(stage.id, {"digest": "abc"})
+    again = store.begin_stage("model", "key", "suite", "smoke")
+    assert (again.id, again.facts, again.finished) == (stage.id, {"digest": "abc"}, False)
+
+
 def test_a_newer_schema_is_refused(store: DuckdbStore) -> None:
     with duckdb.connect(str(store.file.path)) as db:
         db.execute("INSERT INTO schema_version VALUES (99)")

@@ -9,7 +9,8 @@ from xml.etree import ElementTree
 import pytest
 
 from harness import outputs
-from harness.gate import Finding, Verdict
+from harness.finding import Finding
+from harness.gate import Verdict
 from harness.github import annotated
 from harness.outcome import Outcome, worst
 from harness.plan import Gate
