@@ -8,13 +8,16 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
+from compress import CompressError
 from harness.errors import HarnessError
 from harness.history import PAGE, found, opened, publish
-from harness.outbox import PACE, Drained, Limits, Sender, drain
+from harness.outbox import Drained, Limits, Sender, drain
 from harness.plan import Plan
 from harness.progress import Progress
 from harness.stores.duckdb_store import DuckdbStore
 from harness.stores.outbox import Outbox
+from reports.errors import ReportError
+from suites.errors import SuiteError
 
 AFTER_RUN_SECONDS = 60.0
 
@@ -26,7 +29,8 @@ class Delivery:
     account: str
     waiting: int
     drained: Drained | None
-    """None: there is no key."""
+    problem: str = ""
+    """Why nothing could be sent, where nothing was drained."""
 
     @property
     def troubled(self) -> bool:
@@ -34,7 +38,7 @@ class Delivery:
 
     def line(self) -> str:
         if self.drained is None:
-            return f"{self.account} is not set, so {self.waiting} letters wait; set it and `secateur sync`"
+            return f"{self.problem}; {self.waiting} letters wait for `secateur sync`"
         parts = [f"{self.account}: {self.drained.sent} letters sent"]
         if self.drained.refused:
             parts.append(f"{self.drained.refused} refused, see `secateur outbox ls`")
@@ -49,27 +53,31 @@ def delivered(store: DuckdbStore, limits: Limits, progress: Progress) -> Iterato
     """Send what is due for every account whose variable is set; the limits hold for each of them."""
     outbox = Outbox(store.file)
     for account in outbox.accounts():
-        value = os.environ.get(account, "").strip()
-        if not value:
-            yield Delivery(account, outbox.waiting(account), None)
-            continue
-        if not (value.isascii() and value.isprintable()):
-            raise HarnessError(f"{account} holds characters that do not belong there; copy it again")
-        with _sender(outbox, account, value, limits) as sender:
-            drained = drain(outbox, account, sender, limits, PACE, progress)
-        yield Delivery(account, drained.waiting, drained)
+        try:
+            with _sender(outbox, account, limits) as sender:
+                drained = drain(outbox, account, sender, limits, progress)
+        except HarnessError as error:
+            # One account that cannot be used keeps no other from being served.
+            yield Delivery(account, outbox.waiting(account), None, str(error))
+        else:
+            yield Delivery(account, drained.waiting, drained)
 
 
-def _sender(outbox: Outbox, account: str, value: str, limits: Limits) -> AbstractContextManager[Sender]:
-    """What an account is is seen from what waits for it."""
+def _sender(outbox: Outbox, account: str, limits: Limits) -> AbstractContextManager[Sender]:
+    """What an account is is seen from what waits for it. Raises HarnessError if its variable is of no use."""
+    value = os.environ.get(account, "").strip()
+    if not value:
+        raise HarnessError(f"{account} is not set")
+    if not (value.isascii() and value.isprintable()):
+        raise HarnessError(f"{account} holds characters that do not belong there; copy it again")
     kinds = {one.kind for one in outbox.census() if one.account == account}
     if kinds & {"spans", "metrics"}:
         from harness.collector import collecting
 
-        return collecting(value, PACE, limits.requests)
+        return collecting(value, limits.pace, limits.requests)
     from harness.promptlayer import connected
 
-    return connected(value, PACE, limits.requests)
+    return connected(value, limits.pace, limits.requests)
 
 
 def announced(outbox: Outbox) -> Iterator[str]:
@@ -90,6 +98,6 @@ def after_run(plan: Plan, out: Path, job: str, progress: Progress) -> list[str]:
         lines = [delivery.line() for delivery in delivered(store, limits, progress)]
         if store.links(job):
             publish(store, found(store, job), out / PAGE)
-    except (HarnessError, OSError) as error:
+    except (HarnessError, SuiteError, CompressError, ReportError, OSError) as error:
         return [f"{error}; the letters wait for `secateur sync`"]
     return lines

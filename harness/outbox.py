@@ -94,10 +94,11 @@ PACE = Pace()
 
 @dataclass(frozen=True)
 class Limits:
-    """When to stop, whatever is left."""
+    """When to stop, whatever is left, and how long to wait for what until then."""
 
     requests: int
     seconds: float
+    pace: Pace = PACE
 
 
 @dataclass(frozen=True)
@@ -126,11 +127,9 @@ class _Tally:
         self.bad_rounds = 0 if sent else self.bad_rounds + 1
 
 
-def drain(
-    outbox: Outbox, account: str, sender: Sender, limits: Limits, pace: Pace = PACE, progress: Progress = silent
-) -> Drained:
+def drain(outbox: Outbox, account: str, sender: Sender, limits: Limits, progress: Progress = silent) -> Drained:
     """Send the letters of one account until nothing is due, a limit is reached or the other side does not want more."""
-    deadline = time.monotonic() + limits.seconds
+    pace, deadline = limits.pace, time.monotonic() + limits.seconds
     tally = _Tally()
     total = outbox.waiting(account)
     stopped = trouble = ""

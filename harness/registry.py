@@ -11,6 +11,7 @@ from typing import Any
 
 from harness.errors import HarnessError
 from harness.outbox import PACE, NotSentError
+from suites.form import MessagePart
 from suites.registry import REGISTRY, Frozen, addresses, file_of, named
 
 ROLES = {"system": "system", "developer": "system", "user": "user", "assistant": "assistant"}
@@ -64,10 +65,11 @@ def frozen_of(answer: dict[str, Any]) -> Frozen:
     for extra in ("tools", "functions"):
         if template.get(extra):
             raise ValueError(f"the prompt has {extra}, which a suite cannot give to a model")
-    messages = [{"role": _role(part), "content": _text(part)} for part in parts]
-    return Frozen.model_validate(
-        {"name": answer.get("prompt_name"), "version": answer.get("version"), "messages": messages}
-    )
+    name, version = answer.get("prompt_name"), answer.get("version")
+    if not isinstance(name, str) or type(version) is not int or not parts:
+        raise ValueError("the answer holds no name, no version or no message")
+    messages = [MessagePart.model_validate({"role": _role(part), "content": _text(part)}) for part in parts]
+    return Frozen(name=name, version=version, messages=messages)
 
 
 def _role(message: dict[str, Any]) -> str:

@@ -51,11 +51,10 @@ class Tables:
         """The table or sheet that a letter has become; the titles of tables hold the job, so there is no other."""
         title = json.loads(taken.letter.payload)["title"]
         if taken.letter.kind == "table":
-            tables = listed(self.call("GET", TABLES, params={"name": title}), "tables")
-            return next((self._table_reply(one) for one in tables if one.get("title") == title), None)
-        table = taken.needed[0]
-        sheets = listed(self.call("GET", f"{_path(table)}/sheets"), "sheets")
-        return next((self._reply(f"{table}/{identity(one)}") for one in sheets if one.get("title") == title), None)
+            table = _titled(self.call("GET", TABLES, params={"name": title}), "tables", title)
+            return None if table is None else self._table_reply(table)
+        sheet = _titled(self.call("GET", f"{_path(taken.needed[0])}/sheets"), "sheets", title)
+        return None if sheet is None else self._reply(f"{taken.needed[0]}/{identity(sheet)}")
 
     def rows(self, taken: Taken, payload: dict[str, Any]) -> Reply:
         """Fill a sheet. The operation's id is ours, so that an import sent twice is one import."""
@@ -82,6 +81,14 @@ class Tables:
 
     def _reply(self, place: str) -> Reply:
         return Reply(place, self.url(*place.split("/")))
+
+
+def _titled(answer: dict[str, Any], name: str, title: str) -> dict[str, Any] | None:
+    """The one of this title. Raises NotSentError if it may be on another page."""
+    found = next((one for one in listed(answer, name) if one.get("title") == title), None)
+    if found is None and (answer.get("has_next") or answer.get("next_cursor")):
+        raise NotSentError("unsure", f"the list of {name} goes on")
+    return found
 
 
 def _path(place: str) -> str:
@@ -132,6 +139,11 @@ def number_of(answer: object) -> int:
 
 
 def listed(answer: dict[str, Any], name: str) -> list[dict[str, Any]]:
-    """The objects of a listing, under whichever of the names PromptLayer uses."""
-    found: list[Any] = next((answer[key] for key in ("data", name, "items") if isinstance(answer.get(key), list)), [])
+    """The objects of a listing, under whichever of the names PromptLayer uses.
+
+    Raises NotSentError if there is no listing: that is not the same as an empty one, after which all is sent again.
+    """
+    found = next((answer[key] for key in ("data", name, "items") if isinstance(answer.get(key), list)), None)
+    if found is None:
+        raise NotSentError("unsure", f"the answer holds no list of {name}")
     return [one for one in found if isinstance(one, dict)]

@@ -10,6 +10,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -31,9 +32,10 @@ from tests.harness.contract_server import FAULTS, KEY, SLOW_SECONDS, ContractSer
 
 ROOT = Path(__file__).parents[2]
 ACCOUNT = "PROMPTLAYER_API_KEY"
+REQUESTS, EVERYTHING = Sharing(tables=False), Sharing()
 QUICK = Pace(0.3, 0.15, 1.5, settle_seconds=2 * SLOW_SECONDS, first_wait_seconds=0.02, longest_wait_seconds=0.2)
 REFUSALS = ("redirect",)
-AMPLE = Limits(100_000, 120.0)
+AMPLE = Limits(100_000, 120.0, QUICK)
 
 
 @pytest.fixture
@@ -63,18 +65,18 @@ def judged(folder: Path, cases: int) -> Judged:
     return Judged(before, after, comparison, judge(comparison, [Gate(metric="flips.losses", max=0)]), None)
 
 
-def stored(folder: Path, cases: int, sharing: Sharing | None = None) -> tuple[DuckdbStore, Job]:
-    """A store with one verdict and its letters."""
+def stored(folder: Path, cases: int, sharing: Sharing = REQUESTS) -> tuple[DuckdbStore, Job]:
+    """A store with one verdict and its letters: by default those of requests only, which are sent sooner."""
     store = DuckdbStore(folder / "secateur.duckdb")
     job = store.begin_job(Asked("p", "{}", "d"))
-    told = letters(sharing or Sharing(), job, judged(folder, cases))
+    told = letters(sharing, job, judged(folder, cases))
     store.save_verdict(VerdictRow(job.id, "small", "REGRESSION", "because", "run-original", "run-small", "[]"), told)
     return store, job
 
 
 def drained(store: DuckdbStore, limits: Limits = AMPLE, key: str = KEY) -> Drained:
     with connected(key, QUICK, limits.requests) as client:
-        return drain(Outbox(store.file), ACCOUNT, client, limits, QUICK)
+        return drain(Outbox(store.file), ACCOUNT, client, limits)
 
 
 def states(store: DuckdbStore) -> dict[str, int]:
@@ -84,15 +86,14 @@ def states(store: DuckdbStore) -> dict[str, int]:
     return dict(counts)
 
 
-def all_there_once(server: ContractServer, cases: int) -> None:
+def all_there_once(server: ContractServer, cases: int, tables: int = 0) -> None:
     assert len(server.logs) == 2 * cases
     assert server.doubled() == 0
     members = [request for group in server.groups.values() for request in group]
     assert sorted(members) == sorted(server.logs)
-    assert [len(one["request_log_ids"]) for one in server.imports.values()] == [cases, cases]
-    assert len(server.tables) == 1
-    assert sorted(sheet["title"] for sheet in server.sheets.values()) == ["candidate", "original"]
-    assert len(server.scorecards) == 2
+    assert [len(one["request_log_ids"]) for one in server.imports.values()] == [cases, cases] * tables
+    assert sorted(sheet["title"] for sheet in server.sheets.values()) == ["candidate", "original"] * tables
+    assert (len(server.tables), len(server.scorecards)) == (tables, 2 * tables)
 
 
 def test_what_promptlayer_finds(server: ContractServer, tmp_path: Path) -> None:
@@ -100,7 +101,7 @@ def test_what_promptlayer_finds(server: ContractServer, tmp_path: Path) -> None:
     store, job = stored(tmp_path, 2, sharing)
     result = drained(store)
     assert (result.refused, result.waiting, result.stopped) == (0, 0, "")
-    all_there_once(server, 2)
+    all_there_once(server, 2, tables=1)
     log = next(one for one in server.logs.values() if {"side:candidate", "flip:loss"} <= set(one["tags"]))
     assert log["input"]["messages"] == [{"role": "user", "content": [{"type": "text", "text": "Pay card [redacted]?"}]}]
     assert log["output"]["messages"] == [{"role": "assistant", "content": [{"type": "text", "text": "no"}]}]
@@ -145,14 +146,15 @@ def until_done(store: DuckdbStore) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(5))
 def test_nothing_is_lost_or_doubled_among_faults(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, seed: int) -> None:
-    store, _ = stored(tmp_path, 12)
+    store, _ = stored(tmp_path, 12, EVERYTHING)
     with serving(faults(seed, 0.2)) as server:
         monkeypatch.setenv("PROMPTLAYER_BASE_URL", server.url)
         until_done(store)
         assert set(states(store)) == {"sent"}
-        all_there_once(server, 12)
+        all_there_once(server, 12, tables=1)
 
 
+@pytest.mark.slow
 def test_without_looking_up_there_would_be_doubles(
     server: ContractServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -164,7 +166,8 @@ def test_without_looking_up_there_would_be_doubles(
 
 
 def test_every_fault_of_a_logged_request(server: ContractServer, tmp_path: Path) -> None:
-    """A fault for each of the first calls."""
+    """A fault for each of the first calls, and a search that sees a request only after a while."""
+    server.index_seconds = QUICK.settle_seconds / 2
     left = [fault for fault in FAULTS if fault not in REFUSALS]
     server.fault = lambda path, number: left.pop() if path == "/log-request" and left else None
     store, _ = stored(tmp_path, 6)
@@ -179,15 +182,15 @@ def test_every_fault_of_a_logged_request(server: ContractServer, tmp_path: Path)
 def test_every_fault_of_everything(server: ContractServer, tmp_path: Path, fault: Fault) -> None:
     """The first call of every path goes wrong."""
     server.fault = lambda path, number: None if server.calls[path] else fault
-    store, _ = stored(tmp_path, 1)
+    store, _ = stored(tmp_path, 1, EVERYTHING)
     until_done(store)
     assert set(states(store)) == {"sent"}
-    all_there_once(server, 1)
+    all_there_once(server, 1, tables=1)
 
 
 def test_a_refused_letter_is_kept_and_sent_again_when_asked(server: ContractServer, tmp_path: Path) -> None:
     server.fault = lambda path, number: "redirect" if path == "/log-request" and not server.calls[path] else None
-    store, _ = stored(tmp_path, 1)
+    store, _ = stored(tmp_path, 1, EVERYTHING)
     outbox = Outbox(store.file)
     assert drained(store).refused == 2
     (letter, what, why), (_, then, _) = outbox.refused()
@@ -200,7 +203,7 @@ def test_a_refused_letter_is_kept_and_sent_again_when_asked(server: ContractServ
     assert outbox.retry() == 1
     assert drained(store).refused == 0
     assert set(states(store)) == {"sent"}
-    all_there_once(server, 1)
+    all_there_once(server, 1, tables=1)
     assert outbox.purge(["sent"]) > 0
     assert states(store) == {"sent": 2}, "the sheets, which reports link to"
 
@@ -249,11 +252,12 @@ def test_a_budget_is_never_exceeded(server: ContractServer, tmp_path: Path) -> N
     store, _ = stored(tmp_path, 1)
     for budget in (1, 4, 30):
         calls = server.calls.total()
-        result = drained(store, Limits(budget, 60.0))
+        result = drained(store, Limits(budget, 60.0, QUICK))
         assert server.calls.total() - calls == budget or not result.waiting
     all_there_once(server, 1)
 
 
+@pytest.mark.slow
 def test_nobody_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PROMPTLAYER_BASE_URL", "http://127.0.0.1:9")
     store, _ = stored(tmp_path, 1)
@@ -266,6 +270,12 @@ def test_nobody_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_key_is_sent_only_where_it_is_safe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, url: str) -> None:
     monkeypatch.setenv("PROMPTLAYER_BASE_URL", url)
     with pytest.raises(HarnessError, match="PROMPTLAYER_BASE_URL is"), connected(KEY, QUICK, 1):
+        pass
+
+
+def test_without_the_sdk_it_is_said_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "promptlayer", None)
+    with pytest.raises(HarnessError, match=r"pip install 'secateur\[promptlayer\]'"), connected(KEY, QUICK, 1):
         pass
 
 
@@ -287,7 +297,7 @@ from harness.stores.duckdb_store import DuckdbStore
 from harness.stores.outbox import Outbox
 pace = Pace(0.3, 1.0, 1.5, settle_seconds=0.6)
 with connected("pl_right", pace, 10_000) as client:
-    drain(Outbox(DuckdbStore(Path(sys.argv[1])).file), "PROMPTLAYER_API_KEY", client, Limits(10_000, 60.0), pace)
+    drain(Outbox(DuckdbStore(Path(sys.argv[1])).file), "PROMPTLAYER_API_KEY", client, Limits(10_000, 60.0, pace))
 """
 
 
@@ -297,7 +307,7 @@ with connected("pl_right", pace, 10_000) as client:
 def test_sigkill_midway_loses_and_doubles_nothing(
     server: ContractServer, tmp_path: Path, cases: int, calls: int
 ) -> None:
-    store, _ = stored(tmp_path, cases)
+    store, _ = stored(tmp_path, cases, EVERYTHING)
     process = subprocess.Popen([sys.executable, "-c", DRAIN, str(store.file.path)], cwd=ROOT)
     while server.calls.total() < calls and process.poll() is None:
         time.sleep(0.002)
@@ -306,38 +316,42 @@ def test_sigkill_midway_loses_and_doubles_nothing(
     assert server.calls.total() >= calls
     until_done(store)
     assert set(states(store)) == {"sent"}
-    all_there_once(server, cases)
+    all_there_once(server, cases, tables=1)
 
 
 @pytest.mark.slow
 def test_two_drains_at_once(server: ContractServer, tmp_path: Path) -> None:
-    store, _ = stored(tmp_path, 40)
+    store, _ = stored(tmp_path, 40, EVERYTHING)
     command = [sys.executable, "-c", DRAIN, str(store.file.path)]
     both = [subprocess.Popen(command, cwd=ROOT) for _ in range(2)]
     assert [process.wait(120) for process in both] == [0, 0]
     until_done(store)
-    all_there_once(server, 40)
+    all_there_once(server, 40, tables=1)
 
 
-def test_a_search_that_does_not_end_sends_nothing_twice(server: ContractServer, tmp_path: Path) -> None:
+@pytest.mark.slow
+@pytest.mark.parametrize("found", [{"items": [], "has_next": True}, {"id": None}, {"items": {}}])
+def test_a_search_that_says_nothing_sends_nothing_twice(
+    server: ContractServer, tmp_path: Path, found: dict[str, Any]
+) -> None:
     server.fault = lambda path, number: "stored and dropped" if path == "/log-request" and number < 8 else None
     server.answer = lambda *call: (  # type: ignore[method-assign]
-        (200, {"items": [], "has_next": True}) if "search" in call[1] else ContractServer.answer(server, *call)
+        (200, found) if "search" in call[1] else ContractServer.answer(server, *call)
     )
     store, _ = stored(tmp_path, 2)
-    drained(store, Limits(100, 3.0))
+    drained(store, Limits(100, 3.0, QUICK))
     assert server.calls["/log-request"] == len(server.logs) == 4
     assert states(store)["inflight"] > 0
 
 
 @pytest.mark.slow
 def test_five_thousand_requests_among_faults(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    store, _ = stored(tmp_path, 2500)
+    store, _ = stored(tmp_path, 2500, EVERYTHING)
     start = time.monotonic()
     with serving(faults(1, 0.1)) as server:
         monkeypatch.setenv("PROMPTLAYER_BASE_URL", server.url)
         until_done(store)
         assert set(states(store)) == {"sent"}
-        all_there_once(server, 2500)
+        all_there_once(server, 2500, tables=1)
         print(f"{server.calls.total()} calls, {time.monotonic() - start:.0f} s, {dict(server.calls)}")
     assert time.monotonic() - start < 600

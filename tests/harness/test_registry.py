@@ -99,7 +99,7 @@ def test_what_cannot_be_brought_is_one_line(
         (chat("{who"), "expected '}'"),
         (chat("x") | {"tools": [{}]}, "the prompt has tools"),
         ({"type": "chat", "messages": [{"role": "user", "content": [{"type": "image_url"}]}]}, "not text"),
-        ({"type": "chat", "messages": []}, "at least 1 item"),
+        ({"type": "chat", "messages": []}, "no message"),
     ],
 )
 def test_what_a_suite_cannot_ask_is_refused(template: object, said: str) -> None:
