@@ -20,7 +20,9 @@ from harness.plan import Plan
 from harness.publish import Heading, Judged, page
 from harness.records import DIGEST, ORIGINAL, Run
 from harness.stores import Job, Store, VerdictRow
+from harness.stores.baselines import BaselineTable
 from harness.stores.duckdb_store import DuckdbStore
+from harness.trends.drawing import drawn
 from reports.page import Fact
 from suites import Suite
 
@@ -68,14 +70,19 @@ def compared(store: Store, before: str, after: str, plan: Plan | None) -> Verdic
     return judge(compare(old, new, suites, own.sequential), plan.gates)
 
 
-def publish(store: Store, job: Job, path: Path) -> Path:
+def publish(store: DuckdbStore, job: Job, path: Path) -> Path:
     """Judge a job's candidates again from what is stored, and write the page."""
     plan = Plan.model_validate_json(job.plan)
     suites = loaded_suites(plan)
     rows = sorted(store.verdicts(job.id), key=lambda row: list(plan.candidates).index(row.candidate))
-    links = store.links(job.id)
+    links, table = store.links(job.id), BaselineTable(store.file)
+    metrics = [gate.metric for gate in plan.gates]
     judged = [
-        replace(_judged(store, row, plan, suites), url=links.get(row.after_run))
+        replace(
+            _judged(store, row, plan, suites),
+            url=links.get(row.after_run),
+            trends=tuple(drawn(table, plan.name, row.candidate, job.id, metrics)),
+        )
         for row in rows
         if row.decision != "ERROR"
     ]

@@ -33,6 +33,7 @@ from reports.page import (
     ModelPage,
     Page,
     TagRow,
+    TrendRow,
 )
 from suites import Graded
 
@@ -53,6 +54,7 @@ class Judged:
     receipt: Receipt | None
     url: str | None = None
     """Where PromptLayer shows the candidate's cases."""
+    trends: tuple[TrendRow, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -93,6 +95,7 @@ def _candidate(one: Judged) -> CandidatePage:
         reason=sentence([one.verdict]),
         gates=tuple(_gate(finding) for finding in one.verdict.findings),
         numbers=tuple(_number(delta) for delta in one.comparison.deltas.values()),
+        trends=one.trends,
         tags=tuple(_tags(one.comparison.cases)),
         cases=tuple(_case(pair) for pair in one.comparison.cases),
         pattern=receipts.pattern(receipt) if receipt else (),

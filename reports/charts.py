@@ -10,13 +10,16 @@ from dataclasses import dataclass
 from typing import Literal
 
 from reports.figures import is_missing
-from reports.page import GateRow, LayerRow, TagRow
+from reports.page import GateRow, LayerRow, TagRow, TrendRow
 
 FOREST_WIDTH = 300.0
 FOREST_LIMIT = 180.0
 """Every gate's limit stands here, so that one line runs down the whole column."""
 DUMBBELL_WIDTH = 300.0
 EDGE = 10.0
+
+SPARK_WIDTH = 240.0
+SPARK_HEIGHT = 44.0
 
 PATTERN_WIDTH = 720.0
 PATTERN_LEFT = 44.0
@@ -47,6 +50,16 @@ class Dumbbell:
     after: float
     change: Literal["better", "worse", "same"]
     """Of the bare numbers; no test."""
+
+
+@dataclass(frozen=True)
+class Sparkline:
+    """A history: the line's corners as SVG has them, where it ends, and the height of the baseline."""
+
+    points: str
+    x: float
+    y: float
+    baseline: float | None
 
 
 @dataclass(frozen=True)
@@ -102,6 +115,22 @@ def dumbbell(tag: TagRow) -> Dumbbell:
     change: Literal["better", "worse", "same"]
     change = "same" if tag.after == tag.before else "better" if tag.after > tag.before else "worse"
     return Dumbbell(before=round(EDGE + room * tag.before, 2), after=round(EDGE + room * tag.after, 2), change=change)
+
+
+def sparkline(row: TrendRow) -> Sparkline:
+    """Place one history between its lowest and highest value, the baseline among them; a flat one in the middle."""
+    levels = [*row.values, *([] if row.baseline is None else [row.baseline])]
+    low, high = min(levels), max(levels)
+
+    def height(value: float) -> float:
+        share = (value - low) / (high - low) if high > low else 0.5
+        return round(SPARK_HEIGHT - 4 - share * (SPARK_HEIGHT - 8), 2)
+
+    step = (SPARK_WIDTH - 8) / max(1, len(row.values) - 1)
+    corners = [(round(4 + step * number, 2), height(value)) for number, value in enumerate(row.values)]
+    x, y = corners[-1]
+    baseline = None if row.baseline is None else height(row.baseline)
+    return Sparkline(" ".join(f"{a},{b}" for a, b in corners), x, y, baseline)
 
 
 def pattern(layers: tuple[LayerRow, ...]) -> Pattern:

@@ -189,6 +189,23 @@ class RatioRow:
 
 
 @dataclass(frozen=True)
+class TrendRow:
+    """The history of one metric, one value a job, oldest first; never empty."""
+
+    metric: str
+    unit: str
+    values: tuple[float, ...]
+    since: str
+    """Date of the first."""
+    baseline: float | None = None
+    """The value that was blessed."""
+    name: str = ""
+    """Of the baseline."""
+    notes: tuple[str, ...] = ()
+    """What is unusual, in sentences."""
+
+
+@dataclass(frozen=True)
 class CandidatePage:
     """One candidate against the original. Rows may come in any order: cases are sorted, losses first."""
 
@@ -198,6 +215,7 @@ class CandidatePage:
     """Why, in one sentence."""
     gates: tuple[GateRow, ...] = ()
     numbers: tuple[MetricRow, ...] = ()
+    trends: tuple[TrendRow, ...] = ()
     tags: tuple[TagRow, ...] = ()
     cases: tuple[CaseRow, ...] = ()
     pattern: tuple[LayerRow, ...] = ()

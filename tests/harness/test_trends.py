@@ -14,6 +14,7 @@ from harness.stores.baselines import BaselineTable
 from harness.stores.duckdb_store import DuckdbStore
 from harness.trends import Event
 from harness.trends.chart import chart
+from harness.trends.drawing import drawn
 from harness.trends.events import events
 from harness.trends.reading import histories
 
@@ -131,6 +132,18 @@ def test_what_trend_prints(nights: Nights, capsys: pytest.CaptureFixture[str]) -
         "  2026-09-09 03:00  worse: the level went from 80.0 % to 70.0 %",
         "  2026-09-09 03:00  drift: worse than baseline prod (80.0 %) by 10.0 points",
     ]
+
+
+def test_the_page_shows_what_was_known_when_its_job_ran(nights: Nights) -> None:
+    table = BaselineTable(nights([0.8, 0.8, 0.8, 0.7], "aaab").file)
+    bless("job3")
+    metrics = ["words.pass_rate", "words.pass_rate", "size.bytes"]
+    (row,) = drawn(table, "nightly", "small", "job2", metrics)
+    assert (row.values, row.baseline, row.since, row.notes) == ((0.8, 0.8, 0.8), None, "2026-09-01", ())
+    (row,) = drawn(table, "nightly", "small", "job3", metrics)
+    assert (row.baseline, row.name) == (0.7, "prod")
+    assert row.notes == ("2026-09-04 worse: the level went from 80.0 % to 70.0 %",)
+    assert list(drawn(table, "nightly", "small", "job1", metrics)) == []
 
 
 def test_a_chart_shows_the_newest_runs_between_lowest_and_highest() -> None:

@@ -23,6 +23,7 @@ from reports.page import (
     Page,
     RatioRow,
     TagRow,
+    TrendRow,
 )
 
 
@@ -89,6 +90,17 @@ def passing() -> CandidatePage:
             ),
         ),
         numbers=numbers(0.698, 1.031, 268_000_000, 41.3),
+        trends=(
+            TrendRow(
+                metric="smoke.pass_rate",
+                unit="share",
+                values=(0.703, 0.703, 0.699, 0.706, 0.701, 0.699, 0.698),
+                since="2026-11-20",
+                baseline=0.703,
+                name="prod",
+                notes=("2026-11-22 worse: the level went from 70.3 % to 69.9 %",),
+            ),
+        ),
     )
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
-from reports.charts import Dumbbell, Forest, dumbbell, forest, pattern
-from reports.page import GateRow, LayerRow, TagRow
+from reports.charts import Dumbbell, Forest, Sparkline, dumbbell, forest, pattern, sparkline
+from reports.page import GateRow, LayerRow, TagRow, TrendRow
 
 MARGIN = GateRow(
     metric="smoke.pass_rate",
@@ -52,6 +52,13 @@ def test_forest_of_a_count_at_its_limit() -> None:
 def test_dumbbell() -> None:
     assert dumbbell(TagRow("smoke", "facts", 0.5, 0.25, 8)) == Dumbbell(before=150.0, after=80.0, change="worse")
     assert dumbbell(TagRow("smoke", "facts", 1.0, 1.0, 8)) == Dumbbell(before=290.0, after=290.0, change="same")
+
+
+def test_sparkline() -> None:
+    """232 units from 4 to 236, 36 from 40 (lowest) to 4 (highest); the baseline widens the scale."""
+    row = TrendRow("smoke.pass_rate", "share", (0.5, 0.75, 0.625), "2026-11-01", baseline=1.0)
+    assert sparkline(row) == Sparkline("4.0,40.0 120.0,22.0 236.0,31.0", 236.0, 31.0, 4.0)
+    assert sparkline(replace(row, values=(0.5, 0.5), baseline=None)).points == "4.0,22.0 236.0,22.0"
 
 
 def test_pattern() -> None:

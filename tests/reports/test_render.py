@@ -96,6 +96,11 @@ def test_shows_verdicts_gates_and_answers(example: Page) -> None:
     assert "2 cases were not answered and count as failed." in text
 
 
+def test_a_history_is_shown_where_there_is_one(example: Page) -> None:
+    assert render(example).count("<h3>Over time</h3>") == 1
+    assert "2026-11-22 worse: the level went from 70.3 % to 69.9 %" in render(example)
+
+
 def test_missing_is_not_zero(example: Page) -> None:
     gate = dataclasses.replace(example.candidates[2].gates[1], before=None)
     only = dataclasses.replace(example.candidates[2], gates=(gate,), numbers=(), cases=(), tags=(), pattern=())
