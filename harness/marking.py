@@ -63,6 +63,9 @@ def told(suite: str, model: str, results: Sequence[Marked]) -> Iterator[str]:
     asked = Counter(tag for each in results for tag in each.case.tags)
     right = Counter(tag for each in results if each.graded.passed for tag in each.case.tags)
     yield from (f"  {tag}: {right[tag]} of {count}" for tag, count in sorted(asked.items()))
+    alone = Counter(check.type for each in results for check in each.graded.checks if not check.checked)
+    if alone:
+        yield "not checked: " + ", ".join(f"{type} {count}" for type, count in sorted(alone.items()))
 
 
 def _shortened(result: Marked) -> str:
@@ -82,6 +85,7 @@ def rows(results: Sequence[Marked]) -> list[dict[str, object]]:
             "score": each.graded.score,
             "answer": each.text,
             "reason": each.graded.reason,
+            "not_checked": [check.type for check in each.graded.checks if not check.checked],
         }
         for each in results
     ]

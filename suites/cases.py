@@ -190,10 +190,10 @@ def _rule(part: AssertionPart, values: Vars, setting: Setting) -> Assertion:
         why = setting.allowance.missing(rule.needs)
     if rule is not None and why is None:
         return rule
-    why = f"{part.type} cannot be checked here: {why}"
     if setting.allowance.skip_unsupported:
-        return Unchecked(part.type, why)
-    raise SuiteError(f"{why}; remove it, or count it as not checked by --skip-unsupported")
+        return Unchecked(part.type, str(why))
+    counted = "remove it, or count it as not checked by --skip-unsupported"
+    raise SuiteError(f"{part.type} cannot be checked here: {why}; {counted}")
 
 
 def _given(part: AssertionPart, value: object, values: Vars, setting: Setting) -> object:

@@ -51,4 +51,6 @@ def command(
         click.echo(json.dumps(said, ensure_ascii=False, indent=2))
     else:
         click.echo("\n".join(marking.told(suite.name, model, results)))
+        if suite.not_checked:
+            click.echo(f"skipped in the whole suite: {suite.not_checked}")
     return int(fail_below is not None and rate < fail_below)

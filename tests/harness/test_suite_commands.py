@@ -48,6 +48,21 @@ def test_run_asks_once_grades_and_says_what_fails(folder: Path, capsys: pytest.C
     assert "words" not in capsys.readouterr().err
 
 
+def test_run_says_what_it_could_not_check(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "alone.yaml").write_text(
+        "defaultTest: {max_new_tokens: 2}\ntests:\n"
+        "- {vars: {prompt: a}, assert: [{type: length-ratio}, {type: pi}, {type: regex, value: '.*'}]}\n"
+        "- {vars: {prompt: b}, assert: [{type: pi}]}\n"
+    )
+    assert entry(["suite", "run", "alone.yaml", "--model", "./model", "-q", "--skip-unsupported"]) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "alone: 1 cases, ./model",
+        "passed 1 of 1 (100.0 %), mean score 1.000",
+        "not checked: length-ratio 1, pi 1",
+        "skipped in the whole suite: pi 2; 1 cases left out, which have no other assertion",
+    ]
+
+
 @pytest.mark.parametrize(
     ("options", "said"),
     [
