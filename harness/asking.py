@@ -9,7 +9,7 @@ from typing import Protocol
 from harness.confidence import with_logprobs
 from harness.digest import digest
 from harness.endpoints import served_answers
-from harness.generation import GenerationSettings, Prompt, answers
+from harness.generation import Prompt, answers
 from harness.progress import Progress, named
 from harness.records import DIGEST, Answer
 from harness.stores import Stage, Store
@@ -42,7 +42,7 @@ class Keeping(Protocol):
 
 def suite_stage(subject: Subject, suite: Suite, keeping: Keeping) -> Stage:
     """Where the answers to a suite are kept."""
-    key = digest("suite", PROTOCOL, suite.digest, asdict(GenerationSettings()), *own(subject, keeping))
+    key = digest("suite", PROTOCOL, suite.digest, asdict(subject.batching), *own(subject, keeping))
     return keeping.store.begin_stage(subject.fingerprint, key, "suite", suite.name, not_before=keeping.since)
 
 
@@ -84,5 +84,5 @@ def _answered(
         return connection.facts
     loaded = subject.loaded()
     surely = (lambda batch: keep(with_logprobs(loaded, batch))) if "logprobs" in suite.needs else keep
-    answers(loaded, prompts, GenerationSettings(), surely, progress)
+    answers(loaded, prompts, surely, progress)
     return loaded.facts

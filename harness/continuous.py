@@ -6,12 +6,12 @@ import copy
 import inspect
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from harness import caches
 from harness.exhaustion import is_out_of_memory
-from harness.rows import NOT_NUMBERS, TOO_LARGE, Beginning, Finished, Limits, Row, Written, end_tokens, padded
+from harness.rows import NOT_NUMBERS, TOO_LARGE, Beginning, Finished, Row, Written, end_tokens, padded
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -47,11 +47,9 @@ class _Batch:
 class Writer:
     """Writes all rows; each is handed out when it is done."""
 
-    def __init__(
-        self, loaded: LoadedModel, rows: Sequence[Row], beginning: Beginning, limits: Limits, finished: Finished
-    ) -> None:
+    def __init__(self, loaded: LoadedModel, rows: Sequence[Row], beginning: Beginning, finished: Finished) -> None:
         self.loaded, self.rows, self.beginning = loaded, rows, beginning
-        self.limits, self.finished = limits, finished
+        self.limits, self.finished = loaded.batching, finished
         self.waiting = sorted(range(len(rows)), key=lambda number: (rows[number].width, number))
         """Largest last, and taken from there: what does not fit shows at once."""
         self.batch: _Batch | None = None
@@ -161,12 +159,12 @@ class Writer:
             self.batch = None
             return [Written(number, [], self.seconds[number], TOO_LARGE)]
         if joining:
-            self.limits = self.limits._replace(rows=len(working) + len(joining) // 2)
+            self.limits = replace(self.limits, rows=len(working) + len(joining) // 2)
             return []
         assert self.batch is not None
         caches.crop_(self.batch.cache, self.batch.mask.shape[1])
         half = len(working) // 2
-        self.limits = self.limits._replace(rows=half)
+        self.limits = replace(self.limits, rows=half)
         for number in working[half:]:
             self.new[number] = []
         self.waiting = sorted([*self.waiting, *working[half:]], key=lambda number: (self.rows[number].width, number))

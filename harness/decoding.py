@@ -9,9 +9,10 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from harness import caches
+from harness.batching import Batching
 from harness.continuous import Writer
 from harness.exhaustion import is_out_of_memory
-from harness.rows import NOT_NUMBERS, TOO_LARGE, Beginning, Finished, Limits, Row, Written, end_tokens, never, padded
+from harness.rows import NOT_NUMBERS, TOO_LARGE, Beginning, Finished, Row, Written, end_tokens, never, padded
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -44,7 +45,7 @@ def shared_beginning(loaded: LoadedModel, rows: Sequence[Row], shortest: int) ->
 
 
 def written(
-    loaded: LoadedModel, rows: Sequence[Row], beginning: Beginning, limits: Limits, finished: Finished = never
+    loaded: LoadedModel, rows: Sequence[Row], beginning: Beginning, finished: Finished = never
 ) -> Iterator[Written]:
     """Continue rows that all begin with `beginning`, greedily, each to its end token or its limit, as they come.
 
@@ -52,13 +53,13 @@ def written(
     does not suffice, fewer rows are worked on at once.
     """
     if beginning.cache is not None:
-        yield from Writer(loaded, rows, beginning, limits, finished).run()
+        yield from Writer(loaded, rows, beginning, finished).run()
         return
-    for batch in _batches(rows, limits):
+    for batch in _batches(rows, loaded.batching):
         yield from _by_generate(loaded, rows, batch, finished)
 
 
-def _batches(rows: Sequence[Row], limits: Limits) -> Iterator[list[int]]:
+def _batches(rows: Sequence[Row], limits: Batching) -> Iterator[list[int]]:
     """Rows of like length together, the largest first, so that too large a batch shows at once."""
     batch: list[int] = []
     for number in sorted(range(len(rows)), key=lambda n: (len(rows[n].tokens), rows[n].new_tokens), reverse=True):

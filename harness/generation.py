@@ -14,7 +14,7 @@ from harness.decoding import shared_beginning, written
 from harness.progress import Progress, silent
 from harness.quiet import quiet
 from harness.records import Answer
-from harness.rows import Limits, Row, end_tokens
+from harness.rows import Row, end_tokens
 
 if TYPE_CHECKING:
     from harness.models import LoadedModel
@@ -35,17 +35,6 @@ class Prompt:
 
 
 @dataclass(frozen=True)
-class GenerationSettings:
-    """How much is worked on at once; it decides speed and memory, not answers."""
-
-    batch_rows: int = 48
-    batch_tokens: int = 8192
-    """Prompt and new tokens of all rows at work, padding included; a single longer prompt goes alone."""
-    shared_from: int = 8
-    """Shortest common beginning of all prompts, in tokens, that is computed once."""
-
-
-@dataclass(frozen=True)
 class _Encoded:
     prompt: Prompt
     text: str
@@ -55,7 +44,6 @@ class _Encoded:
 def answers(
     loaded: LoadedModel,
     prompts: Sequence[Prompt],
-    settings: GenerationSettings,
     on_batch: Callable[[list[Answer]], None],
     progress: Progress = silent,
 ) -> None:
@@ -75,11 +63,10 @@ def answers(
         on_batch(refused)
         done += len(refused)
     with quiet():
-        beginning = shared_beginning(loaded, [one.row for one in ready], settings.shared_from)
+        beginning = shared_beginning(loaded, [one.row for one in ready], loaded.batching.shared_from)
         kept: list[Answer] = []
         handed = time.monotonic()
-        limits = Limits(settings.batch_rows, settings.batch_tokens)
-        for number, new, seconds, error in written(loaded, [one.row for one in ready], beginning, limits):
+        for number, new, seconds, error in written(loaded, [one.row for one in ready], beginning):
             one = ready[number]
             kept.append(_unanswered(one, error) if error else _answer(loaded, one, new, seconds))
             if time.monotonic() - handed > HAND_SECONDS:

@@ -16,6 +16,7 @@ from harness.compare import compare
 from harness.errors import HarnessError
 from harness.gate import Verdict, judge
 from harness.inspection import loaded_suites, not_checked
+from harness.noise import floors, stored_noise
 from harness.plan import Plan
 from harness.publish import Heading, Judged, page
 from harness.records import DIGEST, ORIGINAL, Run
@@ -90,7 +91,9 @@ def publish(store: DuckdbStore, job: Job, path: Path) -> Path:
         raise HarnessError(f"job {job.id} has no verdict to show")
     failed = tuple(f"{row.candidate} could not be judged: {row.reason}" for row in rows if row.decision == "ERROR")
     notes = (*failed, *not_checked(suites))
-    heading = Heading(plan.name, _readable(job.started), job.command, _provenance(job), notes)
+    noise = stored_noise(store, job.id, suites)
+    floor = floors(noise) if noise else {}
+    heading = Heading(plan.name, _readable(job.started), job.command, _provenance(job), notes, floor)
     reports.write(page(heading, judged), path)
     return path
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from harness import metrics
@@ -85,7 +85,7 @@ def unfinished(subject: Subject, context: Context) -> set[str]:
 
 def _benchmark_stage(subject: Subject, benchmark: Benchmark, context: Context, *more: str) -> Stage:
     identity = task_identity(benchmark, context.data_root)
-    key = digest("benchmark", PROTOCOL, identity, *own(subject, context), *more)
+    key = digest("benchmark", PROTOCOL, identity, *own(subject, context), asdict(subject.batching), *more)
     return context.store.begin_stage(subject.fingerprint, key, "benchmark", benchmark.task, not_before=context.since)
 
 

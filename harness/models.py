@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness import embedded
+from harness.batching import Batching
 from harness.digest import digest
 from harness.endpoints.keys import key_of
 from harness.errors import HarnessError
@@ -38,6 +39,7 @@ class LoadedModel:
     """Where it was read from: a folder or .gguf file, then the adapter's folder if there is one."""
     facts: dict[str, str] = field(default_factory=dict)
     """What a reader of its results should know."""
+    batching: Batching = field(default_factory=Batching)
 
 
 def open_spec(spec: ModelSpec, progress: Progress = silent) -> LoadedModel:

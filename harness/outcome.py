@@ -28,6 +28,8 @@ class Outcome:
     """The HTML page; none if no candidate could be judged."""
     not_checked: tuple[str, ...] = ()
     """What of the suites is not checked, a line a suite."""
+    noise: tuple[str, ...] = ()
+    """What differs when the original is asked twice, a line a metric."""
 
     @property
     def exit_code(self) -> int:

@@ -21,7 +21,7 @@ def as_text(outcome: Outcome, exit_code: int) -> str:
     """What the terminal shows at the end of a job. exit_code: that of the command."""
     lines = [line for verdict in outcome.verdicts for line in (*verdict_lines(verdict), "")]
     lines += [f"{name}: could not finish: {why}" for name, why in outcome.failures.items()]
-    lines += outcome.not_checked
+    lines += (*outcome.not_checked, *outcome.noise)
     if outcome.report:
         lines.append(f"report: {outcome.report}")
     lines.append(f"job {outcome.job}, exit code {exit_code}")
@@ -83,6 +83,7 @@ def as_json(outcome: Outcome) -> str:
         },
         "failures": outcome.failures,
         "not_checked": list(outcome.not_checked),
+        "noise": list(outcome.noise),
     }
     return json.dumps(content, indent=2)
 
@@ -155,7 +156,7 @@ def append_markdown(outcome: Outcome, path: Path) -> None:
         lines += ["| " + " | ".join(_escaped(_cells(finding))) + " |" for finding in verdict.findings]
         lines.append("")
     lines += [f"- {name}: could not finish: {_inline(why)}" for name, why in outcome.failures.items()]
-    lines += [f"- {_inline(line)}" for line in outcome.not_checked]
+    lines += [f"- {_inline(line)}" for line in (*outcome.not_checked, *outcome.noise)]
     try:
         with path.open("a", encoding="utf-8") as file:
             file.write("\n".join(lines) + "\n")

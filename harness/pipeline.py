@@ -19,6 +19,7 @@ from harness.letters import letters
 from harness.looks import measured_in_looks
 from harness.making import recipe_of
 from harness.measuring import Context, measured, measured_pair, unfinished
+from harness.noise import floor_lines, measured_again
 from harness.observations import observations
 from harness.outcome import Outcome, sentence
 from harness.outputs import finding_facts
@@ -55,6 +56,7 @@ def run(
     context = Context(plan, suites, job, store, out, progress)
     _refuse_unable(original, context)
     shared = () if plan.sequential else measured(original, context)
+    noise = tuple(floor_lines(measured_again(original, shared, context))) if plan.noise else ()
     recipes = {name: recipe_of(one.recipe) for name, one in plan.candidates.items() if one.recipe is not None}
     workshop = Workshop(original, out / "models", recipes, progress, lambda: observations(store))
     verdicts: list[Verdict] = []
@@ -69,7 +71,7 @@ def run(
             waiting |= isinstance(error, EndpointError)
             store.save_verdict(VerdictRow(job.id, name, "ERROR", str(error), "", "", "[]"))
     report = publish(store, job, out / PAGE) if verdicts else None
-    outcome = Outcome(plan.name, job.id, tuple(verdicts), failures, report, not_checked(suites))
+    outcome = Outcome(plan.name, job.id, tuple(verdicts), failures, report, not_checked(suites), noise)
     # An endpoint that is down is asked for the rest by the same command, in the same job.
     if not waiting:
         store.finish_job(job.id, outcome.exit_code)

@@ -94,6 +94,8 @@ class Plan(Part):
     benchmarks: list[Benchmark] = Field(default=[])
     fidelity: Fidelity | None = None
     metrics: list[str] = Field(default=[])
+    noise: bool = False
+    """Ask the original twice, the second time in other batches, and show what differs beside every number."""
     gates: list[Gate] = Field(min_length=1)
     sequential: bool = False
     """Ask in growing looks, and stop asking a suite or a benchmark once its gates are decided."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
@@ -66,6 +66,8 @@ class Heading:
     command: str
     provenance: tuple[Fact, ...]
     notes: tuple[str, ...] = ()
+    noise: Mapping[str, str] = field(default_factory=dict)
+    """Metric -> what differs when the original is asked twice."""
 
 
 def page(heading: Heading, judged: Sequence[Judged]) -> Page:
@@ -80,21 +82,21 @@ def page(heading: Heading, judged: Sequence[Judged]) -> Page:
         sentence=f"{sentence([one.verdict for one in judged])} Exit code {EXIT_CODES[decision]}.",
         command=heading.command,
         original=ModelPage("original", _model_facts(first.before)),
-        candidates=tuple(_candidate(one) for one in judged),
+        candidates=tuple(_candidate(one, heading.noise) for one in judged),
         headline=tuple(name for name in first.comparison.deltas if name.endswith(HEADLINE_KINDS)),
         provenance=heading.provenance,
         notes=heading.notes,
     )
 
 
-def _candidate(one: Judged) -> CandidatePage:
+def _candidate(one: Judged, noise: Mapping[str, str]) -> CandidatePage:
     receipt = one.receipt
     return CandidatePage(
         name=one.verdict.candidate,
         decision=one.verdict.decision,
         reason=sentence([one.verdict]),
         gates=tuple(_gate(finding) for finding in one.verdict.findings),
-        numbers=tuple(_number(delta) for delta in one.comparison.deltas.values()),
+        numbers=tuple(_number(delta, noise.get(name, "")) for name, delta in one.comparison.deltas.items()),
         trends=one.trends,
         tags=tuple(_tags(one.comparison.cases)),
         cases=tuple(_case(pair) for pair in one.comparison.cases),
@@ -133,7 +135,7 @@ def _gate(finding: Finding) -> GateRow:
     )
 
 
-def _number(delta: Delta) -> MetricRow:
+def _number(delta: Delta, noise: str) -> MetricRow:
     is_drop = delta.of == "drop"
     low, high = (delta.low, delta.high) if is_drop else (None, None)
     change: Literal["better", "worse", "unclear"] = "unclear"
@@ -154,6 +156,7 @@ def _number(delta: Delta) -> MetricRow:
         flips=table.discordant / table.n if table else None,
         flips_low=flips[0],
         flips_high=flips[1],
+        noise=noise,
     )
 
 

@@ -38,14 +38,6 @@ class Beginning:
     """None: the cache of this model cannot be taken apart, so nothing is shared and no row is replaced."""
 
 
-class Limits(NamedTuple):
-    """How much is worked on at once; it decides speed and memory, not what is written."""
-
-    rows: int
-    tokens: int
-    """Prompt and new tokens of all rows together, padding included; a longer row goes alone."""
-
-
 class Written(NamedTuple):
     """What became of one row."""
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import copy
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from harness.batching import Batching
 from harness.errors import HarnessError
 from harness.models import LoadedModel, fingerprint_of, open_spec
 from harness.progress import Progress
@@ -18,6 +21,7 @@ class Subject:
 
     def __init__(self, spec: ModelSpec, progress: Progress) -> None:
         self.spec = spec
+        self.batching = Batching()
         self.fingerprint = fingerprint_of(spec, progress)
         self._progress = progress
         self._loaded: LoadedModel | None = None
@@ -43,7 +47,13 @@ class Subject:
             if loaded.fingerprint != self.fingerprint:
                 raise HarnessError(f"{self.spec.source}: the model changed while the job ran; run it again")
             self._loaded = loaded
-        return self._loaded
+        return replace(self._loaded, batching=self.batching)
+
+    def again(self, name: str, batching: Batching) -> Subject:
+        """The same model under another name, working in other batches; what is open is shared."""
+        other = copy.copy(self)
+        other.spec, other.batching = replace(self.spec, name=name), batching
+        return other
 
     def release(self) -> None:
         """Forget the weights, or hang up; both are there again if asked for."""

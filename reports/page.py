@@ -92,6 +92,8 @@ class MetricRow:
     """Share of the items that pass on one side only, with its 90 % interval; None: not yes-or-no, or in clusters."""
     flips_low: float | None = None
     flips_high: float | None = None
+    noise: str = ""
+    """What differs when the original is asked twice; empty: it was not."""
 
 
 @dataclass(frozen=True)

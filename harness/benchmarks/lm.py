@@ -15,14 +15,12 @@ from lm_eval.utils import get_rolling_token_windows, make_disjoint_window, simpl
 from harness.decoding import shared_beginning, written
 from harness.digest import digest
 from harness.errors import HarnessError
-from harness.generation import GenerationSettings
 from harness.models import LoadedModel, open_spec
-from harness.progress import Progress, silent
+from harness.progress import Progress, named, silent
 from harness.records import ModelSpec
-from harness.rows import Limits, Row
+from harness.rows import Row
 from harness.scoring import Request, Score, context_length, loglikelihoods
 
-LIMITS = Limits(GenerationSettings().batch_rows, GenerationSettings().batch_tokens)
 DEFAULT_NEW_TOKENS = 256
 """Where a task does not say, as in lm-eval."""
 MODEL_ARGUMENTS = ("pretrained", "adapter", "revision", "dtype")
@@ -157,8 +155,8 @@ class ScoringLM(TemplateLM):  # type: ignore[misc]
             text = self.tokenizer.decode(new, skip_special_tokens=True)
             return any(end in text for end in prompts[number].until)
 
-        beginning = shared_beginning(self.loaded, rows, GenerationSettings().shared_from)
-        for number, new, _, error in written(self.loaded, rows, beginning, LIMITS, enough):
+        beginning = shared_beginning(self.loaded, rows, self.loaded.batching.shared_from)
+        for number, new, _, error in written(self.loaded, rows, beginning, enough):
             if error:
                 raise HarnessError(f"{self.what}: {error}")
             text = str(self.tokenizer.decode(new, skip_special_tokens=True))
@@ -199,7 +197,8 @@ class ScoringLM(TemplateLM):  # type: ignore[misc]
             if self.memory:
                 self.memory.keep(found)
 
-        loglikelihoods(self.model, [requests[index] for index in missing], self.progress, self.what, keep)
+        progress = named(self.progress, self.what)
+        loglikelihoods(self.model, [requests[index] for index in missing], progress, keep, self.loaded.batching.packed)
         longest = context_length(self.model) + 1
         if cut := sum(len(request.context) + len(request.continuation) > longest for request in requests):
             self.notes.append(f"{cut} of {len(requests)} rows were longer than the model's context: cut from the left")

@@ -33,12 +33,13 @@ def loglikelihoods(
     model: PreTrainedModel,
     requests: Sequence[Request],
     progress: Progress = silent,
-    what: str = "scoring",
     on_batch: Callable[[dict[int, Score]], None] = keep_nothing,
+    packed: int | None = None,
 ) -> list[Score]:
     """Score all requests, in their order.
 
-    on_batch: is handed scores, by number of the request, as soon as they are there.
+    on_batch: is handed scores, by number of the request, as soon as they are there. packed: tokens of one row of the
+    model; None: what suits the device.
     A row too long for the model loses its first tokens, as in lm-eval. Results do not depend on what is scored together
     beyond rounding (1e-4 in float32). Raises HarnessError for an empty request, NotFiniteError for NaN.
     """
@@ -46,11 +47,11 @@ def loglikelihoods(
     todo = rows(requests, limit)
     scored = in_trees if todo and shares_beginnings(model) else in_batches
     scores: dict[int, Score] = {}
-    for found in scored(model, todo, requests):
+    for found in scored(model, todo, requests, packed):
         _refuse_nan(model, requests, found)
         on_batch(found)
         scores.update(found)
-        progress(what, len(scores), len(requests))
+        progress("scoring", len(scores), len(requests))
     return [scores[index] for index in range(len(requests))]
 
 

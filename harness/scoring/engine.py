@@ -52,11 +52,11 @@ class Sheet:
 
 
 def in_trees(
-    model: PreTrainedModel, todo: Sequence[Row], requests: Sequence[Request], row_tokens: int | None = None
+    model: PreTrainedModel, todo: Sequence[Row], requests: Sequence[Request], packed: int | None = None
 ) -> Iterator[dict[int, Score]]:
     """Number of the request -> score, as they come; what rows begin with in common goes through the model once."""
     sheet, runner = Sheet(todo, requests), Runner(model)
-    most = row_tokens or ROW_TOKENS.get(model.device.type, ROW_TOKENS_ELSEWHERE)
+    most = packed or ROW_TOKENS.get(model.device.type, ROW_TOKENS_ELSEWHERE)
     for step in passes(grown(todo, requests), most):
         for places, logits in _performed(runner, step, most):
             yield sheet.write(places.wanted, picked(logits, places.at, [one.target for one in places.wanted]))
@@ -80,10 +80,12 @@ def _performed(runner: Runner, step: Pass, row_tokens: int) -> Iterator[tuple[_P
         yield from _performed(runner, part, row_tokens // 2)
 
 
-def in_batches(model: PreTrainedModel, todo: Sequence[Row], requests: Sequence[Request]) -> Iterator[dict[int, Score]]:
+def in_batches(
+    model: PreTrainedModel, todo: Sequence[Row], requests: Sequence[Request], packed: int | None = None
+) -> Iterator[dict[int, Score]]:
     """The same for a model that can only read whole rows: side by side, padded, longest first."""
     sheet = Sheet(todo, requests)
-    for batch in _batches(sorted(todo, key=lambda row: -len(row.tokens))):
+    for batch in _batches(sorted(todo, key=lambda row: -len(row.tokens)), packed or BATCH_TOKENS):
         for part, logits in _side_by_side(model, batch):
             at: list[int] = []
             wanted: list[Wanted] = []
@@ -136,11 +138,11 @@ def _places(nodes: Sequence[Node]) -> _Places:
     return found
 
 
-def _batches(todo: Sequence[Row]) -> Iterator[list[Row]]:
-    """Rows in the order given, as many at a time as BATCH_TOKENS allows, but at least one."""
+def _batches(todo: Sequence[Row], most: int) -> Iterator[list[Row]]:
+    """Rows in the order given, as many at a time as `most` tokens allow, but at least one."""
     batch: list[Row] = []
     for row in todo:
-        if batch and (len(batch) + 1) * len(batch[0].tokens) > BATCH_TOKENS:
+        if batch and (len(batch) + 1) * len(batch[0].tokens) > most:
             yield batch
             batch = []
         batch.append(row)

@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-from harness.generation import GenerationSettings, Prompt, answers
+from harness.generation import Prompt, answers
 from harness.models import LoadedModel
 from harness.records import Answer
 
@@ -61,7 +61,7 @@ class EndpointServer:
 
     def _chat(self, body: Json) -> Json:
         found: list[Answer] = []
-        answers(self.loaded, [Prompt("one", body["messages"], body["max_tokens"])], GenerationSettings(), found.extend)
+        answers(self.loaded, [Prompt("one", body["messages"], body["max_tokens"])], found.extend)
         (one,) = found
         if one.text is None:
             raise ValueError(one.error)

@@ -10,7 +10,7 @@ import torch
 
 from harness.confidence import with_logprobs
 from harness.errors import HarnessError
-from harness.generation import GenerationSettings, Prompt, answers, prompt_tokens
+from harness.generation import Prompt, answers, prompt_tokens
 from harness.inspection import loaded_suites
 from harness.models import LoadedModel
 from harness.plan import Candidate, Gate, Model, Plan
@@ -21,7 +21,7 @@ def test_each_token_has_the_log_probability_of_a_plain_pass(tiny: Callable[[int]
     loaded = tiny(0)
     said: list[Answer] = []
     prompts = [Prompt(f"c{n}", [{"role": "user", "content": f"Say {n} twice"}], 6) for n in range(3)]
-    answers(loaded, prompts, GenerationSettings(), said.extend)
+    answers(loaded, prompts, said.extend)
     for answer in with_logprobs(loaded, said):
         assert answer.tokens is not None
         prompt = prompt_tokens(loaded, answer.prompt)

@@ -14,7 +14,7 @@ import pytest
 from harness import embedded
 from harness.errors import HarnessError
 from harness.fingerprint import file_sha256
-from harness.generation import GenerationSettings, Prompt, answers
+from harness.generation import Prompt, answers
 from harness.models import open_spec
 from harness.records import Answer, ModelSpec
 
@@ -111,5 +111,5 @@ def test_it_answers_and_splits_numbers_as_the_original_tokenizer_does() -> None:
     assert loaded.tokenizer.model_max_length == 8192
     found: list[Answer] = []
     question = [{"role": "user", "content": "What is the capital of France?"}]
-    answers(loaded, [Prompt("france", question, 20)], GenerationSettings(), found.extend)
+    answers(loaded, [Prompt("france", question, 20)], found.extend)
     assert (found[0].text, found[0].finish) == ("The capital of France is Paris.", "stop")

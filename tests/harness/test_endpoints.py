@@ -25,7 +25,7 @@ from harness.endpoints import (
 from harness.endpoints.connection import MOST_BYTES
 from harness.endpoints.crowd import finished
 from harness.errors import HarnessError
-from harness.generation import GenerationSettings, Prompt, answers
+from harness.generation import Prompt, answers
 from harness.models import LoadedModel
 from harness.records import Answer, Endpoint
 from tests.harness.endpoint_server import KEY, EndpointServer, Fault, Json, error, serving, slowly
@@ -63,7 +63,7 @@ def answered(connection: Connection, asked: Sequence[Prompt]) -> dict[str, Answe
 def test_answers_are_those_in_process_many_at_a_time(server: EndpointServer, model: LoadedModel) -> None:
     server.fault = slowly(0.05)
     found, here = answered(connected(server, concurrency=3), prompts()), []
-    answers(model, prompts(), GenerationSettings(), here.extend)
+    answers(model, prompts(), here.extend)
     assert {case: (a.text, a.finish, a.prompt_tokens, a.new_tokens) for case, a in found.items()} == {
         a.case: (a.text, a.finish, a.prompt_tokens, a.new_tokens) for a in here
     }

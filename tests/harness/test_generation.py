@@ -9,12 +9,13 @@ import pytest
 import torch
 from transformers import MistralConfig, MistralForCausalLM
 
-from harness.generation import GenerationSettings, Prompt, answers, prompt_text
+from harness.batching import Batching
+from harness.generation import Prompt, answers, prompt_text
 from harness.models import LoadedModel, open_spec
 from harness.records import Answer, ModelSpec
 from harness.rows import end_tokens
 
-DEFAULT = GenerationSettings()
+DEFAULT = Batching()
 ENDS = [2, *range(40, 80)]
 """So many of 259 tokens that some answers of a random model stop and some do not."""
 
@@ -33,9 +34,9 @@ def asked(count: int = 23) -> list[Prompt]:
     return [Prompt(f"case {n}", [{"role": "user", "content": text}], 3 + n * 7 % 20) for n, text in enumerate(texts)]
 
 
-def answered(loaded: LoadedModel, prompts: list[Prompt], settings: GenerationSettings = DEFAULT) -> dict[str, Answer]:
+def answered(loaded: LoadedModel, prompts: list[Prompt], batching: Batching = DEFAULT) -> dict[str, Answer]:
     found: list[Answer] = []
-    answers(loaded, prompts, settings, found.extend)
+    answers(replace(loaded, batching=batching), prompts, found.extend)
     assert len({answer.case for answer in found}) == len(found) == len(prompts)
     return {answer.case: answer for answer in found}
 
@@ -54,7 +55,7 @@ def alone(loaded: LoadedModel, prompt: Prompt) -> tuple[str, str]:
 @pytest.mark.parametrize("rows", [1, 4, 64])
 @pytest.mark.parametrize("shared_from", [1, 10_000])
 def test_answers_are_those_of_each_prompt_alone(loaded: LoadedModel, rows: int, shared_from: int) -> None:
-    found = answered(loaded, asked(), GenerationSettings(batch_rows=rows, shared_from=shared_from))
+    found = answered(loaded, asked(), Batching(rows=rows, shared_from=shared_from))
     for prompt in asked():
         assert (found[prompt.case].text, found[prompt.case].finish) == alone(loaded, prompt)
     assert {answer.finish for answer in found.values()} == {"stop", "length"}
@@ -85,7 +86,7 @@ def test_an_answer_says_what_was_sent_and_how_much_was_written(loaded: LoadedMod
 def test_a_batch_is_no_larger_than_its_token_budget(loaded: LoadedModel) -> None:
     seen: list[torch.Size] = []
     hook = loaded.model.model.embed_tokens.register_forward_hook(lambda _, args, output: seen.append(args[0].shape))
-    answered(loaded, asked(), GenerationSettings(batch_tokens=300, shared_from=10_000))
+    answered(loaded, asked(), Batching(tokens=300, shared_from=10_000))
     hook.remove()
     assert max(rows for rows, _ in seen) > 1
     assert all(rows * width <= 300 for rows, width in seen)

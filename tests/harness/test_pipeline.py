@@ -102,6 +102,19 @@ def test_a_job_from_plan_to_page(done: tuple[Path, Outcome]) -> None:
     assert len(rows(out, "answers")) == 2 * CASES
 
 
+def test_what_is_noise_is_measured_and_shown(place: Path, tmp_path: Path) -> None:
+    plan = load_plan(str(place / "plan.yaml"))
+    small = plan.model_copy(update={"noise": True, "fidelity": None, "metrics": [], "gates": plan.gates[:1]})
+    outcome = run(only(small, "same"), tmp_path)
+    (line, *_) = [line for line in outcome.noise if "words.pass_rate" in line]
+    assert line.startswith(f"noise of words.pass_rate: 0 of {CASES} flip")
+    assert line in outputs.as_text(outcome, 0)
+    assert outcome.report
+    assert f'data-label="Noise">0 of {CASES} flip</td>' in outcome.report.read_text()
+    # Asked twice, and once more for nothing: the candidate is the original.
+    assert len(rows(tmp_path, "answers")) == 2 * CASES
+
+
 def test_tokens_and_their_log_probabilities_reach_the_assertions(done: tuple[Path, Outcome]) -> None:
     out, outcome = done
     assert outcome.report

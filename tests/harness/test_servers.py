@@ -15,7 +15,7 @@ import pytest
 from harness import embedded
 from harness.endpoints import Connection, EndpointError, continued, refuse_unable, served_answers
 from harness.errors import HarnessError
-from harness.generation import GenerationSettings, Prompt, answers
+from harness.generation import Prompt, answers
 from harness.models import LoadedModel, open_spec
 from harness.records import Answer, Endpoint, ModelSpec
 
@@ -38,7 +38,7 @@ def same_answers(endpoint: Endpoint, loaded: LoadedModel, new_tokens: int) -> No
     """Text, end and counts of tokens, asked all at once."""
     here: list[Answer] = []
     there: list[Answer] = []
-    answers(loaded, prompts(new_tokens), GenerationSettings(), here.extend)
+    answers(loaded, prompts(new_tokens), here.extend)
     served_answers(Connection(endpoint), prompts(new_tokens), there.extend)
     ours, theirs = (
         {a.case: (a.text, a.finish, a.prompt_tokens, a.new_tokens, a.error) for a in found} for found in (here, there)

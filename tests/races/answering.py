@@ -13,7 +13,7 @@ import time
 import torch
 
 import suites
-from harness.generation import GenerationSettings, Prompt, answers, prompt_text
+from harness.generation import Prompt, answers, prompt_text
 from harness.models import LoadedModel, open_spec
 from harness.quiet import quiet
 from harness.records import Answer, ModelSpec
@@ -67,7 +67,7 @@ greedy. CPU seconds, by turns: ours, generate at each batch size, ours again; ou
 
     def once() -> float:
         start = time.process_time()
-        answers(loaded, prompts, GenerationSettings(), lambda batch: ours.update({one.case: one for one in batch}))
+        answers(loaded, prompts, lambda batch: ours.update({one.case: one for one in batch}))
         return time.process_time() - start
 
     first = once()
