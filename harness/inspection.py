@@ -61,6 +61,8 @@ def refuse_impossible(plan: Plan, suites: Sequence[Suite]) -> None:
         faults.append(f"fidelity.corpus: no file {plan.fidelity.corpus}")
     if plan.data_root and not (Path(plan.data_root) / "index.json").is_file():
         faults.append(f"data_root: no index.json in {plan.data_root}")
+    if plan.noise and plan.sequential:
+        faults.append("noise: true asks the original twice, --sequential no more than needed; leave one out")
     if faults:
         raise HarnessError("\n".join(f"plan {plan.name}: {fault}" for fault in faults))
 
