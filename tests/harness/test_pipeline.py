@@ -295,7 +295,7 @@ def test_views_and_frames_say_what_the_verdict_says(done: tuple[Path, Outcome]) 
     trend = store.frame("v_trend", {"job": outcome.job, "metric": "size.bytes", "candidate": "cut"})
     assert trend["after"][0] == cut.findings[3].delta.after
     assert (trend["started"].dtype.kind, str(trend["started"].dt.tz)) == ("M", "UTC")
-    tradeoff = store.frame("v_tradeoff", {"job": outcome.job, "candidate": "cut", "metric": "words.pass_rate"})
+    tradeoff = store.frame("v_tradeoff", {"candidate": "cut", "metric": "words.pass_rate"})
     assert (tradeoff["method"][0], tradeoff["size_ratio"][0] < 1) == ("magnitude", True)
     latest = store.frame("v_latest")
     assert dict(zip(latest["candidate"], latest["decision"], strict=True)) == {"same": "PASS", "cut": "REGRESSION"}
