@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import threading
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
+from collections.abc import Iterator
 
 import requests
 from requests.adapters import HTTPAdapter
-from urllib3.exceptions import MaxRetryError, NewConnectionError
+from urllib3 import HTTPResponse
+from urllib3.exceptions import MaxRetryError, NewConnectionError, ProtocolError
 
 from harness.outbox import NotSentError, Trouble
+from harness.retry_after import asked_seconds
 
 MOST_TEXT = 300
+MOST_BYTES = 8_000_000
+"""Of one answer; a server is not trusted with our memory."""
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 LONGEST_RETRY_AFTER_SECONDS = 3600.0
 TROUBLES: dict[int, Trouble] = {401: "unauthorised", 403: "unauthorised", 408: "unsure", 425: "later", 429: "later"}
@@ -23,6 +26,25 @@ UNREADABLE = (ValueError, RecursionError)
 
 class OverBudgetError(requests.RequestException):
     """No request is left."""
+
+
+class _Bounded:
+    """The body of an answer, cut off where it grows beyond all measure."""
+
+    def __init__(self, raw: HTTPResponse) -> None:
+        self.raw = raw
+
+    def stream(self, size: int, decode_content: bool) -> Iterator[bytes]:
+        """Called by requests, which makes an exception of its own of the one raised here."""
+        taken = 0
+        for piece in self.raw.stream(size, decode_content=decode_content):
+            taken += len(piece)
+            if taken > MOST_BYTES:
+                raise ProtocolError(f"the answer is longer than {MOST_BYTES} bytes")
+            yield piece
+
+    def close(self) -> None:
+        self.raw.close()
 
 
 class Gateway:
@@ -42,6 +64,7 @@ class Gateway:
                 raise OverBudgetError(f"{self.most_requests} requests were made, which is the limit")
             self.requests += 1
         response = self.adapter.send(request, timeout=self.timeouts, **settings)  # type: ignore[arg-type]
+        response.raw = _Bounded(response.raw)
         if response.is_redirect:
             raise requests.TooManyRedirects(f"it redirects to {response.headers['location']}", response=response)
         return response
@@ -72,8 +95,9 @@ def not_sent(error: Exception, key: str) -> NotSentError:
 def refusal(response: requests.Response, key: str) -> NotSentError:
     """What an answer that is no success says of the letter."""
     status = response.status_code
+    wait = min(asked_seconds(response.headers.get("Retry-After", "")) or 0.0, LONGEST_RETRY_AFTER_SECONDS)
     trouble = TROUBLES.get(status, "refused" if 300 <= status < 500 else "unsure")
-    return NotSentError(trouble, f"{status} {_line(_message(response), key)}".rstrip(), status, _retry_after(response))
+    return NotSentError(trouble, f"{status} {_line(_message(response), key)}".rstrip(), status, wait)
 
 
 def _never_connected(error: BaseException) -> bool:
@@ -95,18 +119,3 @@ def _line(text: str, key: str) -> str:
     """One line without the key, which a server may have echoed, and without what would move a terminal's cursor."""
     line = " ".join((text.replace(key, "[key]") if key else text).split())[:MOST_TEXT]
     return "".join(letter for letter in line if letter.isprintable())
-
-
-def _retry_after(response: requests.Response) -> float:
-    """Seconds that the header asks for, as a number or as a date; 0 if it is not there or makes no sense."""
-    value = response.headers.get("Retry-After", "")
-    try:
-        seconds = float(value) if value.strip().isdigit() else _seconds_until(value)
-    except ValueError:
-        return 0.0
-    return min(max(seconds, 0.0), LONGEST_RETRY_AFTER_SECONDS)
-
-
-def _seconds_until(date: str) -> float:
-    moment = parsedate_to_datetime(date)
-    return (moment.replace(tzinfo=moment.tzinfo or UTC) - datetime.now(UTC)).total_seconds()

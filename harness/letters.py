@@ -106,7 +106,7 @@ def _request(told: Told, pair: CasePair, identity: str) -> dict[str, object]:
     variables = {name: redacted(str(value), hide) for name, value in pair.case.vars.items()}
     body: dict[str, object] = {
         "provider": "secateur",
-        "model": told.run.model.name if told.side == "candidate" else Path(told.run.model.source).name,
+        "model": told.run.model.name if told.side == "candidate" else _original(told.run.model.source),
         "input": {"type": "chat", "messages": messages},
         "output": {"type": "chat", "messages": reply},
         "request_start_time": told.moment - (answer.seconds if answer else 0.0),
@@ -147,6 +147,11 @@ def _tables(before: Told, after: Told) -> Iterator[Letter]:
             told.letter("scorecard", {"name": "pass rate", "column": PASSED}, sheet, rows, *sheets),
         )
         sheets.append(sheet)
+
+
+def _original(source: str) -> str:
+    """The original by its own name: without folders, or without the address of an endpoint."""
+    return Path(source.partition(" at ")[0]).name
 
 
 def _message(role: str, text: str) -> dict[str, object]:

@@ -54,7 +54,7 @@ class Source(Part):
         """What was given is repeated in no message: it may hold a password or be the key."""
         if value is None:
             return None
-        return _variable(value) if info.field_name == "api_key_env" else _address(value)
+        return variable(value) if info.field_name == "api_key_env" else _address(value)
 
     @model_validator(mode="after")
     def _keys_go_together(self) -> Source:
@@ -94,7 +94,7 @@ def spec(name: str, model: Model | Candidate) -> ModelSpec:
     return ModelSpec(name, f"{model.model} at {model.endpoint}", model.revision, dtype="", endpoint=endpoint)
 
 
-def _variable(given: object) -> str:
+def variable(given: object) -> str:
     if not isinstance(given, str) or not VARIABLE.fullmatch(given):
         raise ValueError("give the name of an environment variable, in capitals, that holds the key; never the key")
     return given

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Sequence
 from typing import Annotated, Literal
 
 import regex
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
+from pydantic import BeforeValidator, Field, field_validator
+
+from harness.plan_models import Part, variable
 
 REDACTED = "[redacted]"
 SECONDS = 1.0
@@ -16,22 +17,13 @@ SECONDS = 1.0
 DEFAULT_ACCOUNT = "PROMPTLAYER_API_KEY"
 
 
-def _a_name(value: object) -> object:
-    # The value is not repeated in the message: it may be the key itself.
-    if not isinstance(value, str) or not re.fullmatch(r"[A-Z_][A-Z0-9_]*", value):
-        raise ValueError(f"must name an environment variable, such as {DEFAULT_ACCOUNT}; never write what it holds")
-    return value
-
-
-Variable = Annotated[str, BeforeValidator(_a_name)]
+Variable = Annotated[str, BeforeValidator(variable)]
 """Name of an environment variable; secrets are nowhere else."""
 Tag = Annotated[str, Field(min_length=1, max_length=512)]
 
 
-class Selection(BaseModel):
+class Selection(Part):
     """Which cases are told of, and how they are blacked out."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     send: Literal["flips", "all", "none"] = "flips"
     """flips: the cases that pass on one side only. all: every case of every suite."""
@@ -39,7 +31,7 @@ class Selection(BaseModel):
     """At most so many cases of a candidate: losses first, then gains, then the rest in an order that never changes."""
     max_requests: int = Field(default=2000, gt=0)
     """At most so many HTTP requests at the end of one run; what is left waits for `secateur sync`."""
-    redact: list[str] = []
+    redact: list[str] = Field(default=[])
     """Regular expressions; what they find in prompts, variables and answers is replaced."""
 
     @field_validator("redact")
@@ -69,7 +61,7 @@ class Sharing(Selection):
 
     tables: bool = True
     """False: requests only, for a workspace without tables."""
-    tags: list[Tag] = []
+    tags: list[Tag] = Field(default=[])
     report_url: str | None = Field(default=None, pattern=r"^https?://\S+$", max_length=1024)
     """Where the page can be read, so that PromptLayer leads back to it."""
     api_key_env: Variable = DEFAULT_ACCOUNT

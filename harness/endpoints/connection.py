@@ -8,8 +8,6 @@ import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import Any
 
 import httpx
@@ -17,6 +15,7 @@ import httpx
 from harness.endpoints.keys import key_of, without
 from harness.errors import HarnessError
 from harness.records import Endpoint
+from harness.retry_after import asked_seconds
 
 MOST_BYTES = 64_000_000
 """Of one reply; a server is not trusted with our memory."""
@@ -130,7 +129,7 @@ class Connection:
             return Reply(found, seconds) if isinstance(found, dict) else _Failure("a reply that is not a JSON object")
         said = f"status {status}: {_said(text)}"
         if status in AGAIN or status >= httpx.codes.INTERNAL_SERVER_ERROR:
-            return _Failure(said, _asked_seconds(response))
+            return _Failure(said, asked_seconds(response.headers.get("retry-after", "")))
         if status in OF_THE_REQUEST:
             raise RefusedError(said)
         raise self._useless(said)
@@ -185,15 +184,3 @@ def _line(words: object) -> str:
     """One line that is safe to print."""
     text = "".join(letter if letter.isprintable() else " " for letter in str(words)[:2000])
     return " ".join(text.split())[:200]
-
-
-def _asked_seconds(response: httpx.Response) -> float | None:
-    """Of the header Retry-After: seconds, or a moment."""
-    text = response.headers.get("retry-after", "")
-    if text.isdecimal():
-        return float(text)
-    try:
-        moment = parsedate_to_datetime(text)
-    except ValueError:
-        return None
-    return max(0.0, (moment - datetime.now(UTC)).total_seconds()) if moment.tzinfo else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import threading
@@ -17,7 +18,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 KEY = "pl_right"
 Fault = Literal[
     *("429", "429 and when", "500", "dropped", "stored and dropped", "stored and 500", "slow", "stored late"),
-    *("half-closed", "malformed", "nested", "many digits", "a list", "no id", "page of a proxy", "redirect"),
+    *("half-closed", "malformed", "nested", "many digits", "a list", "no id", "page of a proxy", "endless", "redirect"),
 ]
 FAULTS: tuple[Fault, ...] = Fault.__args__  # type: ignore[attr-defined]
 Answer = tuple[int, Any]
@@ -30,7 +31,7 @@ BODIES = {
     "no id": '{"id": null}',
     "page of a proxy": "<html>\x1b[2J please log in",
 }
-STORED = ("stored and dropped", "stored and 500", "slow", "half-closed", *BODIES)
+STORED = ("stored and dropped", "stored and 500", "slow", "half-closed", "endless", *BODIES)
 
 
 @dataclass
@@ -236,8 +237,19 @@ def _handler(server: ContractServer) -> type[BaseHTTPRequestHandler]:
                 self.reply(status, None, text=BODIES[fault])
             elif fault == "redirect":
                 self.reply(307, {}, {"Location": "http://127.0.0.1:9/elsewhere"})
+            elif fault == "endless":
+                self.reply(status, None, {"Transfer-Encoding": "chunked"}, text="")
+                self.go_on()
             else:
                 self.dawdle(fault, status, answer)
+
+        def go_on(self) -> None:
+            """Answer until the other side has enough."""
+            piece = b" " * 1_000_000
+            with contextlib.suppress(OSError):
+                for _ in range(100):
+                    self.wfile.write(f"{len(piece):x}\r\n".encode() + piece + b"\r\n")
+            self.close_connection = True
 
         def dawdle(self, fault: Fault, status: int, answer: Any) -> None:
             """Say nothing for a while, or only half of it."""
@@ -258,8 +270,10 @@ def _handler(server: ContractServer) -> type[BaseHTTPRequestHandler]:
             content = (json.dumps(answer) if text is None else text).encode()
             try:
                 self.send_response(status)
-                for name, value in {**(headers or {}), "Content-Length": str(len(content))}.items():
+                for name, value in (headers or {}).items():
                     self.send_header(name, value)
+                if "Transfer-Encoding" not in (headers or {}):
+                    self.send_header("Content-Length", str(len(content)))
                 self.end_headers()
                 self.wfile.write(content)
             except OSError:

@@ -170,11 +170,11 @@ def test_every_fault_of_a_logged_request(server: ContractServer, tmp_path: Path)
     server.index_seconds = QUICK.settle_seconds / 2
     left = [fault for fault in FAULTS if fault not in REFUSALS]
     server.fault = lambda path, number: left.pop() if path == "/log-request" and left else None
-    store, _ = stored(tmp_path, 6)
+    store, _ = stored(tmp_path, 8)
     until_done(store)
     assert left == []
     assert set(states(store)) == {"sent"}
-    all_there_once(server, 6)
+    all_there_once(server, 8)
 
 
 @pytest.mark.slow

@@ -79,8 +79,8 @@ def test_impossible_values_are_refused(tmp_path: Path, old: str, new: str, said:
     ("written_key", "said"),
     [
         ("api_key: pl_secret", "unknown key, did you mean 'api_key_env'?"),
-        ("api_key_env: pl_secret", "must name an environment variable"),
-        ("api_key_env: [pl_secret]", "must name an environment variable"),
+        ("api_key_env: pl_secret", "give the name of an environment variable"),
+        ("api_key_env: [pl_secret]", "give the name of an environment variable"),
     ],
 )
 def test_a_literal_key_is_refused_and_not_repeated(tmp_path: Path, written_key: str, said: str) -> None:
