@@ -74,10 +74,16 @@ def _looks(comparison: Comparison, gate: Gate) -> Iterator[tuple[Gate, Delta]]:
         seen = _selected(series.first(size), gate)
         if size == series.total:
             yield last, _measured(chosen, last)
-        elif not seen.ids:
+        elif _says_nothing(seen, gate):
             yield early, unseen(seen)
         else:
             yield early, early_bounds(seen, limit_of(gate), _measured(seen, early), early.alpha)
+
+
+def _says_nothing(seen: Series, gate: Gate) -> bool:
+    """Whether too little was asked to compare anything, which later looks may mend."""
+    before = seen.answered_before().before
+    return before.size == 0 or (limit_of(gate)[0] in ("max_ratio", "min_ratio") and not before.any())
 
 
 def _known(comparison: Comparison, gate: Gate) -> Series:
@@ -145,7 +151,7 @@ def _decided(gate: Gate, delta: Delta) -> tuple[Decision, str, int | None]:
     """Decision, reason, and how many items would settle it."""
     name, limit = limit_of(gate)
     if delta.drawn_from and not delta.n:
-        return "INCONCLUSIVE", f"none of its {delta.drawn_from} items was asked yet", None
+        return "INCONCLUSIVE", f"too few of its {delta.drawn_from} items were asked to say anything", None
     if delta.estimate is None:
         return "REGRESSION", "the candidate has no value, or items without a value; missing counts as broken", None
     if delta.dropped > MOST_DROPPED * (delta.n + delta.dropped):

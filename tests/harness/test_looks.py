@@ -102,6 +102,13 @@ def test_every_form_of_a_gate_is_decided_early(limit: dict[str, float], decision
     assert (finding.decision, finding.delta.n < 400) == (decision, True)
 
 
+def test_a_ratio_to_nothing_so_far_waits_for_more() -> None:
+    drops = np.where(np.arange(TOTAL) < 80, -1.0, 0.0)  # the original has the first 80 wrong
+    gate = Gate(metric="t.acc", min_ratio=0.9)
+    assert "too few of its 500 items" in found(drawn(drops, 63), gate).reason
+    assert found(drawn(drops, TOTAL), gate).decision == "PASS"
+
+
 def test_items_that_were_not_asked_are_not_missing() -> None:
     drops = sample(0.02, 0.02, 2)
     series = drawn(drops, 63).series["t.acc"]
@@ -182,6 +189,6 @@ def test_a_tag_none_of_whose_items_was_drawn_yet_is_open() -> None:
     series = replace(comparison.series["t.acc"], unasked=(frozenset({"rare"}),) * 7)
     comparison = replace(comparison, series={"t.acc": series})
     finding = found(comparison, Gate(metric="t.acc", margin=0.05, where=Where(tag="rare")))
-    assert (finding.decision, finding.reason) == ("INCONCLUSIVE", "none of its 7 items was asked yet.")
+    assert (finding.decision, finding.reason) == ("INCONCLUSIVE", "too few of its 7 items were asked to say anything.")
     with pytest.raises(HarnessError, match="no item has the tag 'rar', did you mean 'rare'"):
         found(comparison, Gate(metric="t.acc", margin=0.05, where=Where(tag="rar")))
