@@ -120,4 +120,5 @@ def _power_cells(one: GateOutlook) -> tuple[str, str, str, str, str, str]:
 
 
 def _points(drops: Sequence[float | None]) -> str:
-    return " / ".join("?" if drop is None else f"{100 * drop:.1f}" for drop in drops) + " points"
+    """A drop of all items is no answer: then the items are too few."""
+    return " / ".join("none" if drop is None or drop >= 1 else f"{100 * drop:.1f}" for drop in drops) + " points"

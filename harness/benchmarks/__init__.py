@@ -6,10 +6,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from harness.benchmarks.documents import count_items, drawable
     from harness.benchmarks.lm import ScoringLM
     from harness.benchmarks.measure import BenchmarkResult, measure_benchmark, measure_served
     from harness.benchmarks.stock import run_lm_eval
-    from harness.benchmarks.tasks import count_items, drawable, kinds, metric_names, task_identity
+    from harness.benchmarks.tasks import kinds, metric_names, task_identity
 
 __all__ = [
     "BenchmarkResult",
@@ -28,8 +29,8 @@ _HOMES = {
     "run_lm_eval": "stock",
     "BenchmarkResult": "measure",
     "ScoringLM": "lm",
-    "count_items": "tasks",
-    "drawable": "tasks",
+    "count_items": "documents",
+    "drawable": "documents",
     "kinds": "tasks",
     "measure_benchmark": "measure",
     "measure_served": "measure",

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from lm_eval.evaluator import evaluate
 
 from harness.benchmarks.conditions import quiet_and_repeatable
+from harness.benchmarks.documents import chosen
 from harness.benchmarks.lm import Memory, ScoringLM
 from harness.benchmarks.served import ServedLM, TextMemory
 from harness.benchmarks.tasks import BuiltTasks, build
@@ -83,7 +84,7 @@ def _measured(model: ScoringLM | ServedLM, benchmark: Benchmark, data_root: Path
             lm=model,
             task_dict=built.tasks,
             limit=benchmark.limit,
-            samples=_chosen(benchmark, built),
+            samples=chosen(benchmark, built),
             bootstrap_iters=0,
             log_samples=True,
             apply_chat_template=benchmark.apply_chat_template,
@@ -101,17 +102,6 @@ def _measured(model: ScoringLM | ServedLM, benchmark: Benchmark, data_root: Path
         raise HarnessError(f"benchmark {benchmark.task!r} gave no metric")
     facts = {f"benchmark {benchmark.task}": _description(built, results, list(dict.fromkeys(notes)))}
     return BenchmarkResult(sorted(measurements, key=lambda measurement: measurement.metric), facts)
-
-
-def _chosen(benchmark: Benchmark, built: BuiltTasks) -> dict[str, list[int]] | None:
-    """The documents of a plan as lm-eval takes them: in rising order, or it would number them wrongly."""
-    if benchmark.documents is None:
-        return None
-    last = built.documents - 1
-    if len(built.tasks["tasks"]) != 1 or max(benchmark.documents) > last:
-        allowed = f"0 to {last}" if len(built.tasks["tasks"]) == 1 else "none, for it is a group of tasks"
-        raise HarnessError(f"benchmark {benchmark.task!r}: no such documents; allowed: {allowed}")
-    return {name: sorted(benchmark.documents) for name in built.tasks["tasks"]}
 
 
 def _task_measurements(task: str, results: Results, notes: list[str]) -> list[Measurement]:

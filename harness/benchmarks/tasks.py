@@ -98,33 +98,10 @@ def _process_once_(task: Any) -> None:
     task.config.process_docs = processed
 
 
-def count_items(benchmark: Benchmark, data_root: Path | None) -> int | None:
-    """Documents that the benchmark will ask, or None where they would have to be fetched from the hub first."""
-    configs = index_of(benchmark).configs
-    if any(local_files(_source(config), data_root) is None for config in configs):
-        return None
-    tasks = build(benchmark, data_root).tasks["tasks"].values()
-    if benchmark.documents is not None:
-        return len(benchmark.documents)
-    return sum(min(len(task.eval_docs), benchmark.limit or len(task.eval_docs)) for task in tasks)
-
-
-def drawable(benchmark: Benchmark, data_root: Path | None) -> int | None:
-    """Documents of a benchmark that can be asked a few at a time, else None.
-
-    A group's tasks are clusters; lm-eval draws examples in the order of documents; written answers are not kept.
-    """
-    if benchmark.documents is not None or len(index_of(benchmark).configs) != 1:
-        return None
-    (task,) = build(benchmark, data_root).tasks["tasks"].values()
-    whole = task.config.num_fewshot or task.OUTPUT_TYPE not in ("multiple_choice", "loglikelihood")
-    return None if whole else min(len(task.eval_docs), benchmark.limit or len(task.eval_docs))
-
-
 def metric_names(benchmark: Benchmark, data_root: Path | None) -> tuple[str, ...]:
     """What a single task measures, as gates name it; empty for a group, or where its data are on the hub."""
     configs = index_of(benchmark).configs
-    if len(configs) != 1 or local_files(_source(configs[0]), data_root) is None:
+    if len(configs) != 1 or local_files(source_of(configs[0]), data_root) is None:
         return ()
     (task,) = build(benchmark, data_root).tasks["tasks"].values()
     names = tuple(task.aggregation())
@@ -145,7 +122,7 @@ def task_identity(benchmark: Benchmark, data_root: Path | None) -> str:
     configs = index_of(benchmark).configs
     digests = {}
     for config in configs:
-        files = local_files(_source(config), data_root)
+        files = local_files(source_of(config), data_root)
         digests[config["task"]] = {split: _digest(path) for split, path in files.items()} if files else "hub"
     identity = {
         "lm_eval": version("lm_eval"),
@@ -240,7 +217,7 @@ def _all_of(parts: Iterable[list[Config]]) -> list[Config]:
     return [config for part in found for config in part] if all(found) else []
 
 
-def _source(config: Config) -> Source:
+def source_of(config: Config) -> Source:
     return Source.of(config, config["config_source"])
 
 

@@ -227,6 +227,8 @@ def test_chosen_documents_are_those_of_the_whole(tiny: Callable[[int], LoadedMod
 def test_documents_that_are_not_there_are_refused(tiny: Callable[[int], LoadedModel], data_root: Path) -> None:
     with pytest.raises(HarnessError, match="benchmark 'arc_easy': no such documents; allowed: 0 to 11"):
         measure_benchmark(tiny(0), Benchmark(task="arc_easy", documents=(12,)), data_root)
+    with pytest.raises(HarnessError, match="allowed: 0 to 11"):
+        count_items(Benchmark(task="arc_easy", documents=(12,)), data_root)
 
 
 def test_only_single_tasks_without_examples_are_drawn(data_root: Path) -> None:

@@ -1,0 +1,45 @@
+"""Which documents of a benchmark are asked, and how many."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from harness.benchmarks.data import local_files
+from harness.benchmarks.tasks import BuiltTasks, build, index_of, source_of
+from harness.errors import HarnessError
+from harness.plan import Benchmark
+
+
+def count_items(benchmark: Benchmark, data_root: Path | None) -> int | None:
+    """Documents that the benchmark will ask, or None where they would have to be fetched from the hub first."""
+    configs = index_of(benchmark).configs
+    if any(local_files(source_of(config), data_root) is None for config in configs):
+        return None
+    built = build(benchmark, data_root)
+    if chosen(benchmark, built) is not None:
+        return len(benchmark.documents or ())
+    lengths = [len(task.eval_docs) for task in built.tasks["tasks"].values()]
+    return sum(min(length, benchmark.limit or length) for length in lengths)
+
+
+def drawable(benchmark: Benchmark, data_root: Path | None) -> int | None:
+    """Documents of a benchmark that can be asked a few at a time, else None.
+
+    A group's tasks are clusters; lm-eval draws examples in the order of documents; written answers are not kept.
+    """
+    if benchmark.documents is not None or len(index_of(benchmark).configs) != 1:
+        return None
+    (task,) = build(benchmark, data_root).tasks["tasks"].values()
+    whole = task.config.num_fewshot or task.OUTPUT_TYPE not in ("multiple_choice", "loglikelihood")
+    return None if whole else min(len(task.eval_docs), benchmark.limit or len(task.eval_docs))
+
+
+def chosen(benchmark: Benchmark, built: BuiltTasks) -> dict[str, list[int]] | None:
+    """The documents of a plan as lm-eval takes them: in rising order, or it would number them wrongly."""
+    if benchmark.documents is None:
+        return None
+    last = built.documents - 1
+    if len(built.tasks["tasks"]) != 1 or max(benchmark.documents) > last:
+        allowed = f"0 to {last}" if len(built.tasks["tasks"]) == 1 else "none, for it is a group of tasks"
+        raise HarnessError(f"benchmark {benchmark.task!r}: no such documents; allowed: {allowed}")
+    return {name: sorted(benchmark.documents) for name in built.tasks["tasks"]}
