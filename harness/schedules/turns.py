@@ -77,6 +77,8 @@ def _skip(desk: Desk, schedule: Schedule, moments: list[datetime], why: str) -> 
 def _due(desk: Desk, schedule: Schedule) -> Turn | None:
     """The schedule's turn, if it has one now."""
     moments = until(schedule, schedule.handled, desk.clock())
+    if not moments:
+        return None
     ends = [turn.finished for turn in desk.table.turns(schedule.name) if turn.state != "skipped" and turn.finished]
     last = max(ends, default=schedule.handled)
     overlapped = [moment for moment in moments if moment <= last]

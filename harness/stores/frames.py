@@ -19,9 +19,7 @@ def framed(db: Connection, name: str, where: Mapping[str, object]) -> DataFrame:
 
     tables = "SELECT table_name FROM duckdb_tables() UNION SELECT view_name FROM duckdb_views() WHERE NOT internal"
     _refuse_unknown("table or view", name, sorted(_strings(db, tables)))
-    columns = [
-        row[0] for row in db.execute("SELECT column_name FROM duckdb_columns() WHERE table_name = ?", [name]).fetchall()
-    ]
+    columns = _strings(db, f"SELECT column_name FROM duckdb_columns() WHERE table_name = '{name}'")
     for column in where:
         _refuse_unknown(f"column of {name}", column, columns)
     conditions = " AND ".join(f'"{column}" IS NOT DISTINCT FROM ?' for column in where) or "true"

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 WIDTH, HEIGHT = 72, 9
 ROOM = 10
 
 
-def chart(values: Sequence[float], marks: Mapping[int, str], level: float | None, labels: tuple[str, str]) -> list[str]:
+def chart(
+    values: Sequence[float], marks: Mapping[int, str], level: float | None, label: Callable[[float], str]
+) -> list[str]:
     """One column a run, the newest at the right; more runs than columns: the newest ones.
 
-    marks: index -> the letter that stands for this run. level: a line. labels: of the lowest and the highest row.
+    marks: index -> the letter that stands for this run. level: a line. label: what to write at the lowest and the
+    highest row.
     """
     first = max(0, len(values) - WIDTH)
     seen = list(values[first:])
@@ -29,5 +32,5 @@ def chart(values: Sequence[float], marks: Mapping[int, str], level: float | None
         rows[row(level)] = ["-"] * len(seen)
     for column, value in enumerate(seen):
         rows[row(value)][column] = marks.get(first + column, "*")
-    heads = [labels[1], *[""] * (HEIGHT - 2), labels[0]]
+    heads = [label(high), *[""] * (HEIGHT - 2), label(low)]
     return [f"{head:>{ROOM}} |{''.join(cells)}".rstrip() for head, cells in zip(heads, rows, strict=True)]

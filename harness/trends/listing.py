@@ -26,8 +26,7 @@ def shown(history: History, events: Sequence[Event], last: int) -> Iterator[str]
     if history.blessed is not None:
         level = values[history.blessed]
         marks[history.blessed] = "B"
-    labels = (quantity(min(values), history.unit), quantity(max(values), history.unit))
-    yield from chart(values, marks, level, labels)
+    yield from chart(values, marks, level, lambda value: quantity(value, history.unit))
     yield f"{'':11}{LEGEND}"
     yield from _table(history, marks, last)
     yield from _said(history, events)
@@ -37,8 +36,8 @@ def _table(history: History, marks: dict[int, str], last: int) -> Iterator[str]:
     yield f"  {'started':18}{'job':10}{'value':>12}{'step':>14}  verdict"
     for index in range(max(0, len(history.points) - last), len(history.points)):
         point = history.points[index]
-        worse = history.worsening * (history.points[index - 1].value - point.value) if index else None
-        step = f"{difference(-worse, history.unit)}" if worse else ""
+        change = point.value - history.points[index - 1].value if index else 0.0
+        step = difference(change, history.unit) if change else ""
         value = quantity(point.value, history.unit)
         row = f"  {point.started:%Y-%m-%d %H:%M}  {point.job:10}{value:>12}{step:>14}  {point.decision:14}"
         yield f"{row}{marks.get(index, '')}".rstrip()

@@ -29,6 +29,7 @@ from harness.schedules import Schedule, Turn
 from harness.stores.duckdb_store import DuckdbStore
 from harness.stores.schedules import ScheduleTable
 
+pytestmark = pytest.mark.filterwarnings("ignore:Requiring AUTH while not requiring TLS")
 ROOT = Path(__file__).parents[2]
 SECRET = "T0/B0/letters-nobody-may-see"
 DUE = "2026-11-29 03:00 CET"

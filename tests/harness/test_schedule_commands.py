@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
 import subprocess
@@ -93,41 +94,45 @@ def test_the_units_are_right_to_systemd(place: Path, capsys: pytest.CaptureFixtu
     assert (done.returncode, done.stderr) == (0, "")
 
 
-def exported(kind: str, capsys: pytest.CaptureFixture[str]) -> str:
-    """A plan in the working folder, scheduled and exported."""
-    assert entry(["init"]) == 0
-    assert entry(["schedule", "add", "plan.yaml", *ADD[3:]]) == 0
-    capsys.readouterr()
-    assert entry(["schedule", "export", "--format", kind]) == 0
+@pytest.fixture(scope="module")
+def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a plan that is scheduled."""
+    folder = tmp_path_factory.mktemp("repository")
+    with contextlib.chdir(folder):
+        assert entry(["init"]) == 0
+        assert entry(["schedule", "add", "plan.yaml", *ADD[3:]]) == 0
+    return folder
+
+
+def exported(kind: str, repository: Path, capsys: pytest.CaptureFixture[str]) -> str:
+    with contextlib.chdir(repository):
+        assert entry(["schedule", "export", "--format", kind]) == 0
     return capsys.readouterr().out
 
 
-def test_github_gets_cron_and_zone(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    workflow = yaml.safe_load(exported("github", capsys))
+def test_github_gets_cron_and_zone(repository: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    workflow = yaml.safe_load(exported("github", repository, capsys))
     assert workflow["on"]["schedule"] == [{"cron": "0 3 * * *", "timezone": "Europe/Berlin"}]
     commands = [step["run"] for step in workflow["jobs"]["regression"]["steps"] if "run" in step]
     assert commands[-1].startswith("secateur run plan.yaml --annotations github")
 
 
-def test_gitlab_gets_a_job_for_schedules_only(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    text = exported("gitlab", capsys)
+def test_gitlab_gets_a_job_for_schedules_only(repository: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    text = exported("gitlab", repository, capsys)
     assert "--cron '0 3 * * *' --cronTimeZone Europe/Berlin" in text
     job = yaml.safe_load(text)["secateur"]
     assert job["rules"] == [{"if": '$CI_PIPELINE_SOURCE == "schedule"'}]
     assert job["script"][-1] == "secateur run plan.yaml --junit junit.xml"
 
 
-def test_airflow_gets_a_dag_that_compiles(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    text = exported("airflow", capsys)
+def test_airflow_gets_a_dag_that_compiles(repository: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    text = exported("airflow", repository, capsys)
     compile(text, "dag.py", "exec")
     assert "CronTriggerTimetable('0 3 * * *', timezone='Europe/Berlin')" in text
 
 
 def test_a_plan_outside_the_repository_cannot_be_exported(
-    place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    repository: Path, place: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    exported("github", capsys)
-    (tmp_path / "elsewhere").mkdir()
-    monkeypatch.chdir(tmp_path / "elsewhere")
-    assert entry(["schedule", "export", "--format", "github", "--out", str(place / "out")]) == 3
+    assert entry(["schedule", "export", "--format", "github", "--out", str(repository / "out")]) == 3
     assert "call export in the repository's root" in capsys.readouterr().err

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -63,8 +64,8 @@ class Bench:
 
 
 @pytest.fixture
-def bench(tmp_path: Path) -> Bench:
-    return Bench(ScheduleTable(DuckdbFile(tmp_path / "s.duckdb", 60)))
+def bench(tmp_path: Path, empty: Path) -> Bench:
+    return Bench(ScheduleTable(DuckdbFile(Path(shutil.copy(empty, tmp_path)), 60)))
 
 
 @pytest.mark.parametrize(

@@ -106,11 +106,13 @@ def test_one_bad_night_is_an_outlier_and_no_drift(nights: Nights) -> None:
     assert (outlier.kind, outlier.index, outlier.worse, outlier.now) == ("outlier", 12, True, False)
 
 
-def test_a_smaller_value_that_is_better_is_not_worse(nights: Nights) -> None:
+def test_a_smaller_value_that_is_better_is_not_worse(nights: Nights, capsys: pytest.CaptureFixture[str]) -> None:
     store = nights([0.8] * 4 + [0.7], "aaaab")
     store.file.execute("UPDATE deltas SET higher_is_better = false", [])
     (change,) = seen(store)
     assert (change.worse, change.sentence) == (False, "better: the level went from 80.0 % to 70.0 %")
+    assert entry(["trend", "words.pass_rate", "--last", "1"]) == 0
+    assert "70.0 %  −10.0 points" in capsys.readouterr().out
 
 
 def test_what_trend_prints(nights: Nights, capsys: pytest.CaptureFixture[str]) -> None:
@@ -147,11 +149,11 @@ def test_the_page_shows_what_was_known_when_its_job_ran(nights: Nights) -> None:
 
 
 def test_a_chart_shows_the_newest_runs_between_lowest_and_highest() -> None:
-    lines = chart([0.0] * 100 + [0.5] * 71 + [1.0], {171: "d"}, 0.0, ("low", "high"))
+    lines = chart([9.0] * 100 + [0.5] * 71 + [1.0], {171: "d"}, 0.0, str)
     assert len(lines) == 9
-    assert lines[0] == f"{'high':>10} |{' ' * 71}d"
+    assert lines[0] == f"{'1.0':>10} |{' ' * 71}d"
     assert lines[4] == f"{'':10} |{'*' * 71}"
-    assert lines[8] == f"{'low':>10} |{'-' * 72}"
+    assert lines[8] == f"{'0.0':>10} |{'-' * 72}"
 
 
 @pytest.mark.parametrize(
