@@ -10,11 +10,13 @@ from harness.errors import HarnessError
 if TYPE_CHECKING:
     from harness.compare import compare
     from harness.gate import judge
+    from harness.judgement import assert_no_regression
     from harness.pipeline import run
     from harness.plan import Plan, load_plan
 
 LAZY = {
     "Plan": "harness.plan",
+    "assert_no_regression": "harness.judgement",
     "compare": "harness.compare",
     "judge": "harness.gate",
     "load_plan": "harness.plan",
@@ -22,7 +24,7 @@ LAZY = {
 }
 """Public names -> the module that has them."""
 
-__all__ = ["HarnessError", "Plan", "compare", "judge", "load_plan", "run"]
+__all__ = ["HarnessError", "Plan", "assert_no_regression", "compare", "judge", "load_plan", "run"]
 
 
 def __getattr__(name: str) -> Any:

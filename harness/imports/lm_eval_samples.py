@@ -25,13 +25,20 @@ def readings(files: Sequence[Path]) -> Readings:
         raise HarnessError("no samples_*.jsonl in the folder; lm-eval writes them with --log_samples")
     tasks: dict[str, Path] = {}
     for file in files:
-        found = NAME.fullmatch(file.name)
-        task = found[1] if found else file.stem.removeprefix("samples_")
+        task = _task_name(file)
         if task in tasks:
             raise HarnessError(f"{file}: task {task} is in {tasks[task].name} too; name one of the files")
         tasks[task] = file
     found_in = [reading for task, file in tasks.items() for reading in _task(task, file)]
     return Readings(FORMAT, "", measured(found_in, LOWER_IS_BETTER))
+
+
+def _task_name(file: Path) -> str:
+    """The task in the name of a file; "samples" of one that was renamed, so that two such files have it alike."""
+    found = NAME.fullmatch(file.name)
+    if found:
+        return found[1]
+    return file.stem.removeprefix("samples_") if file.stem.startswith("samples_") else "samples"
 
 
 def _task(task: str, file: Path) -> list[Reading]:

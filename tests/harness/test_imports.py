@@ -137,7 +137,7 @@ def test_wrong_file(name: str, content: object, message: str, folder: Path) -> N
 
 
 def test_what_cannot_be_compared(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    rows, other = written("a/x.jsonl", lm_eval_rows(set())), written("b/x.jsonl", lm_eval_rows(set(), salt="x"))
+    rows, other = written("a.jsonl", lm_eval_rows(set())), written("b.jsonl", lm_eval_rows(set(), salt="x"))
     log = written("c.json", inspect_log(set()))
     for before, after, said in (
         (rows, other, "was not the same question for both models"),
