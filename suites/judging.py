@@ -24,19 +24,30 @@ def judged(type: str, result: object, threshold: float | None) -> Check:
     """
     if isinstance(result, bool):
         return Check(type, result, float(result), f"the code returned {str(result).lower()}")
-    if isinstance(result, int | float) and math.isfinite(result):
-        passed = result > 0 if threshold is None else result >= threshold
+    number = _number(result)
+    if number is not None:
+        passed = number > 0 if threshold is None else number >= threshold
         asked = "more than 0" if threshold is None else f"{threshold:g} at least"
-        reason = f"the code returned {result:g}, the rule says {asked}"
-        return Check(type, passed, float(result), reason, turned=(not passed, float(result)))
+        reason = f"the code returned {number:g}, the rule says {asked}"
+        return Check(type, passed, number, reason, turned=(not passed, number))
     if not isinstance(result, dict):
         raise SuiteError(f"it must return {KINDS}, found {str(result)[:60]!r}")
-    verdict, score, why = result.get("pass"), result.get("score"), result.get("reason")
-    if not isinstance(verdict, bool) or isinstance(score, bool) or not isinstance(score, int | float):
+    verdict, score, why = result.get("pass"), _number(result.get("score")), result.get("reason")
+    if not isinstance(verdict, bool) or score is None:
         raise SuiteError(f"it must return {KINDS}, found {str(result)[:60]!r}")
     if not isinstance(why, str):
         raise SuiteError(f"it must return a reason of text, found {str(result)[:60]!r}")
-    return Check(type, verdict, float(score), why, turned=(not verdict, float(score)))
+    return Check(type, verdict, score, why, turned=(not verdict, score))
+
+
+def _number(value: object) -> float | None:
+    """Return a finite number, None for all else."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    try:
+        return float(value) if math.isfinite(value) else None
+    except OverflowError:
+        return None
 
 
 def failed(type: str, error: SuiteError) -> Check:

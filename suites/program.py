@@ -34,7 +34,10 @@ class Program:
         Raises SuiteError with the last line of what Python says if it fails, takes longer than 10 seconds, or returns
         what JSON cannot hold.
         """
-        return json.loads(_result(self, json.dumps(arguments)))
+        try:
+            return json.loads(_result(self, json.dumps(arguments)))
+        except (ValueError, RecursionError) as error:
+            raise SuiteError(f"it returned what is no JSON: {error}") from error
 
 
 def inline(text: str) -> Program:

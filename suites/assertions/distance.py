@@ -10,6 +10,9 @@ from suites.assertions import Check, found, shown
 from suites.errors import SuiteError
 from suites.reply import Reply
 
+MOST = 2**31 - 1
+"""A text has fewer letters than that."""
+
 
 @dataclass(frozen=True)
 class Levenshtein:
@@ -25,7 +28,7 @@ class Levenshtein:
 
     def check(self, answer: Reply, original: Reply | None) -> Check:
         limit = 5 if self.threshold is None else self.threshold
-        edits = distance(answer.text, str(self.value), int(max(limit, 0)))
+        edits = distance(answer.text, str(self.value), int(min(max(limit, 0), MOST)))
         holds = edits <= limit
         count = f"{edits}" if holds else f"more than {limit:g}" if limit >= 0 else f"{edits} or more"
         return found("levenshtein", holds, f"{count} edits lead from the answer to {shown(str(self.value))}")

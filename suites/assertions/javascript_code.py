@@ -45,10 +45,15 @@ class JavaScript:
     def check(self, answer: Reply, original: Reply | None) -> Check:
         context = context_of(answer, original, self.config)
         try:
-            said = _result(_body(str(self.value)), json.dumps([answer.text, context]))
-            return judged("javascript", json.loads(said), self.threshold)
+            return judged("javascript", self._result(answer.text, context), self.threshold)
         except SuiteError as error:
             return failed("javascript", error)
+
+    def _result(self, *arguments: object) -> object:
+        try:
+            return json.loads(_said(_body(str(self.value)), json.dumps(arguments)))
+        except (ValueError, RecursionError) as error:
+            raise SuiteError(f"it returned what is no JSON: {error}") from error
 
 
 def _body(code: str) -> str:
@@ -65,7 +70,7 @@ def _body(code: str) -> str:
 
 
 @functools.lru_cache(maxsize=KEPT)
-def _result(body: str, arguments: str) -> str:
+def _said(body: str, arguments: str) -> str:
     """Return what the function returns as JSON; each call has an engine of its own, so that none knows of another."""
     from py_mini_racer import JSEvalException, MiniRacer
 

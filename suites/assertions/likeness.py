@@ -34,7 +34,7 @@ class SameAnswer:
     def __post_init__(self) -> None:
         if isinstance(self.value, dict) and self.value.keys() == {"pattern"}:
             Regex(self.value["pattern"])
-        elif self.value not in WAYS:
+        elif not isinstance(self.value, str) or self.value not in WAYS:
             raise SuiteError(f"same-answer: the value must be {', '.join(WAYS)}, or {{pattern: a pattern}}")
 
     def check(self, answer: Reply, original: Reply | None) -> Check:

@@ -11,6 +11,8 @@ from suites.errors import SuiteError
 from suites.filters import text_of
 from suites.reply import Reply
 
+MAX_NAMES = 100
+
 
 @dataclass(frozen=True)
 class IsXml:
@@ -60,7 +62,10 @@ def _paths(type: str, value: object) -> list[str]:
         value = [path.strip() for path in value.split(",")]
     if value is not None and not isinstance(value, list):
         raise SuiteError(f"{type}: the value must be a list of elements, such as [note.to], or text with commas")
-    return [text_of(path) for path in value or ()]
+    paths = [text_of(path) for path in value or ()]
+    if any(path.count(".") >= MAX_NAMES for path in paths):
+        raise SuiteError(f"{type}: an element is named by {MAX_NAMES} names at most")
+    return paths
 
 
 def _missing(element: Element, paths: list[str]) -> list[str]:

@@ -55,7 +55,12 @@ def _perplexity(type: str, answer: Reply) -> float | None:
     """Return exp of the mean negative log-probability, None for an answer without tokens."""
     if answer.logprobs is None:
         raise SuiteError(f"{type}: the log-probabilities of the answer's tokens are not known")
-    return math.exp(-sum(answer.logprobs) / len(answer.logprobs)) if answer.logprobs else None
+    if not answer.logprobs:
+        return None
+    try:
+        return math.exp(-sum(answer.logprobs) / len(answer.logprobs))
+    except OverflowError:
+        return math.inf
 
 
 def _empty(type: str) -> Check:

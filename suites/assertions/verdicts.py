@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
@@ -58,15 +59,14 @@ class MaxScore:
     needs: ClassVar[frozenset[str]] = NEEDS
 
     def __post_init__(self) -> None:
-        given = self.value or {}
+        given = {} if self.value is None else self.value
         if not isinstance(given, dict) or not given.keys() <= {"method", "weights", "threshold"}:
             raise SuiteError("max-score: the value must be a mapping of method, weights and threshold")
         if given.get("method", "average") not in ("average", "sum"):
             raise SuiteError(f"max-score: unknown method {given['method']!r}; allowed: average, sum")
-        numbers = [given.get("threshold", 0)]
         weights = given.get("weights", {})
-        numbers += weights.values() if isinstance(weights, dict) else [weights]
-        if not all(isinstance(number, int | float) for number in numbers):
+        numbers = [*weights.values(), given.get("threshold", 0)] if isinstance(weights, dict) else [None]
+        if not all(isinstance(number, int | float) and math.isfinite(number) for number in numbers):
             raise SuiteError("max-score: weights must be a mapping of type to number, and threshold a number")
 
     def check(self, answer: Reply, original: Reply | None) -> Check:

@@ -1,9 +1,12 @@
 """Every assertion type against its table of cases, plain and turned round."""
 
 import json
+from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from suites import Check, Graded, Reply, SuiteError, assertion_names
 from suites.allowance import CAREFUL
@@ -104,6 +107,33 @@ WRONG = [
     ("is-json", {"$ref": "#/definitions/x"}, "is-json: $ref '#/definitions/x' is not in the schema"),
     ("is-json", {"$ref": "file:///etc/passwd"}, "is-json: $ref 'file:///etc/passwd' is not in the schema"),
 ]
+
+
+ANYTHING = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5) | st.sampled_from(["(", "<a>", "{}"]),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(["min", "max", "pattern", "type", "weights", "$ref", "x"]), inner, max_size=2)
+    ),
+    max_leaves=4,
+)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(value=ANYTHING, threshold=st.floats(allow_nan=False), text=st.text(max_size=20))
+def test_every_type_takes_any_value_or_says_why_not(value, threshold, text):
+    graded = Graded(True, 1.0, (Check("equals", True, 1.0, "why"),))
+    answer = reply(text, seconds=1.0, cost=1.0, tokens=[1], logprobs=[-1e4])
+    answer = replace(answer, graded=graded)
+    for name in sorted({*assertion_names()} - {"meteor", "python", "javascript"}):
+        known = {each.name for each in fields(load(name))}
+        options = {"value": value, "threshold": threshold}
+        try:
+            check = load(name)(**{key: options[key] for key in known}).check(answer, answer)
+        except SuiteError:
+            continue
+        assert check.reason
+        assert check.score == check.score
 
 
 def test_what_is_not_installed_is_a_need(monkeypatch):
