@@ -60,22 +60,25 @@ def run(
     recipes = {name: recipe_of(one.recipe) for name, one in plan.candidates.items() if one.recipe is not None}
     workshop = Workshop(original, out / "models", recipes, progress, lambda: observations(store))
     verdicts: list[Verdict] = []
-    failures: dict[str, str] = {}
-    waiting = False
+    errors: dict[str, Exception] = {}
     for name, candidate in plan.candidates.items():
         try:
             after = _subject(name, candidate, workshop, context)
             verdicts.append(_judged(original, after, shared, context))
         except (HarnessError, CompressError, SuiteError, OSError) as error:
-            failures[name] = str(error)
-            waiting |= isinstance(error, EndpointError)
-            store.save_verdict(VerdictRow(job.id, name, "ERROR", str(error), "", "", "[]"))
+            errors[name] = error
+            store.save_verdict(VerdictRow(job.id, name, "ERROR", _reason(error), "", "", "[]"))
     report = publish(store, job, out / PAGE) if verdicts else None
+    failures = {name: _reason(error) for name, error in errors.items()}
     outcome = Outcome(plan.name, job.id, tuple(verdicts), failures, report, not_checked(suites), noise)
-    # An endpoint that is down is asked for the rest by the same command, in the same job.
-    if not waiting:
+    if not any(isinstance(error, EndpointError) for error in errors.values()):
         store.finish_job(job.id, outcome.exit_code)
     return outcome
+
+
+def _reason(error: Exception) -> str:
+    """Why a candidate could not be judged; where its endpoint is down, the job stays open."""
+    return f"{error}; the same command asks for the rest" if isinstance(error, EndpointError) else str(error)
 
 
 def _refuse_unable(original: Subject, context: Context) -> None:

@@ -58,9 +58,9 @@ class Source(Part):
 
     @model_validator(mode="after")
     def _keys_go_together(self) -> Source:
-        kind, wrong = ("with", OF_ENDPOINTS) if self.endpoint is None else ("not with", OF_WEIGHTS)
-        if given := [key for key in wrong if getattr(self, key) is not None]:
-            raise ValueError(f"{', '.join(given)}: goes {kind} 'endpoint'")
+        wrong, why = (OF_WEIGHTS, "not") if self.endpoint else (OF_ENDPOINTS, "only")
+        if given := [repr(key) for key in wrong if getattr(self, key) is not None]:
+            raise ValueError(f"{' and '.join(given)}: {why} with 'endpoint'")
         return self
 
 

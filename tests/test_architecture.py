@@ -16,6 +16,7 @@ MAY_IMPORT = {"compress": set(), "suites": set(), "reports": set(), "harness": {
 ONE_FILE_EACH = {
     "lm_eval": {"harness/benchmarks"},
     "duckdb": {"harness/stores"},
+    "httpx": {"harness/endpoints"},
     "peft": {"compress/adapters.py"},
     "promptlayer": {"harness/promptlayer.py"},
 }

@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 from harness.errors import HarnessError
-from harness.plan import built_in, load_plan, only
+from harness.plan import Plan, built_in, load_plan, only
+from harness.plan_models import spec
+from harness.records import Endpoint
 
 GOOD = """\
 name: p
@@ -102,6 +104,48 @@ def test_what_promptlayer_may_be_told_is_checked(tmp_path: Path, given: str, sai
     message = fault(tmp_path, GOOD + f"promptlayer: {{{given}}}\n")
     assert said in message
     assert "plan.yaml:8: promptlayer." in message
+
+
+SERVED = "{endpoint: 'http://localhost:8000/v1', model: m}"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        (
+            "model: m",
+            "model: m, api_key: sk-secret",
+            "small.api_key: unknown key, did you mean 'api_key_env'",
+        ),
+        ("model: m", "model: m, api_key_env: sk-secret", "name of an environment variable"),
+        ("model: m", "model: m, api_key_env: [sk-secret]", "name of an environment variable"),
+        ("http://", "http://me:sk-secret@", "no user, password"),
+        ("8000/v1", "8000/v1?key=sk-secret", "no user, password"),
+        ("8000/v1", "8000/v1/chat/completions", "up to the version"),
+        ("http://localhost:8000/v1", "ftp://sk-secret", "not an address"),
+        ("http://localhost:8000/v1", "http://local host", "not an address"),
+        ("http://localhost:8000/v1", "http://h:99999/v1", "not an address"),
+        (", model: m", "", "either 'recipe'"),
+        ("model: m", "model: m, recipe: cfsp-20", "either 'recipe'"),
+        ("model: m", "model: m, dtype: float16", "'dtype': not with 'endpoint'"),
+        ("endpoint: 'http://localhost:8000/v1', ", "timeout: 3, ", "'timeout': only with 'endpoint'"),
+        ("model: m", "model: m, concurrency: 0", "concurrency"),
+    ],
+)
+def test_an_endpoint_is_named_rightly_and_no_secret_is_repeated(tmp_path: Path, old: str, new: str, said: str) -> None:
+    message = fault(tmp_path, GOOD.replace("{recipe: cfsp-20}", SERVED.replace(old, new)))
+    assert said in message
+    assert "sk-secret" not in message
+
+
+def test_equal_endpoints_are_equal_text(tmp_path: Path) -> None:
+    text = GOOD.replace("{recipe: cfsp-20}", SERVED.replace("http://localhost:8000/v1", "HTTP://LocalHost:8000/v1/"))
+    plan = load_plan(written(tmp_path, text))
+    assert plan.candidates["small"].endpoint == "http://localhost:8000/v1"
+    assert Plan.model_validate_json(plan.model_dump_json()) == plan
+    model = spec("small", plan.candidates["small"])
+    assert (model.source, model.dtype) == ("m at http://localhost:8000/v1", "")
+    assert model.endpoint == Endpoint("http://localhost:8000/v1", "m")
 
 
 def test_a_missing_file_is_one_line(tmp_path: Path) -> None:
