@@ -57,7 +57,7 @@ def said(reply: Reply) -> tuple[str, Literal["stop", "length"]]:
 
 
 def _answer(connection: Connection, prompt: Prompt) -> Answer:
-    sent = json.dumps(list(prompt.messages), ensure_ascii=False)
+    sent = text_of(json.dumps(list(prompt.messages), ensure_ascii=False))
     try:
         reply = connection.post(PATH, chat(connection.endpoint.model, prompt.messages, prompt.max_new_tokens))
         text, finish = said(reply)

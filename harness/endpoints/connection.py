@@ -7,6 +7,7 @@ import random
 import threading
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -43,6 +44,8 @@ class Patience:
     """How often a request is sent, and how long to wait in between: each time twice as long, give or take half."""
 
     tries: int = 8
+    late_tries: int = 2
+    """Requests that are not answered in time; each has taken the whole time-out."""
     first_seconds: float = 0.5
     most_seconds: float = 30.0
     most_asked_seconds: float = 300.0
@@ -64,6 +67,7 @@ class _Failure:
 
     reason: str
     wait_seconds: float | None = None
+    late: bool = False
 
 
 class Connection:
@@ -74,9 +78,10 @@ class Connection:
         self.patience = patience or Patience()
         self._key = key_of(endpoint)
         self._closed = threading.Event()
+        bearer = {"Authorization": f"Bearer {self._key}"} if self._key else {}
         self._client = httpx.Client(
             base_url=endpoint.url + "/",
-            headers={"Authorization": f"Bearer {self._key}"} if self._key else {},
+            headers={"Content-Type": "application/json", **bearer},
             timeout=httpx.Timeout(endpoint.timeout_seconds, connect=CONNECT_SECONDS, pool=None),
             limits=httpx.Limits(max_connections=endpoint.concurrency),
         )
@@ -94,18 +99,19 @@ class Connection:
 
         Which of both it is shows a small request of the same kind, where trying again has not helped.
         """
-        failure = _Failure("not sent")
-        for number in range(self.patience.tries):
-            if number:
-                self._pause(number, failure)
+        failures: list[_Failure] = []
+        while len(failures) < self.patience.tries and sum(one.late for one in failures) < self.patience.late_tries:
+            if failures:
+                self._pause(len(failures), failures[-1])
             outcome = self._sent(path, body)
             if isinstance(outcome, Reply):
                 return outcome
-            failure = outcome
-        reason = f"{failure.reason}, {self.patience.tries} times"
+            failures.append(outcome)
+        reason = f"{failures[-1].reason}, {len(failures)} times"
         if small(body) == body:
             raise self._useless(reason)
-        self.post(path, small(body))
+        with suppress(RefusedError):
+            self.post(path, small(body))
         raise RefusedError(reason)
 
     def close(self) -> None:
@@ -116,10 +122,10 @@ class Connection:
     def _sent(self, path: str, body: Body) -> Reply | _Failure:
         began = time.monotonic()
         try:
-            with self._client.stream("POST", path, json=body) as response:
+            with self._client.stream("POST", path, content=json.dumps(body)) as response:
                 text = self._text(response, began + self.endpoint.timeout_seconds)
         except httpx.TimeoutException:
-            return _Failure(f"no answer within {self.endpoint.timeout_seconds:g} s")
+            return _Failure(f"no answer within {self.endpoint.timeout_seconds:g} s", late=True)
         except httpx.RequestError as error:
             return _Failure(f"the connection failed ({_line(error) or type(error).__name__})")
         status = response.status_code

@@ -12,7 +12,7 @@ Result = TypeVar("Result")
 
 
 def finished(work: Callable[[Job], Result], jobs: Sequence[Job], workers: int) -> Iterator[list[Result]]:
-    """Results in the order in which they come; those that are there together are handed over together.
+    """Results, none of them None, in the order in which they come; those that are there together come together.
 
     When `work` raises, no job is begun any more, those under way are still handed over, and then it is raised here.
     Threads do not outlive the process: an interrupt waits for no request.
