@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import importlib.util
 import json
@@ -76,7 +77,8 @@ def _said(body: str, arguments: str) -> str:
 
     call = f"(new Function('output', 'context', 'process', {json.dumps(body)}))(...{arguments}, {{env: {{}}}})"
     try:
-        said = MiniRacer().eval(f"JSON.stringify({call}) ?? 'null'", timeout_sec=SECONDS, max_memory=MAX_BYTES)
+        with contextlib.closing(MiniRacer()) as engine:
+            said = engine.eval(f"JSON.stringify({call}) ?? 'null'", timeout_sec=SECONDS, max_memory=MAX_BYTES)
     except JSEvalException as error:
         raise SuiteError(str(error).strip().partition("\n")[0]) from error
     return str(said)
