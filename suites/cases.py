@@ -19,6 +19,7 @@ from suites.form import CasePart, DefaultPart, OptionsPart
 from suites.prompts import Messages, Prompt, messages_of
 from suites.schema import MAX_NEW_TOKENS, AssertionPart, Case
 from suites.templates import Templates, Vars
+from suites.transforms import transformed
 from suites.unsupported import reason_against
 from suites.variables import MAX_CASES, choices, filled_vars, given_vars
 
@@ -35,6 +36,8 @@ class Setting:
     files: Files
     templates: Templates
     allowance: Allowance = CAREFUL
+    transform: str | None = None
+    """Of all answers to the test that is being made."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +70,7 @@ def cases_of(entry: Entry, setting: Setting, faults: list[str]) -> list[Case]:
         faults.append(place.fault(error))
         return []
     made, name = [], template.id
+    own_setting = dataclasses.replace(setting, transform=options.transform or options.postprocess)
     for prompt, values in askings:
         if len(faults) > MAX_FAULTS:
             break
@@ -78,7 +82,7 @@ def cases_of(entry: Entry, setting: Setting, faults: list[str]) -> list[Case]:
         except SuiteError as error:
             faults.append(place.fault(error))
             continue
-        asserted = tuple(_asserted(stated, place, filled, setting, faults))
+        asserted = tuple(_asserted(stated, place, filled, own_setting, faults))
         own = dataclasses.replace(template, id=name, metadata={**dict(prompt.origin), **template.metadata})
         made.append(dataclasses.replace(own, messages=messages, vars=filled, assertions=asserted))
     return made
@@ -186,7 +190,7 @@ def _rule(part: AssertionPart, values: Vars, setting: Setting) -> Assertion:
     why, rule = reason_against(part.type), None
     if why is None:
         options = {name: _given(part, value, values, setting) for name, value in part.given.items()}
-        rule = build(part.type, options)
+        rule = transformed(build(part.type, options), (setting.transform, part.transform), setting.files)
         why = setting.allowance.missing(rule.needs)
     if rule is not None and why is None:
         return rule

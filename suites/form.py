@@ -16,7 +16,7 @@ class OptionsPart(FilePart):
     """`options` of a test."""
 
     refused: ClassVar[Mapping[str, str]] = {
-        **dict.fromkeys(("postprocess", "transform", "transformVars"), PROGRAM),
+        "transformVars": PROGRAM,
         "storeOutputAs": "a test knows nothing of another",
     }
     unused: ClassVar[Mapping[str, str]] = {
@@ -28,6 +28,8 @@ class OptionsPart(FilePart):
     }
     prefix: str = ""
     suffix: str = ""
+    transform: str | None = None
+    postprocess: str | None = None
     disable_var_expansion: bool = Field(default=False, alias="disableVarExpansion")
     disable_default_asserts: bool = Field(default=False, alias="disableDefaultAsserts")
     disable_conversation_var: object = Field(default=None, alias="disableConversationVar")

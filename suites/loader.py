@@ -26,6 +26,7 @@ from suites.prompt_files import prompts_of
 from suites.prompts import Prompt
 from suites.schema import Case, Suite
 from suites.templates import Templates
+from suites.transforms import Transformed
 from suites.variables import MAX_CASES
 
 SHELVES = ("x-", "_", ".")
@@ -207,8 +208,11 @@ def _code(program: Program) -> list[str]:
 
 
 def _stated(asserted: Asserted) -> list[object]:
-    rule = asserted.rule.inner if isinstance(asserted.rule, Not) else asserted.rule
+    rule = asserted.rule
     if isinstance(rule, AssertSet):
         inside = [_stated(each) for each in rule.inside]
         return [asserted.type, inside, rule.threshold, asserted.weight, asserted.metric]
-    return [asserted.type, vars(rule), asserted.weight, asserted.metric]
+    programs = [each.program for each in rule.transforms] if isinstance(rule, Transformed) else []
+    alone = rule.inner if isinstance(rule, Transformed) else rule
+    options = vars(alone.inner if isinstance(alone, Not) else alone)
+    return [asserted.type, options, asserted.weight, asserted.metric, *programs]

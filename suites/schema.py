@@ -67,12 +67,13 @@ class FilePart(BaseModel):
 class AssertionPart(FilePart):
     """One entry of `assert`."""
 
-    refused: ClassVar[Mapping[str, str]] = {"contextTransform": PROGRAM, "transform": PROGRAM}
+    refused: ClassVar[Mapping[str, str]] = {"contextTransform": "an answer has no context here"}
     type: str
     value: object = None
     threshold: float | None = Field(default=None, allow_inf_nan=False)
     weight: float = Field(default=1.0, ge=0, allow_inf_nan=False)
     metric: str | None = None
+    transform: str | None = None
     config: object = None
     provider: object = None
     rubric_prompt: object = Field(default=None, alias="rubricPrompt")

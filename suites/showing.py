@@ -8,6 +8,7 @@ from suites.assertions import Not
 from suites.combining import Asserted, AssertSet
 from suites.filters import dump
 from suites.schema import Case
+from suites.transforms import Transformed
 
 
 def shown(cases: Sequence[Case]) -> Iterator[str]:
@@ -28,7 +29,9 @@ def shown(cases: Sequence[Case]) -> Iterator[str]:
 def _asserted(asserted: Asserted, margin: str) -> Iterator[str]:
     weight = "" if asserted.weight == 1 else f", weight {asserted.weight:g}"
     metric = f", metric {asserted.metric}" if asserted.metric else ""
-    rule = asserted.rule.inner if isinstance(asserted.rule, Not) else asserted.rule
+    rule = asserted.rule.inner if isinstance(asserted.rule, Transformed) else asserted.rule
+    changed = ", after a transform" if isinstance(asserted.rule, Transformed) else ""
+    rule = rule.inner if isinstance(rule, Not) else rule
     if isinstance(rule, AssertSet):
         yield f"{margin}assert {asserted.type}{weight}{metric}"
         for inner in rule.inside:
@@ -36,4 +39,4 @@ def _asserted(asserted: Asserted, margin: str) -> Iterator[str]:
         return
     options = {name: value for name, value in vars(rule).items() if value is not None and name != "type"}
     stated = ", ".join(f"{name} {dump(value)}" for name, value in options.items())
-    yield f"{margin}assert {asserted.type}{f': {stated}' if stated else ''}{weight}{metric}"
+    yield f"{margin}assert {asserted.type}{f': {stated}' if stated else ''}{weight}{metric}{changed}"

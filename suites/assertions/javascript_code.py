@@ -46,15 +46,17 @@ class JavaScript:
     def check(self, answer: Reply, original: Reply | None) -> Check:
         context = context_of(answer, original, self.config)
         try:
-            return judged("javascript", self._result(answer.text, context), self.threshold)
+            return judged("javascript", returned(str(self.value), answer.text, context), self.threshold)
         except SuiteError as error:
             return failed("javascript", error)
 
-    def _result(self, *arguments: object) -> object:
-        try:
-            return json.loads(_said(_body(str(self.value)), json.dumps(arguments)))
-        except (ValueError, RecursionError) as error:
-            raise SuiteError(f"it returned what is no JSON: {error}") from error
+
+def returned(code: str, *arguments: object) -> object:
+    """Return what JavaScript returns for output and context; raises SuiteError if it fails, hangs or says no JSON."""
+    try:
+        return json.loads(_said(_body(code), json.dumps(arguments)))
+    except (ValueError, RecursionError) as error:
+        raise SuiteError(f"it returned what is no JSON: {error}") from error
 
 
 def _body(code: str) -> str:

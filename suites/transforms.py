@@ -1,0 +1,82 @@
+"""Transforms: programs that change an answer before an assertion sees it."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+
+from suites.assertions import Assertion, Check
+from suites.assertions.javascript_code import NEEDS, returned
+from suites.errors import SuiteError
+from suites.files import FILE, Files
+from suites.filters import dump
+from suites.judging import context_of, failed
+from suites.program import Program, refuse_broken
+from suites.reply import Reply
+
+FUNCTION = "get_transform"
+"""What is called in a Python file, unless a name stands behind that of the file."""
+JAVASCRIPT_FILE = re.compile(r"\.[cm]?[jt]s(:|$)")
+
+
+@dataclass(frozen=True)
+class Transform:
+    """A function of output and context: JavaScript as it is written in the suite, or Python from a file."""
+
+    program: str | Program
+
+    @property
+    def needs(self) -> frozenset[str]:
+        return NEEDS if isinstance(self.program, str) else frozenset({"code"})
+
+    def applied(self, answer: Reply, original: Reply | None) -> Reply:
+        """Return the answer changed; what is no text is written as JSON. Raises SuiteError if the program fails."""
+        context = context_of(answer, original, None)
+        if isinstance(self.program, str):
+            said = returned(self.program, answer.text, context)
+        else:
+            said = self.program.result(answer.text, context)
+        if said is None:
+            raise SuiteError("the transform returned nothing")
+        return replace(answer, text=said if isinstance(said, str) else dump(said))
+
+
+@dataclass(frozen=True)
+class Transformed:
+    """An assertion on what transforms make of an answer, one after the other; the original's is changed alike."""
+
+    inner: Assertion
+    transforms: tuple[Transform, ...]
+
+    @property
+    def needs(self) -> frozenset[str]:
+        return self.inner.needs.union(*(each.needs for each in self.transforms))
+
+    def check(self, answer: Reply, original: Reply | None) -> Check:
+        try:
+            changed, before = answer, original
+            for each in self.transforms:
+                changed = each.applied(changed, before)
+                before = None if before is None else each.applied(before, before)
+        except SuiteError as error:
+            return failed("transform", error)
+        return self.inner.check(changed, before)
+
+
+def transformed(rule: Assertion, stated: tuple[str | None, ...], files: Files) -> Assertion:
+    """Return the rule behind the transforms that are stated; raises SuiteError for one that cannot be run."""
+    transforms = tuple(_transform(text, files) for text in stated if text)
+    return Transformed(rule, transforms) if transforms else rule
+
+
+def _transform(text: str, files: Files) -> Transform:
+    if not text.startswith(FILE):
+        return Transform(text)
+    if JAVASCRIPT_FILE.search(text):
+        raise SuiteError(f"transform: {text!r}: files of JavaScript are not run; write it here, or in Python")
+    program = files.program(text, FUNCTION)
+    try:
+        refuse_broken(program)
+    except SuiteError as error:
+        raise SuiteError(f"transform: {text!r}: {error}") from error
+    return Transform(program)
