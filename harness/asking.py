@@ -16,7 +16,7 @@ from harness.stores import Stage, Store
 from harness.subject import Subject
 from suites import Case, Suite
 
-PROTOCOL = "2"
+PROTOCOL = "3"
 """Raised whenever generation, scoring or fidelity may give other numbers; what was stored before is then not reused."""
 
 

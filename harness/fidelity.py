@@ -25,6 +25,20 @@ if TYPE_CHECKING:
 
     from harness.models import LoadedModel
 
+FIGURES = {
+    "kl": "nats/token",
+    "top1": "share",
+    "perplexity_ratio": "ratio",
+    "probability_change": "probability",
+    "probability_rms": "probability",
+    "kl_p50": "nats",
+    "kl_p90": "nats",
+    "kl_p99": "nats",
+    "kl_max": "nats",
+}
+"""What compares two models -> unit. probability_*: mean and root mean square of what p of the true token changed."""
+HIGHER_IS_BETTER = {"top1", "probability_change"}
+
 __all__ = ["FidelityRefusedError", "measure_fidelity", "not_measured", "original_perplexity", "reference"]
 
 
@@ -39,12 +53,14 @@ class _Tokens(NamedTuple):
     """-log p_candidate + log p_original of the token that follows, nats"""
     nll: Tensor
     """-log p_candidate of the token that follows, nats"""
+    change: Tensor
+    """p_candidate - p_original of the token that follows"""
 
 
 def measure_fidelity(
     path: Path, candidate: LoadedModel, corpus: Corpus, progress: Progress = silent
 ) -> list[Measurement]:
-    """`fidelity.kl`, `.top1`, `.perplexity_ratio` and `.perplexity` of a candidate; `path` is the original's reference.
+    """How true a candidate is to the original behind the reference at `path`: FIGURES and `fidelity.perplexity`.
 
     The items of `perplexity_ratio` are mean log-ratios, its value the exponential of their weighted mean.
     Raises FidelityRefusedError if tokenizers or vocabularies differ, NotFiniteError for NaN.
@@ -59,12 +75,18 @@ def measure_fidelity(
     tokens = _compared(known, candidate, cut, progress)
     if not all(bool(values.isfinite().all()) for values in tokens):
         raise NotFiniteError(f"{name}: its log-likelihood is not finite on {corpus.name}")
-    kl, same, log_ratio = (_items(cut, values) for values in tokens[:3])
-    ratio = exp_or_inf(_mean(log_ratio))
+    kl, same, log_ratio, change = (_items(cut, values) for values in (*tokens[:3], tokens.change))
+    values = {
+        "kl": _mean(kl),
+        "top1": _mean(same),
+        "perplexity_ratio": exp_or_inf(_mean(log_ratio)),
+        "probability_change": _mean(change),
+        "probability_rms": tokens.change.square().mean().sqrt().item(),
+        **_spread(tokens.kl),
+    }
+    items = {"kl": kl, "top1": same, "perplexity_ratio": log_ratio, "probability_change": change}
     return [
-        Measurement("fidelity.kl", _mean(kl), "nats/token", False, "graded", kl),
-        Measurement("fidelity.top1", _mean(same), "share", True, "graded", same),
-        Measurement("fidelity.perplexity_ratio", ratio, "ratio", False, "graded", log_ratio),
+        *(_figure(name, value, items.get(name, ())) for name, value in values.items()),
         _perplexity(tokens.nll),
     ]
 
@@ -76,13 +98,19 @@ def original_perplexity(path: Path) -> Measurement:
 
 def not_measured() -> list[Measurement]:
     """What stands for a candidate that could not be compared: NaN, which breaks every gate on it."""
-    nan = math.nan
-    return [
-        Measurement("fidelity.kl", nan, "nats/token", False, "graded"),
-        Measurement("fidelity.top1", nan, "share", True, "graded"),
-        Measurement("fidelity.perplexity_ratio", nan, "ratio", False, "graded"),
-        Measurement("fidelity.perplexity", nan, "perplexity", False, "graded"),
-    ]
+    return [*(_figure(name, math.nan) for name in FIGURES), _perplexity_of(math.nan)]
+
+
+def _figure(name: str, value: float, items: tuple[Item, ...] = ()) -> Measurement:
+    return Measurement(f"fidelity.{name}", value, FIGURES[name], name in HIGHER_IS_BETTER, "graded", items)
+
+
+def _spread(kl: Tensor) -> dict[str, float]:
+    """Between which values the divergences of single tokens lie; percentiles by linear interpolation."""
+    from torch import quantile
+
+    ordered = {f"kl_p{100 * share:g}": quantile(kl, share).item() for share in (0.5, 0.9, 0.99)}
+    return {**ordered, "kl_max": kl.max().item()}
 
 
 def _compared(known: Reference, candidate: LoadedModel, cut: Sequence[Window], progress: Progress) -> _Tokens:
@@ -100,7 +128,7 @@ def _compared(known: Reference, candidate: LoadedModel, cut: Sequence[Window], p
         kl[at] = (before.exp() * (before - after)).sum(dim=-1).clamp(min=0).double().cpu()
         same[at] = (after.argmax(dim=-1).cpu() == known.best[at]).double()
         nll[at] = -after.gather(1, targets[:, None])[:, 0].double().cpu()
-    return _Tokens(kl, same, nll - known.nll, nll)
+    return _Tokens(kl, same, nll - known.nll, nll, (-nll).exp() - (-known.nll.double()).exp())
 
 
 def _items(cut: Sequence[Window], values: Tensor) -> tuple[Item, ...]:
@@ -117,5 +145,9 @@ def _mean(items: Sequence[Item]) -> float:
 
 
 def _perplexity(nll: Tensor) -> Measurement:
+    return _perplexity_of(exp_or_inf(nll.double().mean().item()))
+
+
+def _perplexity_of(value: float) -> Measurement:
     """No items: two models are paired through the ratio."""
-    return Measurement("fidelity.perplexity", exp_or_inf(nll.double().mean().item()), "perplexity", False, "graded")
+    return Measurement("fidelity.perplexity", value, "perplexity", False, "graded")

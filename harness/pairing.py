@@ -17,8 +17,6 @@ from suites.grading import Graded, grade
 from suites.reply import Reply
 from suites.schema import Case, Suite
 
-CANDIDATE_ONLY = frozenset({"fidelity.kl", "fidelity.top1", "fidelity.perplexity_ratio"})
-"""Metrics that already compare the two models, and so exist on the candidate alone."""
 LOG_RATIOS = frozenset({"fidelity.perplexity_ratio"})
 """Metrics whose items are log-ratios and whose value is exp of their weighted mean."""
 
@@ -108,6 +106,11 @@ def suite_series(suite: str, pairs: Sequence[CasePair], asked: bool) -> list[Ser
     return [passed, score, losses]
 
 
+def compares_itself(metric: str) -> bool:
+    """Whether a metric already holds the candidate against the original, and so exists on the candidate alone."""
+    return metric.startswith("fidelity.") and metric != "fidelity.perplexity"
+
+
 def measured_series(before: Measurement | None, after: Measurement | None) -> Series:
     """Pair one measurement, of which at least one side is there.
 
@@ -116,7 +119,7 @@ def measured_series(before: Measurement | None, after: Measurement | None) -> Se
     about = after or before
     if about is None:
         raise HarnessError("nothing to pair: the measurement is absent on both sides")
-    paired = about.metric not in CANDIDATE_ONLY
+    paired = not compares_itself(about.metric)
     old = {item.id: item for item in before.items} if before and paired else {}
     new = {item.id: item for item in after.items} if after else {}
     _same_questions(about.metric, old, new)

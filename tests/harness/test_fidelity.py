@@ -68,7 +68,8 @@ def test_values_are_those_of_a_plain_computation(tiny: Callable[[int], LoadedMod
         ratios.append(nlls[-1] - functional.nll_loss(p, ids[0, 1:], reduction="none"))
 
     path = reference(Opened(before, []), CORPUS, tmp_path)
-    kl, top1, ratio, perplexity = measure_fidelity(path, after, CORPUS)
+    found = {one.metric.removeprefix("fidelity."): one for one in measure_fidelity(path, after, CORPUS)}
+    kl, top1, ratio, perplexity = (found[name] for name in ("kl", "top1", "perplexity_ratio", "perplexity"))
     # float16 hidden states: relative error up to 2**-11 each.
     assert [item.value for item in kl.items] == pytest.approx([part.mean().item() for part in kls], rel=1e-3)
     assert kl.value == pytest.approx(torch.cat(kls).mean().item(), rel=1e-3)
@@ -77,6 +78,11 @@ def test_values_are_those_of_a_plain_computation(tiny: Callable[[int], LoadedMod
     assert ratio.value == pytest.approx(torch.cat(ratios).mean().exp().item(), rel=1e-5)
     assert perplexity.value == pytest.approx(torch.cat(nlls).mean().exp().item(), rel=1e-5)
     assert original_perplexity(path).value * ratio.value == pytest.approx(perplexity.value, rel=1e-6)
+    assert found["kl_p99"].value == pytest.approx(torch.cat(kls).quantile(0.99).item(), rel=1e-3)
+    assert found["kl_max"].value == pytest.approx(torch.cat(kls).max().item(), rel=1e-3)
+    changes = torch.cat([(-b).exp() - (-(b - r)).exp() for b, r in zip(nlls, ratios, strict=True)])
+    assert found["probability_change"].value == pytest.approx(changes.mean().item(), abs=1e-6)
+    assert found["probability_rms"].value == pytest.approx(changes.square().mean().sqrt().item(), rel=1e-4)
     assert 0 < top1.value < 1
     assert kl.value > 0.1
 
