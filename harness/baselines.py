@@ -45,7 +45,12 @@ def listed(table: BaselineTable, store: Store) -> Iterator[str]:
 
 
 def bless(table: BaselineTable, verdict: VerdictRow, name: str | None, note: str, now: datetime) -> Baseline:
-    """Let `name` (the candidate's own if none is given) stand for this verdict's result from now on."""
+    """Let `name` (the candidate's own if none is given) stand for this verdict's result from now on.
+
+    Raises HarnessError for text that would break a table.
+    """
+    if not (name or "").isprintable() or not note.isprintable():
+        raise HarnessError("--name and --note: give one line without control characters")
     baseline = Baseline(name or verdict.candidate, verdict.job, verdict.candidate, now, note)
     table.bless(baseline)
     return baseline

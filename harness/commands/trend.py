@@ -8,7 +8,7 @@ import click
 
 
 @click.command("trend", short_help="How a metric went, and whether it declines.")
-@click.argument("metric", metavar="METRIC")
+@click.argument("metric", metavar="[METRIC]", required=False)
 @click.option("--plan", metavar="NAME", help="Only this plan.")
 @click.option("--candidate", metavar="NAME", help="Only this candidate.")
 @click.option("--last", type=click.IntRange(1), default=12, show_default=True, metavar="N", help="Rows of the table.")
@@ -16,18 +16,23 @@ import click
 @click.option(
     "--out", type=click.Path(path_type=Path), default=Path("out"), show_default=True, help="Where results are."
 )
-def command(metric: str, plan: str | None, candidate: str | None, last: int, strict: bool, out: Path) -> int:
-    """Show METRIC of every candidate over time: chart, table, changes of level, outliers, drift from the baseline."""
+def command(metric: str | None, plan: str | None, candidate: str | None, last: int, strict: bool, out: Path) -> int:
+    """Show METRIC of every candidate over time: chart, table, changes of level, outliers, drift from the baseline.
+
+    Without METRIC: a line for each there is.
+    """
     from harness.history import opened
     from harness.stores.baselines import BaselineTable
     from harness.trends.events import events
-    from harness.trends.listing import shown
+    from harness.trends.listing import overview, shown
     from harness.trends.reading import histories
 
-    declined = False
-    for number, history in enumerate(histories(BaselineTable(opened(out).file), metric, plan, candidate)):
-        unusual = events(history)
-        declined = declined or any(event.kind == "drift" and event.now for event in unusual)
-        for line in (*([""] if number else []), *shown(history, unusual, last)):
-            click.echo(line)
+    table = BaselineTable(opened(out).file)
+    names = [metric] if metric else table.metrics()
+    found = [(one, events(one)) for name in names for one in histories(table, name, plan, candidate)]
+    if metric is None:
+        click.echo("\n".join(overview(found)))
+    else:
+        click.echo("\n\n".join("\n".join(shown(history, unusual, last)) for history, unusual in found))
+    declined = any(event.kind == "drift" and event.now for _, unusual in found for event in unusual)
     return 1 if strict and declined else 0

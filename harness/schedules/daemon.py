@@ -44,4 +44,5 @@ def launched(out: Path) -> None:
     """`secateur schedule run-due` as a process of its own: a daemon that is killed takes no turn with it."""
     # -P: a folder of the user's named suites or reports is not to be taken for a package of ours.
     command = [sys.executable, "-P", "-c", RUN_DUE, "schedule", "run-due", "--out", str(out)]
-    subprocess.run(command, check=False)
+    # In a session of its own: Ctrl-C is the daemon's, which ends the process; the turn is gone on with another time.
+    subprocess.run(command, check=False, start_new_session=True)

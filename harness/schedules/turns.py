@@ -87,10 +87,14 @@ def _due(desk: Desk, schedule: Schedule) -> Turn | None:
     due = moments[len(overlapped) :]
     if not due:
         return None
-    missed = len(due) - 1
-    number = f"{missed} or more" if len(due) == MOST_COUNTED else str(missed)
-    note = f"{number} due moments before were missed" if missed else ""
-    return _run(desk, schedule, Turn(schedule.name, due[-1], "running", desk.clock(), note=note))
+    return _run(desk, schedule, Turn(schedule.name, due[-1], "running", desk.clock(), note=_missed(len(due) - 1)))
+
+
+def _missed(number: int) -> str:
+    if number < 2:
+        return "1 due moment before was missed" if number else ""
+    more = " or more" if number == MOST_COUNTED - 1 else ""
+    return f"{number}{more} due moments before were missed"
 
 
 def _resumed(desk: Desk, turn: Turn) -> Turn:

@@ -14,6 +14,18 @@ LETTERS = {"outlier": "o", "change": "c", "drift": "d"}
 LEGEND = "* a run   c first run of a new level   o outlier   d drift   B baseline"
 
 
+def overview(found: Sequence[tuple[History, Sequence[Event]]]) -> Iterator[str]:
+    """A line a history, with what holds now."""
+    yield f"{'plan':20}{'candidate':16}{'metric':32}{'runs':>5}{'now':>14}  unusual now"
+    for history, events in found:
+        value = quantity(history.points[-1].value if history.points else None, history.unit)
+        unusual = "; ".join(event.sentence for event in events if event.now)
+        row = (
+            f"{history.plan:20}{history.candidate:16}{history.metric:32}{len(history.points):>5}{value:>14}  {unusual}"
+        )
+        yield row.rstrip()
+
+
 def shown(history: History, events: Sequence[Event], last: int) -> Iterator[str]:
     """Chart and table of the last runs, then every event. last: rows of the table."""
     yield f"{history.metric} of {history.candidate} in plan {history.plan}, {_runs(len(history.points))}"

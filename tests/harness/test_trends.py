@@ -136,6 +136,17 @@ def test_what_trend_prints(nights: Nights, capsys: pytest.CaptureFixture[str]) -
     ]
 
 
+def test_without_a_metric_all_are_listed(nights: Nights, capsys: pytest.CaptureFixture[str]) -> None:
+    nights([0.8, 0.8, 0.7], "aab")
+    assert entry(["trend"]) == 0
+    head, line = capsys.readouterr().out.splitlines()
+    assert head.split() == ["plan", "candidate", "metric", "runs", "now", "unusual", "now"]
+    assert line.split(maxsplit=6) == [
+        *["nightly", "small", "words.pass_rate", "3", "70.0", "%"],
+        "worse: the level went from 80.0 % to 70.0 %",
+    ]
+
+
 def test_the_page_shows_what_was_known_when_its_job_ran(nights: Nights) -> None:
     table = BaselineTable(nights([0.8, 0.8, 0.8, 0.7], "aaab").file)
     bless("job3")
@@ -161,6 +172,7 @@ def test_a_chart_shows_the_newest_runs_between_lowest_and_highest() -> None:
     [
         (["trend", "words.pass_rat"], "did you mean 'words.pass_rate'"),
         (["trend", "words.pass_rate", "--candidate", "big"], "there are: nightly/small"),
+        (["baseline", "bless", "job0", "--name", "a\nb"], "one line without control characters"),
         (["baseline", "bless", "nojob"], "no job or run 'nojob'"),
         (["baseline", "bless", "job0", "--candidate", "big"], "give --candidate, one of: small"),
     ],
