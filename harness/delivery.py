@@ -38,15 +38,14 @@ class Delivery:
 
     def line(self) -> str:
         if self.drained is None:
-            return f"{self.problem}; {self.waiting} letters wait for `secateur sync`"
-        parts = [f"{self.account}: {self.drained.sent} letters sent"]
+            return f"{self.account}: {self.problem}; {self.waiting} waiting for `secateur sync`"
+        parts = [f"{self.drained.sent} sent"]
         if self.drained.refused:
             parts.append(f"{self.drained.refused} refused, see `secateur outbox ls`")
         if self.waiting:
-            parts.append(f"{self.waiting} wait for `secateur sync`")
-        if self.drained.stopped:
-            parts.append(self.drained.stopped)
-        return "; ".join(parts)
+            parts.append(f"{self.waiting} waiting for `secateur sync`")
+        stopped = f"; {self.drained.stopped}" if self.drained.stopped else ""
+        return f"{self.account}: {', '.join(parts)}{stopped}"
 
 
 def delivered(store: DuckdbStore, limits: Limits, progress: Progress) -> Iterator[Delivery]:
@@ -67,9 +66,9 @@ def _sender(outbox: Outbox, account: str, limits: Limits) -> AbstractContextMana
     """What an account is is seen from what waits for it. Raises HarnessError if its variable is of no use."""
     value = os.environ.get(account, "").strip()
     if not value:
-        raise HarnessError(f"{account} is not set")
+        raise HarnessError("not set")
     if not (value.isascii() and value.isprintable()):
-        raise HarnessError(f"{account} holds characters that do not belong there; copy it again")
+        raise HarnessError("it holds characters that do not belong there; copy it again")
     kinds = {one.kind for one in outbox.census() if one.account == account}
     if kinds & {"spans", "metrics"}:
         from harness.collector import collecting

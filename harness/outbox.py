@@ -119,12 +119,15 @@ class _Tally:
     sent: int = 0
     refused: int = 0
     bad_rounds: int = 0
+    error: str = ""
+    """What hindered a letter last."""
 
     def count_(self, fates: Sequence[Fate]) -> None:
         sent = sum(fate.state == "sent" for fate in fates)
         self.sent += sent
         self.refused += sum(fate.state == "dead" for fate in fates)
         self.bad_rounds = 0 if sent else self.bad_rounds + 1
+        self.error = next((fate.error_text for fate in fates if fate.error_text), self.error)
 
 
 def drain(outbox: Outbox, account: str, sender: Sender, limits: Limits, progress: Progress = silent) -> Drained:
@@ -147,6 +150,8 @@ def drain(outbox: Outbox, account: str, sender: Sender, limits: Limits, progress
             stopped = _waited(_seconds_until(due), deadline)
         else:
             break
+    if stopped and not trouble and tally.error:
+        stopped = f"{stopped}: {tally.error}"
     return Drained(tally.sent, tally.refused, outbox.waiting(account), stopped, bool(trouble))
 
 
@@ -232,7 +237,7 @@ def _rest(tally: _Tally, fates: Sequence[Fate], pace: Pace) -> float:
 def _waited(seconds: float, deadline: float) -> str:
     """Sleep so long, or say that there is no time for it."""
     if time.monotonic() + seconds > deadline:
-        return f"the next letter is due in {seconds:.0f} s, past the time limit"
+        return f"no time left, the next try is due in {seconds:.0f} s"
     time.sleep(seconds)
     return ""
 

@@ -96,7 +96,7 @@ def spec(name: str, model: Model | Candidate) -> ModelSpec:
 
 def variable(given: object) -> str:
     if not isinstance(given, str) or not VARIABLE.fullmatch(given):
-        raise ValueError("give the name of an environment variable, in capitals, that holds the key; never the key")
+        raise ValueError("give the name of an environment variable, in capitals; never write here what it holds")
     return given
 
 

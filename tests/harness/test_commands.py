@@ -110,6 +110,19 @@ def test_check_says_what_a_gate_can_show(tmp_path: Path, capsys: pytest.CaptureF
     assert "finds a true drop of" in capsys.readouterr().out
 
 
+def test_check_says_what_would_be_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("PROMPTLAYER_API_KEY", raising=False)
+    monkeypatch.setenv("COLLECTOR", "http://localhost:4318")
+    plan = Path(planned(tmp_path))
+    plan.write_text(plan.read_text() + "promptlayer: {sample: 5}\notlp: {send: none, endpoint_env: COLLECTOR}\n")
+    assert entry(["check", str(plan)]) == 0
+    shown = capsys.readouterr().out
+    assert "promptlayer: send flips, at most 5 cases a candidate; PROMPTLAYER_API_KEY is not set" in shown
+    assert "otlp: send none; COLLECTOR is set" in shown
+
+
 def test_a_gate_with_too_few_items_is_called_hopeless(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert entry(["check", planned(tmp_path, margin="0.05, where: {tag: critical}")]) == 0
     assert "CANNOT PASS" in capsys.readouterr().out

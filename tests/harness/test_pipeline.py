@@ -248,10 +248,10 @@ def test_promptlayer_is_told_and_the_verdict_stands(
         assert entry(["sync", "--dry-run", *out]) == 0
         assert "TEAM_KEY: 2 group (pending), 6 log (pending)" in capsys.readouterr().out
         assert entry(["sync", *out]) == 3
-        assert "TEAM_KEY is not set; 21 letters wait" in capsys.readouterr().out
+        assert "TEAM_KEY: not set; 21 waiting for `secateur sync`" in capsys.readouterr().out
         monkeypatch.setenv("TEAM_KEY", KEY)
         assert entry(["sync", "-q", *out]) == 0
-        assert "TEAM_KEY: 21 letters sent" in capsys.readouterr().out
+        assert "TEAM_KEY: 21 sent\n" in capsys.readouterr().out
         assert (len(server.logs), len(server.tables), server.doubled()) == (6, 1, 0)
         assert entry(["outbox", "ls", *out]) == 0
         assert "TEAM_KEY                log         sent           6" in capsys.readouterr().out
