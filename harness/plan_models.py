@@ -16,6 +16,7 @@ DTYPE = "float32"
 NO_ADDRESS = "not an address; give one like http://localhost:8000/v1"
 VARIABLE = re.compile(r"[A-Z_][A-Z0-9_]{0,63}")
 HOST = re.compile(r"[A-Za-z0-9._:-]+")
+PATH = re.compile(r"[A-Za-z0-9._~%:@+/-]*")
 OF_ENDPOINTS = ("api_key_env", "concurrency", "timeout")
 OF_WEIGHTS = ("adapter", "dtype")
 
@@ -95,6 +96,7 @@ def spec(name: str, model: Model | Candidate) -> ModelSpec:
 
 
 def variable(given: object) -> str:
+    """The name of an environment variable. Raises ValueError, which does not repeat what was given."""
     if not isinstance(given, str) or not VARIABLE.fullmatch(given):
         raise ValueError("give the name of an environment variable, in capitals; never write here what it holds")
     return given
@@ -107,7 +109,7 @@ def _address(given: object) -> str:
         host, port = parts.hostname or "", f":{parts.port}" if parts.port else ""
     except ValueError as error:
         raise ValueError(NO_ADDRESS) from error
-    if parts.scheme not in ("http", "https") or not HOST.fullmatch(host):
+    if parts.scheme not in ("http", "https") or not HOST.fullmatch(host) or not PATH.fullmatch(parts.path):
         raise ValueError(NO_ADDRESS)
     if parts.username is not None or parts.query or parts.fragment:
         raise ValueError("an address has no user, password, '?' or '#' here; a key goes by api_key_env: NAME")

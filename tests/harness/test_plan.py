@@ -125,6 +125,7 @@ SERVED = "{endpoint: 'http://localhost:8000/v1', model: m}"
         ("http://localhost:8000/v1", "ftp://sk-secret", "not an address"),
         ("http://localhost:8000/v1", "http://local host", "not an address"),
         ("http://localhost:8000/v1", "http://h:99999/v1", "not an address"),
+        ("'http://localhost:8000/v1'", '"http://h/\\e[2J"', "not an address"),
         (", model: m", "", "either 'recipe'"),
         ("model: m", "model: m, recipe: cfsp-20", "either 'recipe'"),
         ("model: m", "model: m, dtype: float16", "'dtype': not with 'endpoint'"),
