@@ -316,7 +316,7 @@ first = max(table.schedules()[0].handled, datetime.fromisoformat(sys.argv[2]))
 now = lambda: first + 7200 * timedelta(seconds=time.monotonic() - start)
 work = lambda schedule: time.sleep(0.02) or Result(0, "job")
 while True:
-    run_due(Desk(table, work, lambda schedule, turn: "", now, time.sleep, lambda line: None))
+    run_due(Desk(table, work, lambda schedule, turn: "", now, time.sleep, print))
 """
 
 
@@ -324,12 +324,13 @@ while True:
 def test_killed_at_any_moment_every_turn_is_there_once(bench: Bench) -> None:
     """An hourly schedule in a clock 7200 times as fast; each process is killed at another moment."""
     bench.table.add(schedule("0 * * * *"))
-    command = [sys.executable, "-c", HOURS, str(bench.table.file.path), START.isoformat()]
+    command = [sys.executable, "-u", "-c", HOURS, str(bench.table.file.path), START.isoformat()]
     for kill in range(15):
-        process = subprocess.Popen(command, cwd=ROOT)
-        time.sleep(1.5 + random.Random(kill).random())
-        process.kill()
-        process.wait()
+        with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+            assert process.stdout
+            assert any("exit code" in line or "given up" in line for line in process.stdout)
+            time.sleep(random.Random(kill).random())
+            process.kill()
     bench.now = bench.table.schedules()[0].handled + timedelta(minutes=30)
     assert any(not bench.table.turns(state="running") for _ in range(3) if bench.run_due() in (0, 3))
     turns = bench.table.turns()
