@@ -14,7 +14,10 @@ from harness.sharing import DEFAULT_ACCOUNT
 
 LIBRARIES = ("torch", "transformers", "peft", "lm-eval", "duckdb", "datasets", "gguf")
 NEEDED_FREE_BYTES = 3 * 2**30
-UNTESTED = "CUDA, MPS, Windows, models over a few hundred million parameters, hub downloads, PromptLayer itself"
+UNTESTED = (
+    "CUDA, MPS, Windows, models over a few hundred million parameters, hub downloads, PromptLayer itself,"
+    " GitHub, GitLab and Airflow themselves, mail over TLS"
+)
 
 
 @dataclass(frozen=True)
