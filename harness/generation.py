@@ -76,7 +76,7 @@ def answers(
                 kept, handed = [], time.monotonic()
         if kept:
             on_batch(kept)
-        progress(what, len(prompts), len(prompts))
+            progress(what, len(prompts), len(prompts))
 
 
 def prompt_text(loaded: LoadedModel, messages: Sequence[dict[str, str]]) -> str:
