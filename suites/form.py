@@ -122,7 +122,6 @@ class SuitePart(FilePart):
     """The whole file."""
 
     refused: ClassVar[Mapping[str, str]] = {
-        "derivedMetrics": "not supported yet",
         "extensions": PROGRAM,
         "nunjucksFilters": PROGRAM,
         "redteam": "attacks are not made here; write the tests down",
@@ -131,6 +130,7 @@ class SuitePart(FilePart):
         "providers": MODELS,
         "targets": MODELS,
         "command_line_options": "they are of promptfoo's command line",
+        "derived_metrics": "a number made of means decides nothing, here as there; gate what it is made of",
         "evaluate_options": "they are about how promptfoo asks",
         "output_path": "results go to the store",
         "sharing": "nothing is shared",
@@ -149,6 +149,7 @@ class SuitePart(FilePart):
     env: dict[str, str | int | float | bool] = Field(default={})
     assertion_templates: object = Field(default=None, alias="assertionTemplates")
     command_line_options: object = Field(default=None, alias="commandLineOptions")
+    derived_metrics: object = Field(default=None, alias="derivedMetrics")
     evaluate_options: object = Field(default=None, alias="evaluateOptions")
     output_path: object = Field(default=None, alias="outputPath")
     sharing: object = None

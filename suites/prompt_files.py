@@ -16,6 +16,7 @@ from suites.form import PromptPart, PromptsPart
 from suites.parse import parse_json
 from suites.prompts import Prompt, chat_of
 from suites.registry import REGISTRY, frozen
+from suites.templates import has_template
 
 ELSEWHERE = ("exec:", "portkey://", "langfuse://", "helicone://")
 MAX_NAME = 250
@@ -90,8 +91,10 @@ def _whole(file: Path) -> Iterator[Prompt]:
 
 
 def _in_json(file: Path) -> Iterator[Prompt]:
+    """Yield a file that is JSON, or becomes it once its templates are filled in."""
     text = read_text(file)
-    parse_json(text, str(file))
+    if not has_template(text):
+        parse_json(text, str(file))
     yield Prompt(text)
 
 

@@ -28,3 +28,10 @@ class Reply:
     vars: Mapping[str, object] = field(default_factory=dict)
     graded: Graded | None = None
     """What those assertions of the case came to that look at this answer alone."""
+    data: object = None
+    """What a transform made of the answer, where that is no text; `text` is then its JSON."""
+
+    @property
+    def output(self) -> object:
+        """The answer as code is told it."""
+        return self.text if self.data is None else self.data

@@ -12,26 +12,18 @@ import functools
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import Any
 
-from jinja2 import Template, TemplateError, Undefined, UndefinedError, nodes
+from jinja2 import Template, TemplateError, Undefined, UndefinedError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from suites.errors import SuiteError
 from suites.filters import MAX_NUMBER, Work, filters, limited, refuse_long, text_of
+from suites.nunjucks import RANGE, ROUNDS, TEXT, as_jinja, translate_
 
 Vars = Mapping[str, object]
 
-MAX_LOOPS = 2
 MAX_COMPILED = 1_000
-ALLOWED_NODES = (
-    *(nodes.Template, nodes.Output, nodes.TemplateData, nodes.Const, nodes.Name, nodes.Getitem, nodes.Getattr),
-    *(nodes.If, nodes.For, nodes.CondExpr, nodes.Filter, nodes.Test, nodes.Compare, nodes.Operand, nodes.Keyword),
-    *(nodes.And, nodes.Or, nodes.Not, nodes.Add, nodes.Sub, nodes.Mul, nodes.Div, nodes.Mod, nodes.Neg, nodes.Concat),
-    *(nodes.List, nodes.Dict, nodes.Pair, nodes.Tuple, nodes.Slice, nodes.Assign),
-)
-ROUNDS, RANGE, TEXT = "rounds of a loop", "numbers of a range", "text put together"
-"""Filters of our own; no template can name them, for they have blanks."""
 ARITHMETIC: dict[str, Callable[[float, float], float]] = {
     "-": lambda left, right: left - right,
     "*": lambda left, right: left * right,
@@ -44,8 +36,6 @@ FAILURES = (
     *(RecursionError, MemoryError),
 )
 RAW = re.compile(r"\{%-?\s*raw\b")
-TAG = re.compile(r"\{[{%]")
-JAVASCRIPT = re.compile(r"""("[^"]*"|'[^']*')|([=!]==)|(?<=\{%)(-?\s*)elseif\b""")
 
 
 def has_template(value: object) -> bool:
@@ -112,8 +102,8 @@ class Templates:
         if text not in self.compiled:
             if len(self.compiled) >= MAX_COMPILED:
                 self.compiled.clear()
-            tree = self.environment.parse(_as_jinja(text))
-            _translated(tree, 0)
+            tree = self.environment.parse(as_jinja(text))
+            translate_(tree)
             tree.set_environment(self.environment)
             self.compiled[text] = self.environment.from_string(tree)
         return self.compiled[text]
@@ -129,70 +119,8 @@ class Templates:
         return "".join(pieces)
 
 
-def _as_jinja(text: str) -> str:
-    """Return the text with what is JavaScript in its tags written as Jinja2 has it."""
-    pieces, at = [], 0
-    while begun := TAG.search(text, at):
-        end = text.find("}}" if begun[0] == "{{" else "%}", begun.end())
-        if end == -1:
-            break
-        pieces += [text[at : begun.start()], JAVASCRIPT.sub(_word, text[begun.start() : end])]
-        at = end
-    return "".join([*pieces, text[at:]])
-
-
-def _word(found: re.Match[str]) -> str:
-    quoted, compared, before = found.groups()
-    if quoted is not None:
-        return quoted
-    return f"{before}elif" if compared is None else compared[:2]
-
-
-def _translated(node: nodes.Node, loops: int) -> nodes.Node:
-    """Return a part of a template as it may run, its own parts changed in place; raises SuiteError for the rest."""
-    if isinstance(node, nodes.Call) and isinstance(node.node, nodes.Name) and node.node.name == "range":
-        node = _filter(nodes.List(node.args, lineno=node.lineno), RANGE)
-    if not isinstance(node, ALLOWED_NODES):
-        kind = type(node).__name__.lower()
-        raise SuiteError(f"template line {node.lineno}: '{kind}' is not allowed; use vars, filters, if, for and set")
-    if isinstance(node, nodes.Name) and node.name == "_conversation":
-        raise SuiteError("template: _conversation: a test knows nothing of another; give it messages of its own")
-    if isinstance(node, nodes.Assign) and loops:
-        # In Nunjucks it would last beyond the round, in Jinja2 it does not.
-        raise SuiteError(f"template line {node.lineno}: 'set' inside a loop is not allowed")
-    loops += isinstance(node, nodes.For)
-    if loops > MAX_LOOPS:
-        raise SuiteError(f"template line {node.lineno}: loops nested deeper than {MAX_LOOPS} are not allowed")
-    for name, part in node.iter_fields():
-        if isinstance(part, nodes.Node):
-            setattr(node, name, _translated(part, loops))
-        elif isinstance(part, list):
-            setattr(node, name, [_translated(each, loops) if isinstance(each, nodes.Node) else each for each in part])
-    return _ours(node)
-
-
-def _ours(node: nodes.Node) -> nodes.Node:
-    """Return the node that does in Jinja2 what this one does in Nunjucks, within bounds."""
-    if isinstance(node, nodes.Getattr):
-        if node.attr == "length":
-            return _filter(node.node, "length")
-        # An item of a mapping comes before a method of Python's: {{ order.items }}.
-        return nodes.Getitem(node.node, nodes.Const(node.attr, lineno=node.lineno), node.ctx, lineno=node.lineno)
-    if isinstance(node, nodes.Concat):
-        return _filter(nodes.List(node.nodes, lineno=node.lineno), TEXT)
-    if isinstance(node, nodes.For):
-        pairs = nodes.Const(isinstance(node.target, nodes.Tuple), lineno=node.lineno)
-        node.iter = _filter(node.iter, ROUNDS, pairs)
-    return node
-
-
-def _filter(node: nodes.Node, name: str, *arguments: nodes.Expr) -> nodes.Filter:
-    inner = cast(nodes.Expr, node)
-    return nodes.Filter(inner, name, list(arguments), [], None, None, lineno=node.lineno)
-
-
 def _environment(surroundings: Mapping[str, str], work: Work) -> ImmutableSandboxedEnvironment:
-    environment = ImmutableSandboxedEnvironment(keep_trailing_newline=True, finalize=_finalized)
+    environment = ImmutableSandboxedEnvironment(keep_trailing_newline=True, finalize=functools.partial(_counted, work))
     environment.globals.clear()
     environment.globals.update({"env": dict(surroundings), "null": None})
     environment.filters = filters(environment.filters, work) | {
@@ -205,6 +133,13 @@ def _environment(surroundings: Mapping[str, str], work: Work) -> ImmutableSandbo
         sign: functools.partial(_calculated, rule) for sign, rule in ARITHMETIC.items()
     }
     return environment
+
+
+def _counted(work: Work, value: object) -> object:
+    """Return what `{{ value }}` writes; inside a block it is counted here, elsewhere once more as it is written."""
+    text = _finalized(value)
+    work.add_(text)
+    return text
 
 
 def _finalized(value: object) -> object:

@@ -29,16 +29,15 @@ class Transform:
     def needs(self) -> frozenset[str]:
         return NEEDS if isinstance(self.program, str) else frozenset({"code"})
 
-    def applied(self, answer: Reply, original: Reply | None) -> Reply:
-        """Return the answer changed; what is no text is written as JSON. Raises SuiteError if the program fails."""
-        context = context_of(answer, original, None)
+    def applied(self, output: object, context: dict[str, object]) -> object:
+        """Return what the program makes of an output; raises SuiteError if it fails, or makes nothing."""
         if isinstance(self.program, str):
-            said = returned(self.program, answer.text, context)
+            said = returned(self.program, output, context)
         else:
-            said = self.program.result(answer.text, context)
+            said = self.program.result(output, context)
         if said is None:
             raise SuiteError("the transform returned nothing")
-        return replace(answer, text=said if isinstance(said, str) else dump(said))
+        return said
 
 
 @dataclass(frozen=True)
@@ -54,13 +53,21 @@ class Transformed:
 
     def check(self, answer: Reply, original: Reply | None) -> Check:
         try:
-            changed, before = answer, original
-            for each in self.transforms:
-                changed = each.applied(changed, before)
-                before = None if before is None else each.applied(before, before)
+            changed = self._changed(answer, original)
+            before = None if original is None else self._changed(original, original)
         except SuiteError as error:
             return failed("transform", error)
         return self.inner.check(changed, before)
+
+    def _changed(self, answer: Reply, original: Reply | None) -> Reply:
+        """Return the answer as the last transform leaves it."""
+        output: object = answer.text
+        context = context_of(answer, original, None)
+        for each in self.transforms:
+            output = each.applied(output, context)
+        if isinstance(output, str):
+            return replace(answer, text=output)
+        return replace(answer, text=dump(output), data=output)
 
 
 def transformed(rule: Assertion, stated: tuple[str | None, ...], files: Files) -> Assertion:

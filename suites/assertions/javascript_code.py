@@ -46,7 +46,7 @@ class JavaScript:
     def check(self, answer: Reply, original: Reply | None) -> Check:
         context = context_of(answer, original, self.config)
         try:
-            return judged("javascript", returned(str(self.value), answer.text, context), self.threshold)
+            return judged("javascript", returned(str(self.value), answer.output, context), self.threshold)
         except SuiteError as error:
             return failed("javascript", error)
 

@@ -37,7 +37,7 @@ class Python:
     def check(self, answer: Reply, original: Reply | None) -> Check:
         context = context_of(answer, original, self.config)
         try:
-            said = _read(_program(self.value).result(answer.text, context))
+            said = _read(_program(self.value).result(answer.output, context))
             result = _limited(said, self.threshold) if isinstance(said, dict) else said
             return judged("python", result, self.threshold)
         except SuiteError as error:

@@ -56,3 +56,23 @@ def test_javascript_in_the_suite(file):
     pytest.importorskip("py_mini_racer")
     file.write_text(file.read_text().replace('"file://t.py"', '"output.trim().toUpperCase()"'))
     assert grade(load(file, Allowance(code=True)).cases[0], " yes").passed
+
+
+def test_what_is_no_text_goes_on_as_it_is(file):
+    pytest.importorskip("py_mini_racer")
+    stated = [
+        {"type": "is-json", "value": {"required": ["colour"]}},
+        {"type": "javascript", "value": "output.colour === 'red' && output.places.includes('Peru')"},
+        {"type": "python", "value": "output['colour'] == 'red'"},
+        {"type": "contains-any", "transform": "output.places", "value": ["Peru", "Chile"]},
+    ]
+    tests = [{"options": {"transform": "JSON.parse(output)"}, "assert": stated}]
+    file.write_text(json.dumps({"prompts": ["a"], "tests": tests}))
+    (case,) = load(file, Allowance(code=True)).cases
+    assert grade(case, '{"colour": "red", "places": ["Peru"]}').reason == ""
+    assert [check.passed for check in grade(case, '{"colour": "red", "places": ["Oslo"]}').checks] == [
+        True,
+        False,
+        True,
+        False,
+    ]
