@@ -8,7 +8,6 @@ from typing import Any, Protocol, TypeVar
 
 from lm_eval.api.instance import Instance
 from lm_eval.api.model import LM
-from lm_eval.models.utils import postprocess_generated_text
 
 from harness.benchmarks.lm import Memory, greedy_settings
 from harness.digest import digest
@@ -72,8 +71,7 @@ class ServedLM(LM):  # type: ignore[misc]
     def _write(self, args: Arguments) -> str:
         prompt, options = args
         until, new_tokens = greedy_settings(options, self.what)
-        text = continued(self.connection, prompt, until, new_tokens)
-        return str(postprocess_generated_text(text, list(until), None))
+        return continued(self.connection, prompt, until, new_tokens)
 
     def _ask(
         self,

@@ -60,7 +60,11 @@ def scored(connection: Connection, asked: Continuation) -> tuple[float, bool]:
 def continued(connection: Connection, prompt: str, until: Sequence[str], new_tokens: int) -> str:
     """What follows a text, greedily, up to the first of some strings."""
     body = {**plain(connection.endpoint.model, prompt, new_tokens), **({"stop": list(until)} if until else {})}
-    return text_of(choice_of(connection.post(PATH, body)).get("text"))
+    text = text_of(choice_of(connection.post(PATH, body)).get("text"))
+    # Some servers leave the string at which they stopped in the text.
+    for end in until:
+        text = text.partition(end)[0]
+    return text
 
 
 def plain(model: str, prompt: str, new_tokens: int) -> Body:

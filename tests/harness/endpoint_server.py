@@ -76,7 +76,7 @@ class EndpointServer:
         new = output[0, inputs["input_ids"].shape[1] :]
         text = self.loaded.tokenizer.decode(new, skip_special_tokens=True)
         for end in body.get("stop", []):
-            text = text.split(end)[0]
+            text = text[: text.find(end) + len(end)] if end in text else text
         usage = {"prompt_tokens": inputs["input_ids"].shape[1], "completion_tokens": len(new)}
         return {"choices": [{"text": text, "finish_reason": "length"}], "usage": usage}
 

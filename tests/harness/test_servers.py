@@ -87,7 +87,8 @@ def test_transformers_serve_answers_as_in_process(tiny: Callable[[int], LoadedMo
     loaded = open_spec(ModelSpec("tiny", str(tmp_path)))
     with transformers_serve(tmp_path) as endpoint:
         same_answers(endpoint, loaded, 9)
-        refuse_unable(endpoint, {"chat", "generate_until"})
+        whole = continued(Connection(endpoint), "One, two", (), 12)
+        assert continued(Connection(endpoint), "One, two", (whole[3:5],), 12) == whole.partition(whole[3:5])[0] != whole
         with pytest.raises(HarnessError, match=NO_SCORES):
             refuse_unable(endpoint, {"multiple_choice"})
         with pytest.raises(HarnessError, match="does not serve chat completions: status 400: Server is pinned to"):
