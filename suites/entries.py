@@ -84,7 +84,10 @@ def _scenarios(
             faults.append(where.fault(error) if "\n" not in str(error) else str(error))
             continue
         for document, found in parts:
-            yield from ((part, Place(document, (number,))) for number, part in enumerate(found))
+            if isinstance(found, ScenarioPart):
+                yield found, Place(document)
+            else:
+                yield from ((part, Place(document, (number,))) for number, part in enumerate(found))
 
 
 def _together(row: Entry, test: Entry) -> Entry:

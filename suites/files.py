@@ -29,7 +29,7 @@ def names_a_file(value: object) -> bool:
     return isinstance(value, str) and value.startswith(FILE)
 
 
-def is_program(address: str) -> bool:
+def _is_program(address: str) -> bool:
     """Return whether an address, with or without the name of a function behind it, is of a program."""
     return Path(address).suffix.partition(":")[0].lower() in PROGRAMS
 
@@ -117,7 +117,7 @@ class Files:
     def _checked(self, file: Path, address: str, kinds: Collection[str]) -> Path:
         self._refuse_outside(file, address)
         suffix = file.suffix.lower()
-        if is_program(file.name):
+        if _is_program(file.name):
             raise SuiteError(f"{address!r} is a program; a suite runs none, write down what it makes")
         if kinds and suffix not in kinds:
             raise SuiteError(f"{address!r}: this kind of file is not supported; allowed: {', '.join(kinds)}")

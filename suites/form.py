@@ -92,8 +92,8 @@ class ScenarioPart(FilePart):
     tests: str | list[CasePart | str] | None = None
 
 
-class ScenariosPart(RootModel[list[ScenarioPart]]):
-    """A file of scenarios."""
+class ScenariosPart(RootModel[ScenarioPart | list[ScenarioPart]]):
+    """A file of scenarios, or of one."""
 
     model_config = ConfigDict(frozen=True, strict=True)
 

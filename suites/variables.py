@@ -53,7 +53,7 @@ def _options(value: object, files: Files) -> list[object]:
     if isinstance(value, list):
         return value if value and isinstance(value[0], str) else [value]
     if isinstance(value, str) and value.startswith(FILE):
-        return [FILE + str(file.relative_to(files.folder)) for file in files.all(value, ())]
+        return [f"{FILE}{file.absolute()}" for file in files.all(value, ())]
     return [value]
 
 

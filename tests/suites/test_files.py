@@ -52,8 +52,17 @@ def test_no_file_outside_the_folder(folder, text):
         load(folder(text))
 
 
-def test_a_file_outside_the_folder_where_it_is_allowed(folder):
+def test_a_file_outside_the_folder_where_it_is_allowed(folder, tmp_path):
     assert asked(folder(OUTSIDE[2]), Allowance(outside=True)) == ["out"]
+    absolute = OUTSIDE[2].replace("../outside.txt", str(tmp_path / "outside.txt"))
+    assert asked(folder(absolute), Allowance(outside=True)) == ["out"]
+
+
+def test_a_scenario_in_a_file(folder, tmp_path):
+    scenario = "config: [{vars: {a: 1}}, {vars: {a: 2}}]\ntests: [{vars: {b: x}}, {vars: {b: y}}]\n"
+    (tmp_path / "in" / "scenario.yaml").write_text(scenario)
+    text = "prompts: ['{{ a }}{{ b }}']\nscenarios: ['file://scen*.yaml']\n"
+    assert asked(folder(text)) == ["1x", "1y", "2x", "2y"]
 
 
 def test_variables_of_the_environment_by_name_only(folder, monkeypatch):
