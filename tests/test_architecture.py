@@ -16,6 +16,8 @@ MAY_IMPORT = {"compress": set(), "suites": set(), "reports": set(), "harness": {
 ONE_FILE_EACH = {
     "lm_eval": {"harness/benchmarks"},
     "duckdb": {"harness/stores"},
+    "cronsim": {"harness/schedules/cron.py"},
+    "ruptures": {"harness/statistics/shifts.py"},
     "httpx": {"harness/endpoints"},
     "peft": {"compress/adapters.py"},
     "promptlayer": {"harness/promptlayer.py"},

@@ -27,9 +27,7 @@ def command(metric: str | None, plan: str | None, candidate: str | None, last: i
     from harness.trends.listing import overview, shown
     from harness.trends.reading import histories
 
-    table = BaselineTable(opened(out).file)
-    names = [metric] if metric else table.metrics()
-    found = [(one, events(one)) for name in names for one in histories(table, name, plan, candidate)]
+    found = [(one, events(one)) for one in histories(BaselineTable(opened(out).file), metric, plan, candidate)]
     if metric is None:
         click.echo("\n".join(overview(found)))
     else:

@@ -34,10 +34,9 @@ def written(schedule: Schedule, turn: Turn, table: ScheduleTable, out: Path) -> 
 def drifting(table: BaselineTable, job: str) -> list[str]:
     """A line for each metric whose drift is first seen in this job."""
     lines = []
-    for metric in table.metrics():
-        for history in histories(table, metric):
-            if history.blessed is None or history.points[-1].job != job:
-                continue
-            new = [one for one in events(history) if one.kind == "drift" and one.index == len(history.points) - 1]
-            lines += [f"{history.candidate}: {metric}: {event.sentence}" for event in new]
+    for history in histories(table) if table.metrics() else ():
+        if history.blessed is None or history.points[-1].job != job:
+            continue
+        new = [one for one in events(history) if one.kind == "drift" and one.index == len(history.points) - 1]
+        lines += [f"{history.candidate}: {history.metric}: {event.sentence}" for event in new]
     return lines

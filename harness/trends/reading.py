@@ -12,20 +12,26 @@ from suites.document import suggestion
 
 
 def histories(
-    table: BaselineTable, metric: str, plan: str | None = None, candidate: str | None = None
+    table: BaselineTable, metric: str | None = None, plan: str | None = None, candidate: str | None = None
 ) -> list[History]:
-    """One a plan and candidate. Raises HarnessError for a metric, plan or candidate that has none."""
-    rows = table.points(metric)
-    if not rows:
-        known = table.metrics()
+    """One a metric, plan and candidate, or only those of these names. Raises HarnessError if there is none."""
+    known = table.metrics()
+    if not known:
+        raise HarnessError("no history yet; `secateur store check --rebuild` makes that of stores of older versions")
+    if metric is not None and metric not in known:
         hint = suggestion(metric, known) or ";"
-        raise HarnessError(f"no history of {metric!r}{hint} there are: {', '.join(known) or 'none'}")
-    chosen = [row for row in rows if plan in (None, row.plan) and candidate in (None, row.candidate)]
+        raise HarnessError(f"no history of {metric!r}{hint} there are: {', '.join(known)}")
+    found = [one for name in ([metric] if metric else known) for one in _of(table, name)]
+    chosen = [one for one in found if plan in (None, one.plan) and candidate in (None, one.candidate)]
     if not chosen:
-        there = ", ".join(dict.fromkeys(f"{row.plan}/{row.candidate}" for row in rows))
-        raise HarnessError(f"no history of {metric!r} for plan {plan} and candidate {candidate}; there are: {there}")
+        there = ", ".join(dict.fromkeys(f"{one.plan}/{one.candidate}" for one in found))
+        raise HarnessError(f"no history of {plan or 'any plan'}/{candidate or 'any candidate'}; there are: {there}")
+    return chosen
+
+
+def _of(table: BaselineTable, metric: str) -> list[History]:
     margins, baselines = table.margins(metric), table.baselines()
-    groups = groupby(chosen, key=lambda row: (row.plan, row.candidate))
+    groups = groupby(table.points(metric), key=lambda row: (row.plan, row.candidate))
     return [_history(metric, list(group), margins.get(key), baselines) for key, group in groups]
 
 

@@ -171,7 +171,8 @@ def test_a_chart_shows_the_newest_runs_between_lowest_and_highest() -> None:
     ("arguments", "said"),
     [
         (["trend", "words.pass_rat"], "did you mean 'words.pass_rate'"),
-        (["trend", "words.pass_rate", "--candidate", "big"], "there are: nightly/small"),
+        (["trend", "words.pass_rate", "--candidate", "big"], "no history of any plan/big; there are: nightly/small"),
+        (["trend", "--plan", "weekly"], "no history of weekly/any candidate; there are: nightly/small"),
         (["baseline", "bless", "job0", "--name", "a\nb"], "one line without control characters"),
         (["baseline", "bless", "nojob"], "no job or run 'nojob'"),
         (["baseline", "bless", "job0", "--candidate", "big"], "give --candidate, one of: small"),
