@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from suites.assertions import Not
+from suites.assertions import Not, Unchecked
 from suites.combining import Asserted, AssertSet
 from suites.filters import dump
+from suites.program import Program
 from suites.schema import Case
 from suites.transforms import Transformed
 
@@ -32,11 +33,18 @@ def _asserted(asserted: Asserted, margin: str) -> Iterator[str]:
     rule = asserted.rule.inner if isinstance(asserted.rule, Transformed) else asserted.rule
     changed = ", after a transform" if isinstance(asserted.rule, Transformed) else ""
     rule = rule.inner if isinstance(rule, Not) else rule
+    if isinstance(rule, Unchecked):
+        yield f"{margin}assert {asserted.type}, not checked: {rule.why}"
+        return
     if isinstance(rule, AssertSet):
         yield f"{margin}assert {asserted.type}{weight}{metric}"
         for inner in rule.inside:
             yield from _asserted(inner, margin + "  ")
         return
     options = {name: value for name, value in vars(rule).items() if value is not None and name != "type"}
-    stated = ", ".join(f"{name} {dump(value)}" for name, value in options.items())
+    stated = ", ".join(f"{name} {_written(value)}" for name, value in options.items())
     yield f"{margin}assert {asserted.type}{f': {stated}' if stated else ''}{weight}{metric}{changed}"
+
+
+def _written(value: object) -> str:
+    return f"{value.name}:{value.function}" if isinstance(value, Program) else dump(value)

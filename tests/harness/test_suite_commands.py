@@ -104,6 +104,18 @@ def test_list_and_show(capsys: pytest.CaptureFixture[str]) -> None:
     ]
 
 
+def test_show_says_what_is_not_checked_and_what_is_code(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "c.py").write_text("def get_assert(output, context):\n    return True\n")
+    stated = "[{type: python, value: file://c.py}, {type: llm-rubric, value: polite}, {type: not-equals, value: [1]}]"
+    (folder / "code.yaml").write_text(f"prompts: [a]\ntests: [{{id: t, assert: {stated}}}]\n")
+    assert entry(["suite", "show", "code.yaml", "--allow-code", "--skip-unsupported"]) == 0
+    assert capsys.readouterr().out.splitlines()[2:] == [
+        "  assert python: value c.py:get_assert",
+        "  assert llm-rubric, not checked: it needs another model as a judge, which a suite cannot be given yet",
+        "  assert not-equals: value [1]",
+    ]
+
+
 def test_a_suite_from_a_table(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     table = 'question,answer,__metadata:tags[]\n"2, and 2?",4,"sums,easy"\nCapital of Peru?,Lima,\n'
     (folder / "t.csv").write_text(table)
