@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -12,7 +13,6 @@ from harness.batching import OTHER
 from harness.compare import Comparison, compare
 from harness.digest import digest
 from harness.inspection import loaded_suites
-from harness.measuring import Context, measured
 from harness.plan import Plan
 from harness.plan_models import spec
 from harness.progress import Progress
@@ -22,12 +22,18 @@ from harness.stores.duckdb_store import DuckdbStore
 from harness.subject import Subject
 from suites import Suite
 
+if TYPE_CHECKING:
+    from harness.measuring import Context
+
 AGAIN = f"{ORIGINAL}, again"
 """The name of the model in the run that measures noise."""
 
 
 def measured_again(original: Subject, shared: Sequence[str], context: Context) -> Comparison:
     """The original against itself on the plan's suites and benchmarks; `shared` are the stages of its first time."""
+    # Loads lm-eval, which a page that only shows noise does not need.
+    from harness.measuring import measured
+
     again = original.again(AGAIN, OTHER)
     stages = measured(again, context)
     again.release()
@@ -66,6 +72,8 @@ def floor_lines(noise: Comparison) -> Iterator[str]:
 
 def noise_of(plan: Plan, progress: Progress) -> Comparison:
     """Ask the plan's original twice and keep nothing."""
+    from harness.measuring import Context, measured
+
     suites = loaded_suites(plan)
     with tempfile.TemporaryDirectory() as folder:
         store = DuckdbStore(Path(folder) / "noise.duckdb")

@@ -65,3 +65,14 @@ def test_help_starts_without_heavy_libraries(command: str) -> None:
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "Usage: secateur" in done.stdout
+
+
+def test_the_store_is_read_without_heavy_libraries() -> None:
+    """`ls`, `show`, `trend` and a cron job every minute import this; judging again needs scipy, and no more."""
+    code = (
+        "import sys; import harness.history, harness.schedules.turns, harness.trends.listing\n"
+        "heavy = {'torch', 'transformers', 'lm_eval', 'promptlayer', 'pandas', 'ruptures'} & set(sys.modules)\n"
+        "sys.exit(f'imported {heavy}' if heavy else 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
