@@ -6,9 +6,9 @@ taken under the hypothesis instead: by the most likely distribution on the diffe
 is exactly Tango's statistic. Putting mass on the unseen ends of the scale is this project's extension.
 Clusters divide z by the square root of their design effect (Rao and Scott 1992, Biometrics 48:577).
 
-A design effect needs changes to be estimated from. Where they sit in few clusters, one more cluster that drops as a
-whole could have been missed by chance, so there the clusters themselves are the items of a second score test. The rule
-of `cluster_end` is this project's own; its numbers were chosen by simulation (docs/verdict.md).
+A design effect is estimated from the clusters seen. Where a few of many drop much more than the rest, those few may be
+missed by chance, and with them the variance, so the clusters themselves are the items of a second score test. The rule
+of `cluster_end` is this project's own; its numbers were chosen by simulation (docs/verdict-measured.md).
 """
 
 from __future__ import annotations
@@ -23,9 +23,11 @@ from harness.statistics.paired import FloatArray, Interval, inverted
 
 HALVINGS = 50
 ENOUGH_CHANGED = 15
-"""Clusters with a changed item from which a design effect can be estimated."""
+"""Clusters with a changed item that show well how far a cluster moves."""
 FEWEST_CHANGED = 3
-"""Clusters with a changed item below which nothing is known of how far a cluster moves."""
+"""Clusters with a changed item below which nothing is known of it."""
+BEYOND = 1.5
+"""How many times as far as any seen a cluster may move where enough were seen to."""
 
 
 def bounded_interval(drops: FloatArray, alpha: float, groups: Labels | None = None) -> Interval:
@@ -40,20 +42,18 @@ def bounded_interval(drops: FloatArray, alpha: float, groups: Labels | None = No
     totals = np.bincount(own, weights=drops) / sizes.mean()
     changed = np.unique(own[drops != 0]).size
     end = cluster_end(float(np.abs(totals).max()), changed, float(sizes.max() / sizes.mean()))
-    if end is None:
-        return items
     clusters = _inverted(totals, end, critical)
     return min(items[0], clusters[0]), max(items[1], clusters[1])
 
 
-def cluster_end(largest: float, changed: int, end: float) -> float | None:
-    """How far a cluster may move in the score test of clusters; None: enough changed, and that test is not needed.
+def cluster_end(largest: float, changed: int, end: float) -> float:
+    """How far a cluster may move in the score test of clusters.
 
     largest: the farthest that one was seen to move; changed: how many moved; end: the farthest that one can.
     """
-    if changed >= ENOUGH_CHANGED:
-        return None
-    return end if changed < FEWEST_CHANGED else (largest + end) / 2
+    if changed < FEWEST_CHANGED:
+        return end
+    return (largest + end) / 2 if changed < ENOUGH_CHANGED else min(BEYOND * largest, end)
 
 
 def _inverted(drops: FloatArray, end: float, critical: float) -> Interval:

@@ -118,13 +118,16 @@ def test_without_a_flip_forty_clusters_are_forty_items_however_large():
     assert bounded_interval(drops, 0.05, groups)[1] == pytest.approx(t**2 / (40 + t**2))
 
 
-@pytest.mark.parametrize(("losing", "widened"), [(4, True), (14, True), (15, False)])
-def test_changes_in_few_clusters_count_by_the_cluster(losing, widened):
+@pytest.mark.parametrize(("losing", "end"), [(2, 1.0), (4, 0.55), (14, 0.55), (20, 0.15)])
+def test_clusters_are_items_that_may_move_beyond_what_was_seen(losing, end):
+    # One item of ten lost in so many clusters: 0.1 is the farthest seen, 1 the farthest there is.
     drops, groups = np.zeros(400), np.repeat(np.arange(40), 10)
     drops[: losing * 10 : 10] = 1
-    t = stats.t.ppf(0.95, 39)
-    by_items = inverted(lambda drop: float(tango_z(400, losing, 0, drop)), t)
-    assert (bounded_interval(drops, 0.05, groups)[1] > 1.2 * by_items[1]) is widened
+    t, values, counts = stats.t.ppf(0.95, 39), np.array([0.0, 0.1 / end]), np.array([40.0 - losing, losing])
+    clusters = inverted(lambda drop: score_z(values, counts, drop), t)
+    items = inverted(lambda drop: float(tango_z(400, losing, 0, drop)), t)
+    expected = min(items[0], end * clusters[0]), max(items[1], end * clusters[1])
+    assert bounded_interval(drops, 0.05, groups) == pytest.approx(expected, abs=1e-9)
 
 
 def test_an_empty_cluster_name_is_a_cluster_of_its_own():

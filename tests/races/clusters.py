@@ -48,9 +48,11 @@ SETTINGS = (
     Setting(40, 2, 0.9, 0.06, 0.05),
     Setting(40, 20, 0.1, 0.06, 0.05),
     Setting(40, 20, 0.3, 0.06, 0.05),
+    Setting(40, 100, 0.2, 0.053, 0.05),
     Setting(40, 10, 0.3, 0.20, 0.03),
     Setting(57, 100, 0.05, 0.05, 0.02),
     Setting(57, 100, 0.3, 0.03, 0.02),
+    Setting(57, 100, 0.05, 0.024, 0.02),
     Setting(100, 5, 0.3, 0.10, 0.02),
     Setting(100, 10, 0.7, 0.03, 0.02),
     Setting(200, 5, 0.1, 0.05, 0.02),
@@ -61,6 +63,8 @@ SETTINGS = (
     Setting(500, 1, 0.0, 0.10, 0.02, STEPS),
     Setting(40, 5, 0.3, 0.20, 0.05, STEPS),
     Setting(40, 5, 0.7, 0.10, 0.05, STEPS),
+    Setting(57, 100, 0.2, 0.084, 0.05, STEPS),
+    Setting(57, 100, 0.4, 0.084, 0.05, STEPS),
     Setting(100, 5, 0.3, 0.20, 0.02, STEPS),
 )
 
@@ -147,8 +151,8 @@ def _agreed(setting: Setting, sample: Sample, reach: float, claim: str) -> bool:
     values, counts = (array[sample.counts > 0] for array in (sample.values, sample.counts))
     if sign * score_z(values, counts.astype(float), setting.margin) <= reach:
         return False
-    end = cluster_end(float(np.abs(sample.clusters).max()), sample.changed, 1.0) if setting.size > 1 else None
-    if end is not None:
+    if setting.size > 1:
+        end = cluster_end(float(np.abs(sample.clusters).max()), sample.changed, 1.0)
         means, times = np.unique(sample.clusters / end, return_counts=True)
         critical = special.stdtrit(setting.clusters - 1, 1 - ALPHA)
         if sign * score_z(means, times.astype(float), setting.margin / end) <= critical:
