@@ -61,6 +61,7 @@ def shown(folder: Path, text: str) -> str:
     return done.stdout
 
 
+@pytest.mark.slow
 def test_a_failing_gate_of_files_reads_well(tmp_path: Path) -> None:
     (tmp_path / "a.jsonl").write_text(rows(0))
     (tmp_path / "b.jsonl").write_text(rows(60))

@@ -79,6 +79,7 @@ def test_a_choice_that_chooses_nothing(
     assert said in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_only_what_failed_in_a_run(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     plan = "name: p\noriginal: ./model\ncandidates: {same: {model: ./model}}\nsuites: [./words.yaml]\n"
     (folder / "plan.yaml").write_text(plan + "gates: [{metric: words.losses, max: 0}]\n")
