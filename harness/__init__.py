@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING, Any
 from harness.errors import HarnessError
 
 if TYPE_CHECKING:
-    from harness.compare import compare
-    from harness.gate import judge
     from harness.judgement import assert_no_regression
     from harness.pipeline import run
     from harness.plan import Plan, load_plan
+    from harness.verdicts.compare import compare
+    from harness.verdicts.gate import judge
 
 LAZY = {
     "Plan": "harness.plan",
     "assert_no_regression": "harness.judgement",
-    "compare": "harness.compare",
-    "judge": "harness.gate",
+    "compare": "harness.verdicts.compare",
+    "judge": "harness.verdicts.gate",
     "load_plan": "harness.plan",
     "run": "harness.pipeline",
 }

@@ -6,14 +6,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from typing import Protocol
 
-from harness.confidence import with_logprobs
+from harness.answering.confidence import with_logprobs
+from harness.answering.generation import Prompt, answers
 from harness.digest import digest
 from harness.endpoints import served_answers
-from harness.generation import Prompt, answers
+from harness.models.subject import Subject
 from harness.progress import Progress, named
 from harness.records import DIGEST, Answer
 from harness.stores import Stage, Store
-from harness.subject import Subject
 from suites import Case, Suite
 
 PROTOCOL = "3"

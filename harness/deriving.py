@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from harness.compare import Comparison
-from harness.pairing import CasePair
 from harness.statistics.delta import Delta
 from harness.stores.derived import CheckRow, DeltaRow, Derived, FlipRow
+from harness.verdicts.compare import Comparison
+from harness.verdicts.pairing import CasePair
 from suites import Graded
 
 

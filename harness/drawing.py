@@ -7,9 +7,9 @@ from collections.abc import Iterable, Sequence, Set
 from dataclasses import replace
 from itertools import takewhile
 
-from harness.pairing import CasePair, measured_series, suite_series
 from harness.records import DRAWN, Measurement, Run
 from harness.statistics.series import Series
+from harness.verdicts.pairing import CasePair, measured_series, suite_series
 
 
 def drawing_order(ids: Iterable[str]) -> list[str]:

@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from harness import embedded
+from harness.models import embedded
 from harness.plan import Plan
 from suites import Suite
 

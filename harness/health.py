@@ -10,7 +10,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.sharing import DEFAULT_ACCOUNT
+from harness.telling.sharing import DEFAULT_ACCOUNT
 
 LIBRARIES = ("torch", "transformers", "peft", "lm-eval", "duckdb", "datasets", "gguf")
 NEEDED_FREE_BYTES = 3 * 2**30
@@ -93,7 +93,7 @@ def _existing(path: Path) -> Path:
 
 
 def _embedded() -> Finding:
-    from harness import embedded
+    from harness.models import embedded
 
     folder = embedded.default_cache() / embedded.NAME
     if not embedded.is_sound(folder):

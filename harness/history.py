@@ -12,18 +12,18 @@ from pathlib import Path
 
 import reports
 from compress import Receipt
-from harness.compare import compare
 from harness.errors import HarnessError
-from harness.gate import Verdict, judge
 from harness.inspection import loaded_suites, not_checked
 from harness.noise import floors, stored_noise
 from harness.plan import Plan
-from harness.publish import Heading, Judged, page
 from harness.records import DIGEST, ORIGINAL, Run
+from harness.showing.publish import Heading, Judged, page
 from harness.stores import Job, Store, VerdictRow
 from harness.stores.baselines import BaselineTable
 from harness.stores.duckdb_store import DuckdbStore
 from harness.trends.drawing import drawn
+from harness.verdicts.compare import compare
+from harness.verdicts.gate import Verdict, judge
 from reports.page import Fact
 from suites import Suite
 

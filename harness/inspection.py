@@ -7,15 +7,15 @@ from pathlib import Path
 
 import suites as suite_files
 from harness import metrics
+from harness.candidates.making import recipe_of
 from harness.errors import HarnessError
 from harness.estimate import estimated_seconds
-from harness.finding import limit_of
-from harness.making import recipe_of
-from harness.models import refuse_missing
+from harness.models.opening import refuse_missing
 from harness.outlook import cases_of, documents_of, outlook
 from harness.plan import Gate, Plan
 from harness.plan_models import Candidate, Model, spec
 from harness.records import GIVEN, ORIGINAL, SERVED
+from harness.verdicts.finding import limit_of
 from suites import Allowance, Suite
 from suites.document import suggestion
 from suites.errors import SuiteError

@@ -6,16 +6,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.compare import Comparison, compare
-from harness.gate import Verdict
 from harness.history import compared, found, opened
 from harness.imports import are_files
 from harness.imports.judging import judged_files
 from harness.inspection import loaded_suites
-from harness.outcome import worst
-from harness.outputs import verdict_lines
 from harness.plan import Plan, load_plan, only
+from harness.showing.outputs import verdict_lines
 from harness.stores import Store
+from harness.verdicts.compare import Comparison, compare
+from harness.verdicts.gate import Verdict
+from harness.verdicts.outcome import worst
 from suites.assertions import shown
 
 SHOWN = 5

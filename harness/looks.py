@@ -7,14 +7,14 @@ from dataclasses import dataclass
 
 from harness.asking import asked
 from harness.benchmarks import drawable
-from harness.compare import compare
 from harness.drawing import drawing_order
-from harness.gate import settled
 from harness.measuring import Context, Drawn, PairStages, benchmarked
+from harness.models.subject import Subject
 from harness.plan import Benchmark
 from harness.records import DRAWN, Run
 from harness.statistics.sequential import look_sizes
-from harness.subject import Subject
+from harness.verdicts.compare import compare
+from harness.verdicts.gate import settled
 from suites import Suite
 
 

@@ -7,9 +7,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from harness.errors import HarnessError
-from harness.pairing import reply_of
 from harness.records import DIGEST, Answer
 from harness.stores import Store
+from harness.verdicts.pairing import reply_of
 from suites import Case, Graded, Suite, grade
 
 SHOWN = 200

@@ -9,18 +9,18 @@ from pathlib import Path
 from harness import metrics
 from harness.asking import PROTOCOL, asked, own, suite_stage
 from harness.benchmarks import BenchmarkResult, kinds, measure_benchmark, measure_served, task_identity
-from harness.corpus import Corpus
 from harness.digest import digest
 from harness.endpoints import CHAT
 from harness.errors import HarnessError
-from harness.fidelity import measure_fidelity, not_measured, original_perplexity
+from harness.fidelity.corpus import Corpus
+from harness.fidelity.measure import measure_fidelity, not_measured, original_perplexity
+from harness.fidelity.reference import FidelityRefusedError, reference
+from harness.models.subject import Subject
 from harness.plan import Benchmark, Plan
 from harness.progress import Progress, named
 from harness.records import DRAWN, ORIGINAL, Answer, Measurement
-from harness.reference import FidelityRefusedError, reference
 from harness.scoring import NotFiniteError
 from harness.stores import Job, Stage, Store
-from harness.subject import Subject
 from suites import Suite
 
 

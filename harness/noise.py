@@ -9,17 +9,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from harness.batching import OTHER
-from harness.compare import Comparison, compare
 from harness.digest import digest
 from harness.inspection import loaded_suites
+from harness.models.batching import OTHER
+from harness.models.subject import Subject
 from harness.plan import Plan
 from harness.plan_models import spec
 from harness.progress import Progress
 from harness.records import ORIGINAL, Run
 from harness.stores import Asked, Store
 from harness.stores.duckdb_store import DuckdbStore
-from harness.subject import Subject
+from harness.verdicts.compare import Comparison, compare
 from suites import Suite
 
 if TYPE_CHECKING:

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.outcome import rule
 from harness.plan import Gate, Plan
 from harness.statistics.power import detectable_drop, failing_drop, passing_items, smallest_passing
+from harness.verdicts.outcome import rule
 from suites import Suite
 
 DISCORDANCE = 0.10

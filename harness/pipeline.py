@@ -6,33 +6,33 @@ import json
 from pathlib import Path
 
 from compress import CompressError, read_receipt
-from harness.compare import compare
-from harness.corpus import load_corpus
+from harness.candidates.making import recipe_of
+from harness.candidates.observations import observations
+from harness.candidates.workshop import Workshop
 from harness.deriving import derived
 from harness.digest import digest
 from harness.endpoints import EndpointError, refuse_unable
 from harness.errors import HarnessError
-from harness.gate import Verdict, judge
+from harness.fidelity.corpus import load_corpus
 from harness.history import PAGE, STORE, environment, publish
 from harness.inspection import loaded_suites, not_checked, refuse_impossible
-from harness.letters import letters
 from harness.looks import measured_in_looks
-from harness.making import recipe_of
 from harness.measuring import Context, measured, measured_pair, unfinished
+from harness.models.subject import Subject
 from harness.noise import floor_lines, measured_again
-from harness.observations import observations
-from harness.outcome import Outcome, sentence
-from harness.outputs import finding_facts
 from harness.plan import Plan
 from harness.plan_models import DTYPE, Candidate, spec
 from harness.progress import Progress, silent
-from harness.publish import Judged
 from harness.records import ORIGINAL, ModelSpec, Run
+from harness.showing.outputs import finding_facts
+from harness.showing.publish import Judged
 from harness.stores import Asked, VerdictRow
 from harness.stores.duckdb_store import DuckdbStore
-from harness.subject import Subject
-from harness.telemetry import telemetry
-from harness.workshop import Workshop
+from harness.telling.letters import letters
+from harness.telling.telemetry import telemetry
+from harness.verdicts.compare import compare
+from harness.verdicts.gate import Verdict, judge
+from harness.verdicts.outcome import Outcome, sentence
 from suites.errors import SuiteError
 
 

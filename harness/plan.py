@@ -10,7 +10,7 @@ from pydantic import Field, field_validator, model_validator
 from compress.recipe import Recipe
 from harness.errors import HarnessError
 from harness.plan_models import DTYPE, Candidate, CandidateName, Line, Model, Part
-from harness.sharing import Sharing, Telemetry
+from harness.telling.sharing import Sharing, Telemetry
 from suites.allowance import Allowance
 from suites.document import Document, read, validated
 from suites.errors import SuiteError

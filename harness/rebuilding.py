@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from harness.compare import compare
 from harness.deriving import derived
 from harness.errors import HarnessError
 from harness.history import refuse_changed
 from harness.inspection import loaded_suites
 from harness.plan import Plan
 from harness.stores import Store, VerdictRow
+from harness.verdicts.compare import compare
 
 
 def rebuild(store: Store) -> Iterator[str]:

@@ -9,12 +9,12 @@ from pathlib import Path
 from harness.asking import asked
 from harness.history import STORE
 from harness.marking import Marked, marked
-from harness.models import refuse_missing
+from harness.models.opening import refuse_missing
+from harness.models.subject import Subject
 from harness.progress import Progress, silent
 from harness.records import ModelSpec
 from harness.stores import Store
 from harness.stores.duckdb_store import DuckdbStore
-from harness.subject import Subject
 from suites import Case, Suite
 
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from torch import Tensor
     from transformers import Cache
 
-    from harness.models import LoadedModel
+    from harness.models.opening import LoadedModel
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ ONE_FILE_EACH = {
     "ruptures": {"harness/statistics/shifts.py"},
     "httpx": {"harness/endpoints"},
     "peft": {"compress/adapters.py"},
-    "promptlayer": {"harness/promptlayer.py"},
+    "promptlayer": {"harness/telling/promptlayer.py"},
 }
 
 

@@ -15,7 +15,7 @@ from compress.training.settings import NAMED, Data, Recovery
 from harness import metrics
 from harness.commands import COMMANDS
 from harness.plan import Plan, built_in
-from harness.sharing import Selection, Sharing, Telemetry
+from harness.telling.sharing import Selection, Sharing, Telemetry
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()

@@ -12,13 +12,13 @@ from lm_eval.api.model import TemplateLM
 from lm_eval.models.utils import normalize_gen_kwargs, postprocess_generated_text
 from lm_eval.utils import get_rolling_token_windows, make_disjoint_window, simple_parse_args_string
 
-from harness.decoding import shared_beginning, written
+from harness.answering.decoding import shared_beginning, written
+from harness.answering.rows import Row
 from harness.digest import digest
 from harness.errors import HarnessError
-from harness.models import LoadedModel, open_spec
+from harness.models.opening import LoadedModel, open_spec
 from harness.progress import Progress, named, silent
 from harness.records import ModelSpec
-from harness.rows import Row
 from harness.scoring import Request, Score, context_length, loglikelihoods
 
 DEFAULT_NEW_TOKENS = 256

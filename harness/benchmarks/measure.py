@@ -18,7 +18,7 @@ from harness.benchmarks.served import ServedLM, TextMemory
 from harness.benchmarks.tasks import BuiltTasks, build
 from harness.endpoints import Connection
 from harness.errors import HarnessError
-from harness.models import LoadedModel
+from harness.models.opening import LoadedModel
 from harness.plan import Benchmark
 from harness.progress import Progress, silent
 from harness.records import Item, Measurement

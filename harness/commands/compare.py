@@ -27,12 +27,12 @@ def command(before: str, after: str, plan: str | None, margin: float, out: Path)
     A FILE is what another tool wrote: lm-eval samples (a file, or a folder of them), an Inspect log as JSON, or
     promptfoo's results as JSON (FILE#PROVIDER if there are several).
     """
-    from harness import outputs
     from harness.history import compared, opened
     from harness.imports import are_files
     from harness.imports.judging import judged_files
-    from harness.outcome import EXIT_CODES
     from harness.plan import load_plan
+    from harness.showing import outputs
+    from harness.verdicts.outcome import EXIT_CODES
 
     chosen = load_plan(plan) if plan else None
     if are_files(before, after):

@@ -10,9 +10,9 @@ import click
 if TYPE_CHECKING:
     from compress import Receipt, Shape
     from compress.shape import Layout
-    from harness.making import Order
+    from harness.candidates.making import Order
+    from harness.models.subject import Subject
     from harness.progress import Progress
-    from harness.subject import Subject
 
 PATH = click.Path(path_type=Path)
 
@@ -64,11 +64,11 @@ def command(
     the same text needs no second pass. --export without a recipe writes MODEL as it is.
     """
     from compress.loader import load_recipe, with_recovery
-    from harness.making import Order, adjusted
-    from harness.preview import previewed, read_shape, write_shape
+    from harness.candidates.making import Order, adjusted
+    from harness.candidates.preview import previewed, read_shape, write_shape
+    from harness.models.subject import Subject
     from harness.progress import shown
     from harness.records import ModelSpec
-    from harness.subject import Subject
 
     _refuse_any(
         {
@@ -114,9 +114,9 @@ def _refuse_any(clashes: dict[str, bool]) -> None:
 def _made(original: Subject, order: Order, progress: Progress) -> tuple[Shape | None, list[str]]:
     """Compress, and say what came of it."""
     from compress.checkpoints import checkpoint
-    from harness.calibrations import gathered
-    from harness.making import exporter, make
-    from harness.preview import fact
+    from harness.candidates.calibrations import gathered
+    from harness.candidates.making import exporter, make
+    from harness.candidates.preview import fact
 
     checkpoint.refuse_target(order.target)
     if order.export is not None:
@@ -128,7 +128,7 @@ def _made(original: Subject, order: Order, progress: Progress) -> tuple[Shape | 
 
 def _streamed(original: Subject, order: Order, progress: Progress) -> tuple[Shape | None, list[str]]:
     """The same, layer by layer."""
-    from harness.making import streamed
+    from harness.candidates.making import streamed
 
     receipt = streamed(original.spec, order, progress)
     return receipt.shape, _result(receipt, order)
@@ -137,8 +137,8 @@ def _streamed(original: Subject, order: Order, progress: Progress) -> tuple[Shap
 def _exported(original: Subject, target: Path, export: str) -> list[str]:
     """Write the model as it is in another format."""
     from compress.checkpoints import checkpoint
-    from harness.making import exporter
-    from harness.preview import fact
+    from harness.candidates.making import exporter
+    from harness.candidates.preview import fact
 
     checkpoint.refuse_target(target)
     loaded = original.loaded()
@@ -149,7 +149,7 @@ def _exported(original: Subject, target: Path, export: str) -> list[str]:
 def _result(receipt: Receipt, order: Order, *facts: str) -> list[str]:
     """What was done, in lines. facts: more of them, after the recipe."""
     from compress.checkpoints import checkpoint
-    from harness.preview import fact, ratio_lines, recipe_lines, recovery_lines
+    from harness.candidates.preview import fact, ratio_lines, recipe_lines, recovery_lines
 
     notes = [fact("note", note) for note in receipt.notes]
     recovered = recovery_lines(receipt.recovery) if receipt.recovery else []

@@ -20,7 +20,7 @@ def command(bring: bool, noise: bool, out: Path, quiet: bool) -> int:
     from harness.progress import shown
 
     if bring:
-        from harness import embedded
+        from harness.models import embedded
 
         with shown(quiet) as progress:
             click.echo(f"embedded model: {embedded.bring(progress=progress)}")

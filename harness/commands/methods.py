@@ -8,7 +8,7 @@ import click
 @click.command("methods", short_help="List methods, budget and recovery rules with their options.")
 def command() -> int:
     """List methods, budget and recovery rules: what they remove, what they read, and their options."""
-    from harness.catalogue import method_catalogue
+    from harness.candidates.catalogue import method_catalogue
 
     click.echo("\n".join(method_catalogue()))
     return 0

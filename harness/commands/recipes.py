@@ -8,7 +8,7 @@ import click
 @click.command("recipes", short_help="List the recipes that come with the package.")
 def command() -> int:
     """List the recipes that come with the package, with what they do; their names go after --recipe and into plans."""
-    from harness.catalogue import recipe_catalogue
+    from harness.candidates.catalogue import recipe_catalogue
 
     click.echo("\n".join(recipe_catalogue()))
     return 0

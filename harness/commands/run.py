@@ -42,15 +42,15 @@ def command(
     PLAN is a YAML file, or the built-in plan `demo`. Killed at any moment, the same command goes on where it
     stopped. Exit code: the worst over the candidates, 3 > 1 > 2 > 0.
     """
-    from harness import outputs
-    from harness.delivery import after_run
     from harness.errors import HarnessError
-    from harness.github import annotated
     from harness.inspection import loaded_suites
     from harness.outlook import hopeless
     from harness.pipeline import run
     from harness.plan import load_plan, only, permitting
     from harness.progress import shown
+    from harness.showing import outputs
+    from harness.showing.github import annotated
+    from harness.telling.delivery import after_run
 
     chosen = permitting(load_plan(plan), given())
     if candidate:

@@ -67,7 +67,7 @@ def pull(file: Path, api_key_env: str) -> int:
 
     The suite asks what lies there until it is brought again, so that yesterday's results can be compared with today's.
     """
-    from harness.registry import pulled
+    from harness.telling.registry import pulled
 
     for line in pulled(file, api_key_env):
         click.echo(line)

@@ -22,11 +22,11 @@ def command(out: Path, dry_run: bool, max_requests: int, max_seconds: float, qui
     OTEL_EXPORTER_OTLP_ENDPOINT by default. Exit code 3 if one is missing, could not be used or refused something; a
     limit that was reached is no fault.
     """
-    from harness.delivery import announced, delivered
     from harness.history import opened
-    from harness.outbox import Limits
     from harness.progress import shown
     from harness.stores.outbox import Outbox
+    from harness.telling.delivery import announced, delivered
+    from harness.telling.outbox import Limits
 
     store = opened(out)
     waiting = list(announced(Outbox(store.file)))

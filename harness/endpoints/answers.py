@@ -6,10 +6,10 @@ import json
 from collections.abc import Callable, Sequence
 from typing import Literal
 
+from harness.answering.generation import Prompt
 from harness.endpoints.connection import Body, Connection, RefusedError, Reply
 from harness.endpoints.crowd import finished
 from harness.endpoints.replies import choice_of, text_of, tokens_of
-from harness.generation import Prompt
 from harness.progress import Progress, silent
 from harness.records import Answer
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from harness.compare import compare
 from harness.errors import HarnessError
-from harness.gate import Verdict, judge
 from harness.imports import imported
 from harness.imports.promptfoo_results import PASS_RATE
 from harness.plan import Gate
 from harness.records import ORIGINAL, Run
+from harness.verdicts.compare import compare
+from harness.verdicts.gate import Verdict, judge
 
 
 def judged_files(before: str, after: str, gates: Sequence[Gate] | None = None, margin: float = 0.05) -> Verdict:

@@ -15,7 +15,7 @@ from harness.records import Measurement
 from suites.document import suggestion
 
 if TYPE_CHECKING:
-    from harness.models import LoadedModel
+    from harness.models.opening import LoadedModel
 
 Pair = tuple[Measurement, Measurement]
 """The same quantity, before and after."""

@@ -15,7 +15,7 @@ from typing import ClassVar
 
 from harness.errors import HarnessError
 from harness.metrics import Pair
-from harness.models import LoadedModel, open_spec
+from harness.models.opening import LoadedModel, open_spec
 from harness.progress import Progress, silent
 from harness.records import Measurement, ModelSpec
 from harness.workload import Workload, decode, prefill

@@ -9,7 +9,7 @@ from typing import ClassVar
 
 from harness.errors import HarnessError
 from harness.metrics import Pair
-from harness.models import LoadedModel
+from harness.models.opening import LoadedModel
 from harness.progress import Progress, silent
 from harness.records import Measurement
 

@@ -9,7 +9,7 @@ from statistics import fmean, median
 from typing import ClassVar
 
 from harness.metrics import Pair
-from harness.models import LoadedModel
+from harness.models.opening import LoadedModel
 from harness.progress import Progress, silent
 from harness.records import Item, Measurement
 from harness.workload import Workload, decode, prefill

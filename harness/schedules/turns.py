@@ -6,11 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from harness.outcome import COULD_NOT_FINISH
 from harness.schedules import Clock, Lease, Schedule, State, Turn
 from harness.schedules.cron import MOST_COUNTED, shown, until
 from harness.schedules.lease import alive, kept, mine
 from harness.stores.schedules import ScheduleTable
+from harness.verdicts.outcome import COULD_NOT_FINISH
 
 FIRST_PAUSE_SECONDS = 60.0
 """Before the first retry; each further pause is twice as long."""

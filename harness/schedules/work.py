@@ -6,14 +6,14 @@ import json
 from pathlib import Path
 
 from compress import CompressError
-from harness.delivery import after_run
 from harness.errors import HarnessError
-from harness.outcome import COULD_NOT_FINISH, sentence
 from harness.pipeline import run
 from harness.plan import load_plan
 from harness.progress import Progress
 from harness.schedules import Schedule
 from harness.schedules.turns import Result
+from harness.telling.delivery import after_run
+from harness.verdicts.outcome import COULD_NOT_FINISH, sentence
 from reports.errors import ReportError
 from suites.errors import SuiteError
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from harness.errors import HarnessError
-from harness.exhaustion import is_out_of_memory
+from harness.models.exhaustion import is_out_of_memory
 from harness.scoring.packing import Pass, passes
 from harness.scoring.passes import Picked, Runner, picked, select
 from harness.scoring.requests import Request, Row, Score

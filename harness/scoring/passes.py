@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from harness import caches
 from harness.errors import HarnessError
+from harness.models import caches
 from harness.scoring.packing import Pass
 from harness.scoring.tree import Node
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from harness.caches import can_be_parted
+from harness.models.caches import can_be_parted
 from harness.quiet import quiet
 from harness.scoring.engine import in_batches, in_trees
 from harness.scoring.requests import Request, Score, rows

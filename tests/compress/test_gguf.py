@@ -202,7 +202,7 @@ def test_the_embedded_model_pruned_says_the_same_in_llama_cpp(tmp_path: Path, eq
     from transformers import AutoTokenizer
 
     from compress import open_model
-    from harness import embedded
+    from harness.models import embedded
 
     folder = embedded.bring()
     model, tokenizer = open_model(folder), AutoTokenizer.from_pretrained(folder)

@@ -14,7 +14,7 @@ import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
-from harness.models import LoadedModel
+from harness.models.opening import LoadedModel
 from harness.records import ModelSpec
 from harness.stores.duckdb_store import DuckdbStore
 from harness.stores.rows import append

@@ -13,8 +13,8 @@ from typing import Any
 
 import torch
 
-from harness.generation import Prompt, answers
-from harness.models import LoadedModel
+from harness.answering.generation import Prompt, answers
+from harness.models.opening import LoadedModel
 from harness.records import Answer
 
 Json = dict[str, Any]

@@ -15,9 +15,9 @@ from lm_eval.api.instance import Instance
 
 from harness.benchmarks import BenchmarkResult, ScoringLM, count_items, drawable, measure_benchmark, task_identity
 from harness.commands import entry
-from harness.embedded import bring as embedded_folder
 from harness.errors import HarnessError
-from harness.models import LoadedModel, open_spec
+from harness.models.embedded import bring as embedded_folder
+from harness.models.opening import LoadedModel, open_spec
 from harness.plan import Benchmark
 from harness.records import Measurement, ModelSpec
 

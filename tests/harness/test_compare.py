@@ -5,9 +5,9 @@ import math
 import numpy as np
 import pytest
 
-from harness.compare import compare
 from harness.errors import HarnessError
 from harness.records import Answer, Item, Measurement, ModelSpec, Run
+from harness.verdicts.compare import compare
 from suites import Suite, load
 
 SUITE = """

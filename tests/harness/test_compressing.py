@@ -16,7 +16,7 @@ from safetensors.torch import load_file
 from compress import open_model, read_receipt
 from compress.anatomy.blocks import blocks
 from harness.commands import entry
-from harness.models import LoadedModel
+from harness.models.opening import LoadedModel
 
 RECIPE = "# A trial.\nmethod: {method}\nsparsity: 0.3\noptions: {{round_to: 1}}\n"
 TEXT = "calibration: {file: text.txt, windows: 4, tokens: 64}\n"

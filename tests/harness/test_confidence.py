@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from harness.confidence import with_logprobs
+from harness.answering.confidence import with_logprobs
+from harness.answering.generation import Prompt, answers, prompt_tokens
 from harness.errors import HarnessError
-from harness.generation import Prompt, answers, prompt_tokens
 from harness.inspection import loaded_suites
-from harness.models import LoadedModel
+from harness.models.opening import LoadedModel
 from harness.plan import Candidate, Gate, Model, Plan
 from harness.records import Answer
 

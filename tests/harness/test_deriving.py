@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from harness.compare import compare
 from harness.deriving import derived
 from harness.records import Item, Measurement, ModelSpec, Run
 from harness.stores.derived import DeltaRow, FlipRow
+from harness.verdicts.compare import compare
 
 
 def run(name: str, values: list[float]) -> Run:

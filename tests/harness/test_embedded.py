@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from harness import embedded
+from harness.answering.generation import Prompt, answers
 from harness.errors import HarnessError
-from harness.fingerprint import file_sha256
-from harness.generation import Prompt, answers
-from harness.models import open_spec
+from harness.models import embedded
+from harness.models.fingerprint import file_sha256
+from harness.models.opening import open_spec
 from harness.records import Answer, ModelSpec
 
 
@@ -83,7 +83,7 @@ def test_a_cache_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_two_processes_make_it_once_and_a_broken_copy_is_made_again(tmp_path: Path) -> None:
-    code = "from harness.embedded import bring; bring(progress=print)"
+    code = "from harness.models.embedded import bring; bring(progress=print)"
     environment = {**os.environ, "SECATEUR_CACHE": str(tmp_path)}
     both = [
         subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, env=environment)

@@ -11,6 +11,7 @@ from email.utils import format_datetime
 
 import pytest
 
+from harness.answering.generation import Prompt, answers
 from harness.endpoints import (
     Connection,
     Continuation,
@@ -25,8 +26,7 @@ from harness.endpoints import (
 from harness.endpoints.connection import MOST_BYTES
 from harness.endpoints.crowd import finished
 from harness.errors import HarnessError
-from harness.generation import Prompt, answers
-from harness.models import LoadedModel
+from harness.models.opening import LoadedModel
 from harness.records import Answer, Endpoint
 from tests.harness.endpoint_server import KEY, EndpointServer, Fault, Json, error, serving, slowly
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from harness.estimate import estimated_seconds
-from harness.models import LoadedModel
+from harness.models.opening import LoadedModel
 from harness.plan import Plan
 
 

@@ -12,10 +12,10 @@ import pytest
 import torch
 from torch.nn import functional
 
-from harness.corpus import Corpus, load_corpus, windows
 from harness.errors import HarnessError
-from harness.fidelity import FidelityRefusedError, measure_fidelity, original_perplexity, reference
-from harness.models import LoadedModel
+from harness.fidelity.corpus import Corpus, load_corpus, windows
+from harness.fidelity.measure import FidelityRefusedError, measure_fidelity, original_perplexity, reference
+from harness.models.opening import LoadedModel
 from harness.plan import Fidelity
 from harness.scoring import NotFiniteError
 

@@ -6,11 +6,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from harness.compare import compare
 from harness.errors import HarnessError
-from harness.gate import judge
 from harness.plan import Gate, Where
 from harness.records import Answer, Item, Measurement, ModelSpec, Run
+from harness.verdicts.compare import compare
+from harness.verdicts.gate import judge
 from suites import load
 
 

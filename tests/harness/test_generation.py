@@ -9,11 +9,11 @@ import pytest
 import torch
 from transformers import MistralConfig, MistralForCausalLM
 
-from harness.batching import Batching
-from harness.generation import Prompt, answers, prompt_text
-from harness.models import LoadedModel, open_spec
+from harness.answering.generation import Prompt, answers, prompt_text
+from harness.answering.rows import end_tokens
+from harness.models.batching import Batching
+from harness.models.opening import LoadedModel, open_spec
 from harness.records import Answer, ModelSpec
-from harness.rows import end_tokens
 
 DEFAULT = Batching()
 ENDS = [2, *range(40, 80)]

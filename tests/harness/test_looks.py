@@ -10,21 +10,21 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from harness import outputs
-from harness.compare import Comparison, compare
 from harness.drawing import drawing_order
 from harness.errors import HarnessError
-from harness.finding import found
-from harness.gate import settled
 from harness.history import compared
-from harness.models import LoadedModel
+from harness.models.opening import LoadedModel
 from harness.pipeline import run
 from harness.plan import Gate, Where, load_plan
 from harness.records import DRAWN, Item, Measurement, ModelSpec, Run
+from harness.showing import outputs
 from harness.statistics.exact import proves
 from harness.statistics.sequential import EARLY, log_wealth, look_sizes
 from harness.stores.duckdb_store import DuckdbStore
 from harness.stores.soundness import faults
+from harness.verdicts.compare import Comparison, compare
+from harness.verdicts.finding import found
+from harness.verdicts.gate import settled
 
 TOTAL = 500
 ORDER = drawing_order(map(str, range(TOTAL)))

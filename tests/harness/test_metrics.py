@@ -13,7 +13,7 @@ from harness.errors import HarnessError
 from harness.metrics.memory import Memory
 from harness.metrics.size import Size
 from harness.metrics.speed import Speed
-from harness.models import LoadedModel, open_spec
+from harness.models.opening import LoadedModel, open_spec
 from harness.records import Measurement, ModelSpec
 
 PARAMETERS = 2 * 259 * 32 + 32 + 2 * (2 * 32 + 32 * (32 + 16 + 16 + 32) + 3 * 32 * 48)

@@ -14,8 +14,8 @@ from safetensors.torch import load_file, save_file
 
 from compress import CompressError
 from harness.errors import HarnessError
-from harness.fingerprint import identity
-from harness.models import LoadedModel, fingerprint_of, open_spec
+from harness.models.fingerprint import identity
+from harness.models.opening import LoadedModel, fingerprint_of, open_spec
 from harness.records import ModelSpec
 
 TOKENS = torch.arange(3, 40).unsqueeze(0)

@@ -14,19 +14,19 @@ from typing import Any
 
 import pytest
 
-from harness.compare import compare
 from harness.errors import HarnessError
-from harness.gate import judge
-from harness.letters import letters
-from harness.outbox import Drained, Limits, Pace, drain
 from harness.plan import Gate
-from harness.promptlayer import connected
-from harness.publish import Judged
 from harness.records import Answer, ModelSpec, Run
-from harness.sharing import Sharing
+from harness.showing.publish import Judged
 from harness.stores import Asked, Job, VerdictRow
 from harness.stores.duckdb_store import DuckdbStore
 from harness.stores.outbox import Outbox
+from harness.telling.letters import letters
+from harness.telling.outbox import Drained, Limits, Pace, drain
+from harness.telling.promptlayer import connected
+from harness.telling.sharing import Sharing
+from harness.verdicts.compare import compare
+from harness.verdicts.gate import judge
 from suites.loader import load
 from tests.harness.contract_server import FAULTS, KEY, SLOW_SECONDS, ContractServer, Fault, serving
 
@@ -158,7 +158,7 @@ def test_nothing_is_lost_or_doubled_among_faults(monkeypatch: pytest.MonkeyPatch
 def test_without_looking_up_there_would_be_doubles(
     server: ContractServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("harness.promptlayer.Client.find", lambda self, doubtful: {})
+    monkeypatch.setattr("harness.telling.promptlayer.Client.find", lambda self, doubtful: {})
     server.fault = lambda path, number: "stored and dropped" if path == "/log-request" and number < 20 else None
     store, _ = stored(tmp_path, 2)
     drained(store)
@@ -291,8 +291,8 @@ def test_what_the_sdk_did_before_it_does_again(server: ContractServer) -> None:
 DRAIN = """
 import sys
 from pathlib import Path
-from harness.outbox import Limits, Pace, drain
-from harness.promptlayer import connected
+from harness.telling.outbox import Limits, Pace, drain
+from harness.telling.promptlayer import connected
 from harness.stores.duckdb_store import DuckdbStore
 from harness.stores.outbox import Outbox
 pace = Pace(0.3, 1.0, 1.5, settle_seconds=0.6)

@@ -8,13 +8,13 @@ from xml.etree import ElementTree
 
 import pytest
 
-from harness import outputs
-from harness.finding import Finding
-from harness.gate import Verdict
-from harness.github import annotated
-from harness.outcome import Outcome, worst
 from harness.plan import Gate
+from harness.showing import outputs
+from harness.showing.github import annotated
 from harness.statistics.delta import Delta
+from harness.verdicts.finding import Finding
+from harness.verdicts.gate import Verdict
+from harness.verdicts.outcome import Outcome, worst
 
 DELTA = Delta("s.pass_rate", "share", "drop", 0.8, 0.7, 0.1, 0.1, 0.02, 0.18, 100, 100, "Tango score")
 

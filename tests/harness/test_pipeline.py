@@ -17,17 +17,17 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from harness import outputs
 from harness.commands import entry
 from harness.errors import HarnessError
 from harness.history import compared
-from harness.models import LoadedModel
-from harness.outcome import Outcome
+from harness.models.opening import LoadedModel
 from harness.pipeline import run
 from harness.plan import load_plan, only
 from harness.schedules import Turn
+from harness.showing import outputs
 from harness.stores.duckdb_store import DuckdbStore
 from harness.stores.schedules import ScheduleTable
+from harness.verdicts.outcome import Outcome
 from tests.harness.contract_server import KEY, ContractServer, serving
 
 ROOT = Path(__file__).parents[2]

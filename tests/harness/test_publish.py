@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from harness.compare import compare
-from harness.gate import judge
 from harness.plan import Gate
-from harness.publish import Heading, Judged, page
 from harness.records import Answer, ModelSpec, Run
+from harness.showing.publish import Heading, Judged, page
+from harness.verdicts.compare import compare
+from harness.verdicts.gate import judge
 from suites import load
 from suites.schema import Suite
 

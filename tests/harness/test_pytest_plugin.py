@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.models import LoadedModel
+from harness.models.opening import LoadedModel
 
 ROOT = Path(__file__).parents[2]
 FILES = """\

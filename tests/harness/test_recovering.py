@@ -16,15 +16,15 @@ import pytest
 from compress import Recipe, apply, load_recipe, read_receipt
 from compress.recover import Resources
 from compress.training.facts import Trial
-from harness import receipts
+from harness.candidates.observations import observations
+from harness.candidates.workshop import Workshop
 from harness.commands import entry
-from harness.models import LoadedModel
-from harness.observations import observations
+from harness.models.opening import LoadedModel
+from harness.models.subject import Subject
 from harness.progress import silent
 from harness.records import ModelSpec
+from harness.showing import receipts
 from harness.stores.duckdb_store import DuckdbStore
-from harness.subject import Subject
-from harness.workshop import Workshop
 
 RECIPE = """
 method: random

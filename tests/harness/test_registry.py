@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from harness.commands import entry
-from harness.registry import frozen_of
+from harness.telling.registry import frozen_of
 from suites import SuiteError, load
 from tests.harness.contract_server import KEY, ContractServer, serving
 

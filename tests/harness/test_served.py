@@ -17,10 +17,10 @@ import pytest
 from harness.endpoints import EndpointError
 from harness.errors import HarnessError
 from harness.inspection import inspected
-from harness.models import LoadedModel
-from harness.outcome import Outcome
+from harness.models.opening import LoadedModel
 from harness.pipeline import run
 from harness.plan import load_plan
+from harness.verdicts.outcome import Outcome
 from tests.harness.endpoint_server import KEY, EndpointServer, Fault, Json, error, serving, slowly
 
 ROOT = Path(__file__).parents[2]

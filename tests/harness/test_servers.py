@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from harness import embedded
+from harness.answering.generation import Prompt, answers
 from harness.endpoints import Connection, EndpointError, continued, refuse_unable, served_answers
 from harness.errors import HarnessError
-from harness.generation import Prompt, answers
-from harness.models import LoadedModel, open_spec
+from harness.models import embedded
+from harness.models.opening import LoadedModel, open_spec
 from harness.records import Answer, Endpoint, ModelSpec
 
 QUESTIONS = [

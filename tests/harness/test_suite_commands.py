@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from harness.commands import entry
-from harness.models import LoadedModel
+from harness.models.opening import LoadedModel
 from suites import load
 
 TESTS = 6

@@ -17,13 +17,13 @@ from google.protobuf.json_format import Parse
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from harness.collector import collecting
-from harness.outbox import Drained, Limits, NotSentError, Pace, drain
-from harness.sharing import Telemetry
 from harness.stores import Asked, VerdictRow
 from harness.stores.duckdb_store import DuckdbStore
 from harness.stores.outbox import Outbox
-from harness.telemetry import telemetry
+from harness.telling.collector import collecting
+from harness.telling.outbox import Drained, Limits, NotSentError, Pace, drain
+from harness.telling.sharing import Telemetry
+from harness.telling.telemetry import telemetry
 from tests.harness.test_outbox import judged, states
 
 ENDPOINT = "OTEL_EXPORTER_OTLP_ENDPOINT"

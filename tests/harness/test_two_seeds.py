@@ -12,11 +12,11 @@ from scipy.stats import binom
 from torch import Tensor
 
 from compress import Recipe, apply
-from harness.compare import compare
-from harness.gate import judge
-from harness.models import LoadedModel
+from harness.models.opening import LoadedModel
 from harness.plan import Gate
 from harness.records import Item, Measurement, ModelSpec, Run
+from harness.verdicts.compare import compare
+from harness.verdicts.gate import judge
 
 PAIRS, ALPHA = 20, 0.05
 

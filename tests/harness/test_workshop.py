@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from compress import Recipe
-from harness.models import LoadedModel
+from harness.candidates.workshop import Workshop
+from harness.models.opening import LoadedModel
+from harness.models.subject import Subject
 from harness.records import ModelSpec
-from harness.subject import Subject
-from harness.workshop import Workshop
 
 TEXT = {"file": str(Path(__file__)), "windows": 4, "tokens": 64}
 

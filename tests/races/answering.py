@@ -13,11 +13,11 @@ import time
 import torch
 
 import suites
-from harness.generation import Prompt, answers, prompt_text
-from harness.models import LoadedModel, open_spec
+from harness.answering.generation import Prompt, answers, prompt_text
+from harness.answering.rows import end_tokens
+from harness.models.opening import LoadedModel, open_spec
 from harness.quiet import quiet
 from harness.records import Answer, ModelSpec
-from harness.rows import end_tokens
 
 BATCH_SIZES = (8, 24, 48)
 

@@ -27,7 +27,7 @@ from lm_eval.models.huggingface import HFLM
 from harness.benchmarks.conditions import quiet_and_repeatable
 from harness.benchmarks.lm import ScoringLM
 from harness.benchmarks.tasks import build
-from harness.models import LoadedModel, open_spec
+from harness.models.opening import LoadedModel, open_spec
 from harness.plan import Benchmark
 from harness.records import ModelSpec
 from harness.scoring import context_length

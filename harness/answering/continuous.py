@@ -1,0 +1,213 @@
+"""Continuous batching: one forward pass a token for all rows at work, and no place empty while rows wait."""
+
+from __future__ import annotations
+
+import copy
+import inspect
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from harness.answering.rows import NOT_NUMBERS, TOO_LARGE, Beginning, Finished, Row, Written, end_tokens, padded
+from harness.models import caches
+from harness.models.exhaustion import is_out_of_memory
+
+if TYPE_CHECKING:
+    from torch import Tensor
+    from transformers import DynamicCache
+
+    from harness.models.opening import LoadedModel
+
+JOIN_SHARE = 4
+"""Rows join when one place in so many is free: several prompts are read for little more than one."""
+
+
+@dataclass
+class _Batch:
+    """Rows at work."""
+
+    numbers: list[int]
+    cache: DynamicCache
+    mask: Tensor
+    """(rows, width): 1 for every token in the cache, 0 for padding."""
+    last: Tensor
+    """(rows, 1): the newest tokens, not yet in the cache."""
+
+    def keep_(self, places: Sequence[int]) -> None:
+        """Only these rows stay."""
+        import torch
+
+        chosen = torch.tensor(places, dtype=torch.long, device=self.mask.device)
+        self.numbers = [self.numbers[place] for place in places]
+        self.cache.batch_select_indices(chosen)
+        self.mask, self.last = self.mask[chosen], self.last[chosen]
+
+
+class Writer:
+    """Writes all rows; each is handed out when it is done."""
+
+    def __init__(self, loaded: LoadedModel, rows: Sequence[Row], beginning: Beginning, finished: Finished) -> None:
+        self.loaded, self.rows, self.beginning = loaded, rows, beginning
+        self.limits, self.finished = loaded.batching, finished
+        self.waiting = sorted(range(len(rows)), key=lambda number: (rows[number].width, number))
+        """Largest last, and taken from there: what does not fit shows at once."""
+        self.batch: _Batch | None = None
+        self.new: list[list[int]] = [[] for _ in rows]
+        self.seconds = [0.0] * len(rows)
+        self.ends = frozenset(end_tokens(loaded))
+        self.places_given = "position_ids" in inspect.signature(loaded.model.forward).parameters
+
+    def run(self) -> Iterator[Written]:
+        """Until no row waits and none is at work."""
+        while self.waiting or self.batch:
+            joining = self._joining()
+            try:
+                done = self._join(joining) if joining else self._step()
+            except (MemoryError, RuntimeError) as error:
+                if not is_out_of_memory(error):
+                    raise
+                done = self._shrink(joining)
+            yield from done
+
+    def _joining(self) -> list[int]:
+        """The waiting rows that should join now."""
+        working = self.batch.numbers if self.batch else []
+        free = self.limits.rows - len(working)
+        if working and free * JOIN_SHARE < self.limits.rows:
+            return []
+        width = max((self.rows[number].width for number in working), default=0)
+        joining: list[int] = []
+        for number in reversed(self.waiting):
+            width = max(width, self.rows[number].width)
+            count = len(working) + len(joining) + 1
+            if count > 1 and (count > self.limits.rows or count * width > self.limits.tokens):
+                break
+            joining.append(number)
+        return joining
+
+    def _join(self, joining: list[int]) -> list[Written]:
+        """Read the prompts of new rows and choose their first tokens."""
+        began = time.perf_counter()
+        shared = len(self.beginning.tokens)
+        tokens, mask = (
+            tensor.to(self.loaded.device) for tensor in padded([self.rows[number] for number in joining], shared)
+        )
+        cache = copy.deepcopy(self.beginning.cache)
+        assert cache is not None
+        if shared:
+            cache.batch_repeat_interleave(len(joining))
+        logits = self._logits(tokens, mask, cache)
+        batch = _Batch(joining, cache, mask, logits.argmax(dim=-1, keepdim=True))
+        self.batch = _together(self.batch, batch) if self.batch else batch
+        self.waiting = [number for number in self.waiting if number not in set(joining)]
+        return self._settle(joining, batch.last, logits, began)
+
+    def _step(self) -> list[Written]:
+        """One more token for every row at work."""
+        from torch.nn import functional
+
+        batch, began = self.batch, time.perf_counter()
+        assert batch is not None
+        mask = functional.pad(batch.mask, (0, 1), value=1)
+        logits = self._logits(batch.last, mask, batch.cache)
+        batch.mask, batch.last = mask, logits.argmax(dim=-1, keepdim=True)
+        return self._settle(batch.numbers, batch.last, logits, began)
+
+    def _logits(self, tokens: Tensor, mask: Tensor, cache: DynamicCache) -> Tensor:
+        """(rows, vocabulary) after the last of `tokens`, which are added to the cache. mask: of the cache with them."""
+        import torch
+
+        inputs: dict[str, Any] = {"attention_mask": mask, "cache": cache, "use_cache": True}
+        if self.places_given:
+            inputs["position_ids"] = (mask.cumsum(dim=1) - 1).clamp(min=0)[:, -tokens.shape[1] :]
+        with torch.inference_mode():
+            logits: Tensor = self.loaded.model(tokens, logits_to_keep=1, **inputs).logits
+        return logits[:, -1]
+
+    def _settle(self, numbers: Sequence[int], last: Tensor, logits: Tensor, began: float) -> list[Written]:
+        """Note the new tokens of some rows; those that are done leave."""
+        broken = logits.isnan().any(dim=-1).tolist()
+        share = (time.perf_counter() - began) / len(numbers)
+        done: list[Written] = []
+        for number, token, is_broken in zip(numbers, last.flatten().tolist(), broken, strict=True):
+            new = self.new[number]
+            new.append(token)
+            self.seconds[number] += share
+            if is_broken:
+                done.append(Written(number, [], self.seconds[number], NOT_NUMBERS))
+            elif token in self.ends or len(new) == self.rows[number].new_tokens or self.finished(number, new):
+                done.append(Written(number, new, self.seconds[number]))
+        if done:
+            self._leave({one.number for one in done})
+        return done
+
+    def _leave(self, gone: set[int]) -> None:
+        assert self.batch is not None
+        places = [place for place, number in enumerate(self.batch.numbers) if number not in gone]
+        if places:
+            self.batch.keep_(places)
+        else:
+            self.batch = None
+
+    def _shrink(self, joining: list[int]) -> list[Written]:
+        """Work on fewer rows after running out of memory; a row that does not fit alone is given up."""
+        working = self.batch.numbers if self.batch else []
+        if len(working) + len(joining) == 1:
+            (number,) = (*working, *joining)
+            self.waiting = [one for one in self.waiting if one != number]
+            self.batch = None
+            return [Written(number, [], self.seconds[number], TOO_LARGE)]
+        if joining:
+            self.limits = replace(self.limits, rows=len(working) + len(joining) // 2)
+            return []
+        assert self.batch is not None
+        caches.crop_(self.batch.cache, self.batch.mask.shape[1])
+        half = len(working) // 2
+        self.limits = replace(self.limits, rows=half)
+        for number in working[half:]:
+            self.new[number] = []
+        self.waiting = sorted([*self.waiting, *working[half:]], key=lambda number: (self.rows[number].width, number))
+        self.batch.keep_(range(half))
+        return []
+
+
+def _together(one: _Batch, other: _Batch) -> _Batch:
+    """Both batches as one; each row's tokens are moved to the right, so that no more padding is kept than needed."""
+    import torch
+
+    width = int(max(batch.mask.sum(dim=1).max() for batch in (one, other)))
+    layers = [
+        (torch.cat([a[0], b[0]]), torch.cat([a[1], b[1]]))
+        for a, b in zip(_to_the_right(one, width), _to_the_right(other, width), strict=True)
+    ]
+    # Only now, so that running out of memory before leaves both as they were.
+    for layer, (keys, values) in zip(caches.layers(one.cache), layers, strict=True):
+        layer.keys, layer.values = keys, values
+    mask = torch.cat([_mask_to_the_right(batch.mask, width) for batch in (one, other)])
+    return _Batch([*one.numbers, *other.numbers], one.cache, mask, torch.cat([one.last, other.last]))
+
+
+def _to_the_right(batch: _Batch, width: int) -> Iterator[tuple[Tensor, Tensor]]:
+    """Keys and values of each layer, (rows, heads, width, size), padding at the left only."""
+    from torch.nn import functional
+
+    missing = max(0, width - batch.mask.shape[1])
+    # Padding sorts before tokens, and tokens keep their order.
+    order = functional.pad(batch.mask, (missing, 0)).argsort(dim=1, stable=True)[:, -width:]
+
+    def moved(tensor: Tensor) -> Tensor:
+        wide = functional.pad(tensor, (0, 0, missing, 0))
+        return wide.gather(2, order[:, None, :, None].expand(-1, wide.shape[1], -1, wide.shape[3]))
+
+    for layer in caches.layers(batch.cache):
+        assert layer.keys is not None
+        assert layer.values is not None
+        yield moved(layer.keys), moved(layer.values)
+
+
+def _mask_to_the_right(mask: Tensor, width: int) -> Tensor:
+    import torch
+
+    counts = mask.sum(dim=1, keepdim=True)
+    return (torch.arange(width, device=mask.device) >= width - counts).long()

@@ -1,0 +1,1 @@
+"""Recipes -> candidates, each made once; what there is to choose from."""

@@ -1,0 +1,116 @@
+"""Candidates of one original, each made once: the same recipe on the same original is the same folder."""
+
+from __future__ import annotations
+
+import fcntl
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from compress import Calibration, Recipe
+from harness.candidates.calibrations import text_digest
+from harness.candidates.making import Observed, Order, make
+from harness.digest import digest
+from harness.errors import HarnessError
+from harness.models.fingerprint import file_sha256, identity
+from harness.models.subject import Subject
+from harness.progress import Progress
+
+if TYPE_CHECKING:
+    from compress import Stats
+
+PROTOCOL = "3"
+"""Raised whenever the same recipe may give another model than before."""
+
+
+class Workshop:
+    """Makes several candidates of one original; recipes that read the same text share one pass over it."""
+
+    def __init__(
+        self,
+        original: Subject,
+        folder: Path,
+        recipes: Mapping[str, Recipe],
+        progress: Progress,
+        observations: Observed = tuple,
+    ) -> None:
+        """recipes: all candidates that will be made, by name. observations: what earlier recoveries tell of ranks."""
+        self.observations = observations
+        self.original = original
+        self.folder = folder
+        self.recipes = recipes
+        self.progress = progress
+        self._waiting = [recipe for name, recipe in recipes.items() if not self._place(name).exists()]
+        self._stats: dict[str, Stats] = {}
+
+    def made(self, name: str) -> Path:
+        """The folder of the candidate, made now if it is not there."""
+        folder = self._place(name)
+        with _alone(folder):
+            if not _sound(folder):
+                shutil.rmtree(folder, ignore_errors=True)
+                recipe = self.recipes[name]
+                make(self.original, Order(recipe, folder), self.progress, self._calibrated(recipe), self.observations)
+                _seal(folder)
+        return folder
+
+    def _place(self, name: str) -> Path:
+        recipe = self.recipes[name]
+        read = [text_digest(recipe.calibration), *(file_sha256(path) for path in recipe.files)]
+        key = digest(PROTOCOL, self.original.fingerprint, recipe.model_dump(mode="json"), read)
+        return self.folder / f"{name}-{key[:12]}"
+
+    def _calibrated(self, recipe: Recipe) -> Stats:
+        """What this recipe needs, gathered together with what the others need.
+
+        Gram matrices are gathered for one recipe alone and not held: they are as large as the model.
+        """
+        from compress import calibrate
+
+        loaded = self.original.loaded()
+        if not recipe.needs or "grams" in recipe.needs:
+            return calibrate(loaded.model, loaded.tokenizer, recipe.calibration, recipe.needs, self.progress)
+        needs = recipe.needs | self._shared(recipe.calibration)
+        key = digest(recipe.calibration.model_dump(mode="json"), sorted(needs))
+        if key not in self._stats:
+            found = calibrate(loaded.model, loaded.tokenizer, recipe.calibration, needs, self.progress)
+            self._stats[key] = found
+        return self._stats[key]
+
+    def _shared(self, calibration: Calibration) -> frozenset[str]:
+        """What all recipes that were not made before need of this calibration."""
+        needs = [recipe.needs for recipe in self._waiting if recipe.calibration == calibration]
+        return frozenset().union(*(need for need in needs if "grams" not in need))
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """One process at a time makes a candidate; the lock ends with the process, however it ends."""
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with folder.with_name(f".{folder.name}.lock").open("w") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield
+    except OSError as error:
+        raise HarnessError(f"{folder}: cannot make a candidate there: {error.strerror or error}") from error
+
+
+def _seal(folder: Path) -> None:
+    """Write down what the folder holds, so that a damaged or edited one is noticed."""
+    path = folder.with_name(f"{folder.name}.sha256")
+    draft = path.with_name(f".{path.name}")
+    draft.write_text(identity((folder,), "made"))
+    draft.replace(path)
+
+
+def _sound(folder: Path) -> bool:
+    """Whether the folder is what was made; an edited, damaged or unsealed one is made again."""
+    from compress import CompressError, read_receipt
+
+    try:
+        read_receipt(folder)
+        return folder.with_name(f"{folder.name}.sha256").read_text() == identity((folder,), "made")
+    except (OSError, CompressError):
+        return False

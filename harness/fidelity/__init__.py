@@ -1,0 +1,1 @@
+"""One text through both models: how far apart are their next tokens?"""

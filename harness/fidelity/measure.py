@@ -1,0 +1,153 @@
+"""How far a candidate's next-token distribution is from its original's, on the same tokens.
+
+Means are over tokens; items are windows with their number of predicted tokens as weight, and the windows of a document
+are one cluster. The quantities are those of llama.cpp's perplexity tool, but over all tokens of a window.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from harness.digest import digest
+from harness.fidelity.corpus import Corpus, Window, windows
+from harness.fidelity.reference import FidelityRefusedError, Reference, read_reference, reference, sweep, text_digest
+from harness.progress import Progress, silent
+from harness.records import Item, Measurement
+from harness.scoring import NotFiniteError
+from harness.statistics.delta import exp_or_inf
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from harness.models.opening import LoadedModel
+
+FIGURES = {
+    "kl": "nats/token",
+    "top1": "share",
+    "perplexity_ratio": "ratio",
+    "probability_change": "probability",
+    "probability_rms": "probability",
+    "kl_p50": "nats",
+    "kl_p90": "nats",
+    "kl_p99": "nats",
+    "kl_max": "nats",
+}
+"""What compares two models -> unit. probability_*: mean and root mean square of what p of the true token changed."""
+HIGHER_IS_BETTER = {"top1", "probability_change"}
+
+__all__ = ["FidelityRefusedError", "measure_fidelity", "not_measured", "original_perplexity", "reference"]
+
+
+class _Tokens(NamedTuple):
+    """One value for each predicted token; each (tokens,) in float64."""
+
+    kl: Tensor
+    """sum over the vocabulary of p_original (log p_original - log p_candidate), nats"""
+    same: Tensor
+    """1 where both find the same token most likely, else 0"""
+    log_ratio: Tensor
+    """-log p_candidate + log p_original of the token that follows, nats"""
+    nll: Tensor
+    """-log p_candidate of the token that follows, nats"""
+    change: Tensor
+    """p_candidate - p_original of the token that follows"""
+
+
+def measure_fidelity(
+    path: Path, candidate: LoadedModel, corpus: Corpus, progress: Progress = silent
+) -> list[Measurement]:
+    """How true a candidate is to the original behind the reference at `path`: FIGURES and `fidelity.perplexity`.
+
+    The items of `perplexity_ratio` are mean log-ratios, its value the exponential of their weighted mean.
+    Raises FidelityRefusedError if tokenizers or vocabularies differ, NotFiniteError for NaN.
+    """
+    known = read_reference(path)
+    cut = windows(corpus, candidate.tokenizer)
+    name = candidate.spec.name
+    if text_digest(cut) != known.text:
+        raise FidelityRefusedError(f"{name}: its tokenizer cuts the corpus into other tokens than the original's")
+    device = candidate.model.device
+    known = replace(known, head=known.head.to(device), bias=known.bias.to(device))
+    tokens = _compared(known, candidate, cut, progress)
+    if not all(bool(values.isfinite().all()) for values in tokens):
+        raise NotFiniteError(f"{name}: its log-likelihood is not finite on {corpus.name}")
+    kl, same, log_ratio, change = (_items(cut, values) for values in (*tokens[:3], tokens.change))
+    values = {
+        "kl": _mean(kl),
+        "top1": _mean(same),
+        "perplexity_ratio": exp_or_inf(_mean(log_ratio)),
+        "probability_change": _mean(change),
+        "probability_rms": tokens.change.square().mean().sqrt().item(),
+        **_spread(tokens.kl),
+    }
+    items = {"kl": kl, "top1": same, "perplexity_ratio": log_ratio, "probability_change": change}
+    return [
+        *(_figure(name, value, items.get(name, ())) for name, value in values.items()),
+        _perplexity(tokens.nll),
+    ]
+
+
+def original_perplexity(path: Path) -> Measurement:
+    """`fidelity.perplexity` of the original behind a reference."""
+    return _perplexity(read_reference(path).nll)
+
+
+def not_measured() -> list[Measurement]:
+    """What stands for a candidate that could not be compared: NaN, which breaks every gate on it."""
+    return [*(_figure(name, math.nan) for name in FIGURES), _perplexity_of(math.nan)]
+
+
+def _figure(name: str, value: float, items: tuple[Item, ...] = ()) -> Measurement:
+    return Measurement(f"fidelity.{name}", value, FIGURES[name], name in HIGHER_IS_BETTER, "graded", items)
+
+
+def _spread(kl: Tensor) -> dict[str, float]:
+    """Between which values the divergences of single tokens lie; percentiles by linear interpolation."""
+    from torch import quantile
+
+    ordered = {f"kl_p{100 * share:g}": quantile(kl, share).item() for share in (0.5, 0.9, 0.99)}
+    return {**ordered, "kl_max": kl.max().item()}
+
+
+def _compared(known: Reference, candidate: LoadedModel, cut: Sequence[Window], progress: Progress) -> _Tokens:
+    """One pass of the candidate, each token beside what is known of the original."""
+    import torch
+
+    count = len(known.nll)
+    kl, same, nll = (torch.empty(count, dtype=torch.float64) for _ in range(3))
+    for at, targets, _, logits in sweep(candidate, cut, progress):
+        if logits.shape[-1] != len(known.head):
+            sizes = f"a vocabulary of {logits.shape[-1]} tokens, the original's has {len(known.head)}"
+            raise FidelityRefusedError(f"{candidate.spec.name}: {sizes}")
+        before, after = known.logits(at).log_softmax(dim=-1), logits.log_softmax(dim=-1)
+        # Rounding can make the sum slightly negative where the distributions are equal.
+        kl[at] = (before.exp() * (before - after)).sum(dim=-1).clamp(min=0).double().cpu()
+        same[at] = (after.argmax(dim=-1).cpu() == known.best[at]).double()
+        nll[at] = -after.gather(1, targets[:, None])[:, 0].double().cpu()
+    return _Tokens(kl, same, nll - known.nll, nll, (-nll).exp() - (-known.nll.double()).exp())
+
+
+def _items(cut: Sequence[Window], values: Tensor) -> tuple[Item, ...]:
+    """The mean of each window."""
+    parts = values.split([window.scored for window in cut])  # type: ignore[no-untyped-call]
+    return tuple(
+        Item(window.id, digest(window.tokens), part.mean().item(), str(window.document), float(window.scored))
+        for window, part in zip(cut, parts, strict=True)
+    )
+
+
+def _mean(items: Sequence[Item]) -> float:
+    return math.fsum(item.value * item.weight for item in items) / math.fsum(item.weight for item in items)
+
+
+def _perplexity(nll: Tensor) -> Measurement:
+    return _perplexity_of(exp_or_inf(nll.double().mean().item()))
+
+
+def _perplexity_of(value: float) -> Measurement:
+    """No items: two models are paired through the ratio."""
+    return Measurement("fidelity.perplexity", value, "perplexity", False, "graded")

@@ -1,0 +1,1 @@
+"""ModelSpec -> something that answers, and what it costs to keep it open."""

@@ -1,0 +1,63 @@
+"""A model of the plan: its identity is known at once, it is opened when something must be asked of it."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from harness.errors import HarnessError
+from harness.models.batching import Batching
+from harness.models.opening import LoadedModel, fingerprint_of, open_spec
+from harness.progress import Progress
+from harness.records import ModelSpec
+
+if TYPE_CHECKING:
+    from harness.endpoints import Connection
+
+
+class Subject:
+    """Opened at most once, here or as a connection to where it is served; `release` lets go of it."""
+
+    def __init__(self, spec: ModelSpec, progress: Progress) -> None:
+        self.spec = spec
+        self.batching = Batching()
+        self.fingerprint = fingerprint_of(spec, progress)
+        self._progress = progress
+        self._loaded: LoadedModel | None = None
+        self._connection: Connection | None = None
+
+    @property
+    def lasting(self) -> bool:
+        """Whether the fingerprint stays true: what an endpoint serves may change unless its owner names a revision."""
+        return self.spec.endpoint is None or self.spec.revision is not None
+
+    def connection(self) -> Connection | None:
+        """Where it is served; None: it is opened here."""
+        if self._connection is None and self.spec.endpoint is not None:
+            from harness.endpoints import Connection
+
+            self._connection = Connection(self.spec.endpoint)
+        return self._connection
+
+    def loaded(self) -> LoadedModel:
+        """The open model, with its weights."""
+        if self._loaded is None:
+            loaded = open_spec(self.spec, self._progress)
+            if loaded.fingerprint != self.fingerprint:
+                raise HarnessError(f"{self.spec.source}: the model changed while the job ran; run it again")
+            self._loaded = loaded
+        return replace(self._loaded, batching=self.batching)
+
+    def again(self, name: str, batching: Batching) -> Subject:
+        """The same model under another name, working in other batches; what is open is shared."""
+        other = copy.copy(self)
+        other.spec, other.batching = replace(self.spec, name=name), batching
+        return other
+
+    def release(self) -> None:
+        """Forget the weights, or hang up; both are there again if asked for."""
+        self._loaded = None
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None

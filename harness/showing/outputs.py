@@ -1,0 +1,183 @@
+"""An outcome for people and machines that do not open the page: text, JSON, JUnit XML, Markdown."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from xml.etree import ElementTree
+
+from harness.errors import HarnessError
+from harness.verdicts.finding import Finding
+from harness.verdicts.gate import Verdict
+from harness.verdicts.outcome import Outcome, sentence
+from harness.verdicts.reasons import amount
+
+XML_LETTERS = (range(9, 11), range(0x20, 0xD800), range(0xE000, 0xFFFE), range(0x10000, 0x110000))
+
+
+def as_text(outcome: Outcome, exit_code: int) -> str:
+    """What the terminal shows at the end of a job. exit_code: that of the command."""
+    lines = [line for verdict in outcome.verdicts for line in (*verdict_lines(verdict), "")]
+    lines += [f"{name}: could not finish: {why}" for name, why in outcome.failures.items()]
+    lines += (*outcome.not_checked, *outcome.noise)
+    if outcome.report:
+        lines.append(f"report: {outcome.report}")
+    lines.append(f"job {outcome.job}, exit code {exit_code}")
+    return "\n".join(lines)
+
+
+def verdict_lines(verdict: Verdict) -> list[str]:
+    """A heading and a table of gates."""
+    rows = [("gate", "before", "after", "bounds", "items", "decision"), *(_cells(f) for f in verdict.findings)]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    table = [
+        "  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
+    ]
+    unmet = [finding for finding in verdict.findings if finding.severity == "block" and finding.decision != "PASS"]
+    reasons = [f"  {finding.gate.metric}: {finding.reason}" for finding in unmet]
+    return [f"{verdict.candidate}: {verdict.decision}", *table, *reasons]
+
+
+def _cells(finding: Finding) -> tuple[str, ...]:
+    delta = finding.delta
+    where = f" [{finding.gate.where.tag}]" if finding.gate.where else ""
+    bounds = "-"
+    if delta.low is not None and delta.high is not None and delta.low != delta.high:
+        bounds = f"{delta.of} {amount(delta.low, delta, unit=False)} to {amount(delta.high, delta)}"
+    return (
+        finding.gate.metric + where,
+        _value(delta.before, delta.unit),
+        _value(delta.after, delta.unit),
+        bounds,
+        f"{delta.n} of {delta.drawn_from}" if delta.drawn_from else str(delta.n or "-"),
+        finding.decision + (" (warning only)" if finding.severity == "warn" else ""),
+    )
+
+
+def _value(value: float | None, unit: str) -> str:
+    if value is None:
+        return "-"
+    if unit == "share":
+        return f"{100 * value:.1f} %"
+    if unit == "bytes":
+        return f"{value / 1e6:.1f} MB"
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
+
+
+def as_json(outcome: Outcome) -> str:
+    """Everything the verdicts say."""
+    content = {
+        "plan": outcome.plan,
+        "job": outcome.job,
+        "exit_code": outcome.exit_code,
+        "report": str(outcome.report) if outcome.report else None,
+        "candidates": {
+            verdict.candidate: {
+                "decision": verdict.decision,
+                "reason": sentence([verdict]),
+                "findings": [finding_facts(finding) for finding in verdict.findings],
+            }
+            for verdict in outcome.verdicts
+        },
+        "failures": outcome.failures,
+        "not_checked": list(outcome.not_checked),
+        "noise": list(outcome.noise),
+    }
+    return json.dumps(content, indent=2)
+
+
+def finding_facts(finding: Finding) -> dict[str, object]:
+    """A finding as plain values."""
+    delta = finding.delta
+    return {
+        "gate": finding.gate.model_dump(mode="json", exclude_none=True),
+        "decision": finding.decision,
+        "severity": finding.severity,
+        "reason": finding.reason,
+        "before": delta.before,
+        "after": delta.after,
+        "estimate": delta.estimate,
+        "of": delta.of,
+        "low": delta.low,
+        "high": delta.high,
+        "n": delta.n,
+        "drawn_from": delta.drawn_from,
+        "method": delta.method,
+        "losses": delta.losses,
+        "gains": delta.gains,
+        "detectable": delta.detectable,
+        "items_needed": finding.items_needed,
+    }
+
+
+def write_junit(outcome: Outcome, path: Path) -> None:
+    """One suite a candidate, one test a gate. REGRESSION: failure. INCONCLUSIVE: skipped. Not judged: error."""
+    root = ElementTree.Element("testsuites", name=_printable(f"secateur {outcome.plan}"))
+    for verdict in outcome.verdicts:
+        suite = ElementTree.SubElement(root, "testsuite", name=verdict.candidate, tests=str(len(verdict.findings)))
+        for finding in verdict.findings:
+            _junit_case(suite, finding)
+    for name, why in outcome.failures.items():
+        suite = ElementTree.SubElement(root, "testsuite", name=name, tests="1", errors="1")
+        case = ElementTree.SubElement(suite, "testcase", name="could not finish", classname=name)
+        ElementTree.SubElement(case, "error", message=_printable(why))
+    for suite in root:
+        for tag, count in (("failure", "failures"), ("skipped", "skipped")):
+            suite.set(count, str(len(suite.findall(f"testcase/{tag}"))))
+    ElementTree.indent(root)
+    _write(path, ElementTree.tostring(root, encoding="unicode", xml_declaration=True) + "\n")
+
+
+def _junit_case(suite: ElementTree.Element, finding: Finding) -> None:
+    where = f" [{finding.gate.where.tag}]" if finding.gate.where else ""
+    case = ElementTree.SubElement(
+        suite, "testcase", name=_printable(finding.gate.metric + where), classname=suite.get("name", "")
+    )
+    warning = "warning only: " if finding.severity == "warn" else ""
+    if finding.decision == "INCONCLUSIVE" or (finding.severity == "warn" and finding.decision == "REGRESSION"):
+        ElementTree.SubElement(case, "skipped", message=_printable(warning + finding.reason))
+    elif finding.decision == "REGRESSION":
+        ElementTree.SubElement(case, "failure", message=_printable(finding.reason))
+
+
+def _printable(text: str) -> str:
+    """Without the characters that XML 1.0 forbids."""
+    return "".join(letter for letter in text if any(ord(letter) in part for part in XML_LETTERS))
+
+
+def append_markdown(outcome: Outcome, path: Path) -> None:
+    """Append a summary, as CI systems want it in their step summary file."""
+    lines = [f"## secateur: {_inline(outcome.plan)}", ""]
+    for verdict in outcome.verdicts:
+        lines += [f"### {verdict.candidate}: {verdict.decision}", "", _inline(sentence([verdict])), ""]
+        lines += ["| gate | before | after | bounds | items | decision |", "|---|---|---|---|---|---|"]
+        lines += ["| " + " | ".join(_escaped(_cells(finding))) + " |" for finding in verdict.findings]
+        lines.append("")
+    lines += [f"- {name}: could not finish: {_inline(why)}" for name, why in outcome.failures.items()]
+    lines += [f"- {_inline(line)}" for line in (*outcome.not_checked, *outcome.noise)]
+    try:
+        with path.open("a", encoding="utf-8") as file:
+            file.write("\n".join(lines) + "\n")
+    except OSError as error:
+        raise HarnessError(f"cannot write {path}: {error.strerror}") from error
+
+
+def _escaped(cells: Iterable[str]) -> list[str]:
+    return [_inline(cell).replace("|", "\\|") for cell in cells]
+
+
+def _inline(text: str) -> str:
+    """One line of Markdown that holds no HTML."""
+    return " ".join(text.split()).replace("&", "&amp;").replace("<", "&lt;")
+
+
+def _write(path: Path, text: str) -> None:
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        draft.write_text(text, encoding="utf-8")
+        draft.replace(path)
+    except OSError as error:
+        draft.unlink(missing_ok=True)
+        raise HarnessError(f"cannot write {path}: {error.strerror}") from error

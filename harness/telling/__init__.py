@@ -1,0 +1,1 @@
+"""Results -> PromptLayer or a collector of OpenTelemetry, each thing once."""

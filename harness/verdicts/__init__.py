@@ -1,0 +1,1 @@
+"""Two Runs -> Comparison -> Verdict. Pure: no model, no store."""

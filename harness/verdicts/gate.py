@@ -1,0 +1,84 @@
+"""From a comparison to a verdict: every gate found, and what they come to together."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from harness.errors import HarnessError
+from harness.plan import Gate
+from harness.statistics.corrections import holm
+from harness.statistics.delta import Delta
+from harness.verdicts.compare import Comparison
+from harness.verdicts.finding import Decision, Finding, found
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The decision on one candidate."""
+
+    candidate: str
+    decision: Decision
+    findings: tuple[Finding, ...]
+
+
+def judge(comparison: Comparison, gates: Sequence[Gate]) -> Verdict:
+    """Apply every gate; only gates of severity "block" decide.
+
+    Raises HarnessError if a gate can check nothing: an unknown metric, no item, nothing measured on the original.
+    """
+    if not any(gate.severity == "block" for gate in gates):
+        why = "all gates are severity: warn" if gates else "the list of gates is empty"
+        raise HarnessError(f"nothing can be decided: {why}; give at least one gate of severity: block")
+    findings = _held(comparison, [found(comparison, gate) for gate in gates])
+    decisions = {finding.decision for finding in findings if finding.severity == "block"}
+    worst: Decision = "PASS"
+    if "REGRESSION" in decisions:
+        worst = "REGRESSION"
+    elif "INCONCLUSIVE" in decisions:
+        worst = "INCONCLUSIVE"
+    return Verdict(comparison.candidate.name, worst, findings)
+
+
+def settled(comparison: Comparison, gates: Sequence[Gate], family: int) -> bool:
+    """Whether no gate needs more items: each PASSes, or is an alarm that holds among `family` gates."""
+    stricter = [gate.model_copy(update={"alpha": gate.alpha / family}) for gate in gates]
+    return all(
+        found(comparison, gate).decision == "PASS" or found(comparison, strict).decision == "REGRESSION"
+        for gate, strict in zip(gates, stricter, strict=True)
+    )
+
+
+def _held(comparison: Comparison, findings: Sequence[Finding]) -> tuple[Finding, ...]:
+    """The findings after Holm's correction over the blocking gates that chance can break.
+
+    Many gates are many chances of a false alarm: one that does not hold among them is INCONCLUSIVE. PASS needs no
+    correction, because all gates must pass.
+    """
+    family = [n for n, finding in enumerate(findings) if finding.severity == "block" and _by_chance(finding.delta)]
+    levels = [_alarm_level(comparison, findings[n], len(family)) for n in family]
+    lost = {n for n, holds in zip(family, holm(np.array(levels), 1.0), strict=True) if not holds}
+    also = f"; an alarm when taken alone, but it does not hold among {len(family)} gates that chance can break (Holm)."
+    return tuple(
+        replace(finding, decision="INCONCLUSIVE", reason=finding.reason[:-1] + also)
+        if n in lost and finding.decision == "REGRESSION"
+        else finding
+        for n, finding in enumerate(findings)
+    )
+
+
+def _by_chance(delta: Delta) -> bool:
+    """Whether another sample of items could have said something else: not of exact values, and not of missing ones."""
+    return delta.estimate is not None and (delta.low is None or delta.low != delta.high)
+
+
+def _alarm_level(comparison: Comparison, finding: Finding, gates: int) -> float:
+    """The p-value of an alarm in alphas, rounded up to 1, 1/2, ... 1/gates, the levels that Holm asks for."""
+    for parts in range(gates, 0, -1):
+        gate = finding.gate.model_copy(update={"alpha": finding.gate.alpha / parts})
+        if finding.decision == "REGRESSION" and found(comparison, gate).decision == "REGRESSION":
+            return 1 / parts
+    return math.inf

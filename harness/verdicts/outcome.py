@@ -1,0 +1,75 @@
+"""What a job came to: decisions, exit codes, and the words for them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from harness.plan import Gate
+from harness.verdicts.finding import Decision, Finding, limit_of
+from harness.verdicts.gate import Verdict
+
+EXIT_CODES: dict[Decision, int] = {"PASS": 0, "REGRESSION": 1, "INCONCLUSIVE": 2}
+COULD_NOT_FINISH = 3
+WORST_FIRST: tuple[Decision, ...] = ("REGRESSION", "INCONCLUSIVE", "PASS")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One finished job."""
+
+    plan: str
+    job: str
+    verdicts: tuple[Verdict, ...]
+    failures: dict[str, str] = field(default_factory=dict)
+    """Candidate -> why it could not be judged."""
+    report: Path | None = None
+    """The HTML page; none if no candidate could be judged."""
+    not_checked: tuple[str, ...] = ()
+    """What of the suites is not checked, a line a suite."""
+    noise: tuple[str, ...] = ()
+    """What differs when the original is asked twice, a line a metric."""
+
+    @property
+    def exit_code(self) -> int:
+        """The worst over the candidates: 3 > 1 > 2 > 0."""
+        if self.failures:
+            return COULD_NOT_FINISH
+        return EXIT_CODES[worst([verdict.decision for verdict in self.verdicts])]
+
+
+def worst(decisions: Sequence[Decision]) -> Decision:
+    """REGRESSION before INCONCLUSIVE before PASS."""
+    return next(decision for decision in WORST_FIRST if decision in decisions)
+
+
+def deciding(verdict: Verdict) -> list[Finding]:
+    """The blocking findings that made the decision."""
+    return [f for f in verdict.findings if f.severity == "block" and f.decision == verdict.decision]
+
+
+def sentence(verdicts: Sequence[Verdict]) -> str:
+    """The result in one sentence: of one candidate with its first reason, of several by name."""
+    if len(verdicts) > 1:
+        return ", ".join(f"{verdict.candidate}: {verdict.decision}" for verdict in verdicts) + "."
+    verdict = verdicts[0]
+    reasons = deciding(verdict)
+    if verdict.decision == "PASS":
+        return f"All {len(reasons)} blocking gates pass."
+    others = ", ".join(finding.gate.metric for finding in reasons[1:])
+    return f"{reasons[0].gate.metric}: {reasons[0].reason}" + (f" Also: {others}." if others else "")
+
+
+def rule(gate: Gate, unit: str = "") -> str:
+    """A gate in words. unit: of its metric, where known."""
+    name, limit = limit_of(gate)
+    value = f"{limit * 100:g} points" if name == "margin" and unit == "share" else f"{limit:g}"
+    words = {
+        "margin": f"may get worse by less than {value}",
+        "max": f"at most {value}",
+        "min": f"at least {value}",
+        "max_ratio": f"at most {value} times the original",
+        "min_ratio": f"at least {value} times the original",
+    }
+    return words[name]
