@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Sequence
 from dataclasses import asdict
 from itertools import groupby
@@ -11,9 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from compress import CompressError, Recipe, Shape
+from harness import drafts
 from harness.candidates.calibrations import gathered
 from harness.candidates.catalogue import shown_value
-from harness.errors import HarnessError
 
 if TYPE_CHECKING:
     from compress.planning.forecast import Forecast
@@ -152,10 +151,4 @@ def write_shape(shape: Shape, path: Path) -> None:
     """A shape as JSON, one layer a line. Raises HarnessError if it cannot be written."""
     layers = ",\n".join(json.dumps(asdict(layer), separators=(",", ":")) for layer in shape.layers)
     text = f'{{"hidden":{shape.hidden},"head_dim":{shape.head_dim},"layers":[\n{layers}\n]}}\n'
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        draft.write_text(text, encoding="utf-8")
-        draft.replace(path)
-    except OSError as error:
-        draft.unlink(missing_ok=True)
-        raise HarnessError(f"{path}: cannot write: {error.strerror}") from None
+    drafts.write(path, [text])

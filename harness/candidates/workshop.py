@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from compress import Calibration, Recipe
+from harness import drafts
 from harness.candidates.calibrations import text_digest
 from harness.candidates.making import Observed, Order, make
 from harness.digest import digest
@@ -100,9 +101,7 @@ def _alone(folder: Path) -> Iterator[None]:
 def _seal(folder: Path) -> None:
     """Write down what the folder holds, so that a damaged or edited one is noticed."""
     path = folder.with_name(f"{folder.name}.sha256")
-    draft = path.with_name(f".{path.name}")
-    draft.write_text(identity((folder,), "made"))
-    draft.replace(path)
+    drafts.write(path, [identity((folder,), "made")])
 
 
 def _sound(folder: Path) -> bool:

@@ -82,6 +82,7 @@ def pull(file: Path, api_key_env: str) -> int:
 @click.option("--to", type=click.Path(path_type=Path, dir_okay=False), help="The file to write; else it is printed.")
 def from_csv(table: Path, prompt: str, expected: str | None, type_: str, to: Path | None) -> int:
     """Write a suite in YAML with a test for every row. Columns such as __expected mean what they mean in promptfoo."""
+    from harness import drafts
     from harness.errors import HarnessError
     from suites.conversion import Conversion, converted
 
@@ -92,12 +93,6 @@ def from_csv(table: Path, prompt: str, expected: str | None, type_: str, to: Pat
         return 0
     if to.exists():
         raise HarnessError(f"{to} is there already; remove it or choose another name")
-    draft = to.with_name(f".{to.name}.draft")
-    try:
-        with draft.open("w", encoding="utf-8") as handle:
-            handle.writelines(pieces)
-        draft.replace(to)
-    finally:
-        draft.unlink(missing_ok=True)
+    drafts.write(to, pieces)
     click.echo(f"{to}: `secateur suite check {to}` says what is in it")
     return 0

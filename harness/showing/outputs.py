@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterable
 from pathlib import Path
 from xml.etree import ElementTree
 
+from harness import drafts
 from harness.errors import HarnessError
 from harness.verdicts.finding import Finding
 from harness.verdicts.gate import Verdict
@@ -127,7 +127,7 @@ def write_junit(outcome: Outcome, path: Path) -> None:
         for tag, count in (("failure", "failures"), ("skipped", "skipped")):
             suite.set(count, str(len(suite.findall(f"testcase/{tag}"))))
     ElementTree.indent(root)
-    _write(path, ElementTree.tostring(root, encoding="unicode", xml_declaration=True) + "\n")
+    drafts.write(path, [ElementTree.tostring(root, encoding="unicode", xml_declaration=True), "\n"])
 
 
 def _junit_case(suite: ElementTree.Element, finding: Finding) -> None:
@@ -171,13 +171,3 @@ def _escaped(cells: Iterable[str]) -> list[str]:
 def _inline(text: str) -> str:
     """One line of Markdown that holds no HTML."""
     return " ".join(text.split()).replace("&", "&amp;").replace("<", "&lt;")
-
-
-def _write(path: Path, text: str) -> None:
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        draft.write_text(text, encoding="utf-8")
-        draft.replace(path)
-    except OSError as error:
-        draft.unlink(missing_ok=True)
-        raise HarnessError(f"cannot write {path}: {error.strerror}") from error

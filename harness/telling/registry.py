@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from harness import drafts
 from harness.errors import HarnessError
 from harness.telling.outbox import PACE, NotSentError
 from suites.form import MessagePart
@@ -47,9 +48,7 @@ def _kept(prompt: Frozen, file: Path) -> str:
     if before == text:
         return f"version {prompt.version}, as before"
     file.parent.mkdir(exist_ok=True)
-    draft = file.with_name(f".{file.name}.{os.getpid()}")
-    draft.write_text(text, encoding="utf-8")
-    draft.replace(file)
+    drafts.write(file, [text])
     return f"version {prompt.version}, {'brought' if before is None else 'changed'}: {file}"
 
 
