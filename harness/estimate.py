@@ -30,7 +30,7 @@ def estimated_seconds(plan: Plan, suites: Sequence[Suite], documents: int) -> fl
     parameters = None if plan.original.endpoint else _parameters(plan.original.model)
     if parameters is None:
         return None
-    tokens = documents * TOKENS_A_DOCUMENT + (plan.fidelity.tokens if plan.fidelity else 0)
+    tokens = documents * TOKENS_A_DOCUMENT + (plan.fidelity.tokens * len(plan.fidelity.corpora) if plan.fidelity else 0)
     for suite in suites:
         for case in suite.cases:
             letters = sum(len(message["content"]) for message in case.messages)

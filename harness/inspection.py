@@ -21,7 +21,7 @@ from suites.document import suggestion
 from suites.errors import SuiteError
 
 SUITE_METRICS = ("pass_rate", "score", "losses")
-FIDELITY_METRICS = ("kl", "top1", "perplexity_ratio")
+FIDELITY_METRICS = ("kl", "top1", "perplexity_ratio", "probability_change")
 SHARES = ("pass_rate", "top1", "exact_match")
 
 
@@ -57,8 +57,9 @@ def refuse_impossible(plan: Plan, suites: Sequence[Suite]) -> None:
         else:
             faults += _source_faults(name, candidate)
     faults += [*_source_faults(ORIGINAL, plan.original), *_endpoint_faults(plan)]
-    if plan.fidelity and plan.fidelity.corpus != "builtin" and not Path(plan.fidelity.corpus).is_file():
-        faults.append(f"fidelity.corpus: no file {plan.fidelity.corpus}")
+    for path in plan.fidelity.corpora.values() if plan.fidelity else ():
+        if path != "builtin" and not Path(path).is_file():
+            faults.append(f"fidelity.corpus: no file {path}")
     if plan.data_root and not (Path(plan.data_root) / "index.json").is_file():
         faults.append(f"data_root: no index.json in {plan.data_root}")
     if plan.noise and plan.sequential:
@@ -119,7 +120,8 @@ def _metrics_of(source: str, plan: Plan, suites: Mapping[str, Suite]) -> tuple[s
     if source in suites:
         return SUITE_METRICS
     if source == "fidelity":
-        return FIDELITY_METRICS
+        labels = [f"{label}." for label in plan.fidelity.corpora if label] if plan.fidelity else []
+        return tuple(f"{label}{name}" for label in ("", *labels) for name in FIDELITY_METRICS)
     if source in metrics.names():
         return metrics.load(source).provides
     from harness.benchmarks import metric_names
@@ -133,7 +135,7 @@ def _form_faults(gate: Gate, metric: str) -> list[str]:
     form, limit = limit_of(gate)
     if metric == "losses" and form != "max":
         return [f"a count of losses takes max, not {form}"]
-    if metric in FIDELITY_METRICS and form not in ("max", "min"):
+    if metric.rpartition(".")[2] in FIDELITY_METRICS and form not in ("max", "min"):
         return [f"it is measured on the candidate alone; use max or min, not {form}"]
     is_share = metric in SHARES or metric.startswith("acc")
     if is_share and form in ("margin", "max", "min") and limit >= 1 and not (form == "max" and limit == 1):
@@ -171,7 +173,8 @@ def inspected(plan: Plan) -> list[str]:
     counts = {benchmark.task: documents_of(benchmark.task, plan) for benchmark in plan.benchmarks}
     lines += [f"benchmark {task}: {'unknown' if n is None else n} documents" for task, n in counts.items()]
     if plan.fidelity:
-        lines.append(f"fidelity: at most {plan.fidelity.tokens} tokens of {plan.fidelity.corpus}")
+        names = ", ".join(plan.fidelity.corpora.values())
+        lines.append(f"fidelity: at most {plan.fidelity.tokens} tokens of {names}")
     if plan.promptlayer:
         lines.append(f"promptlayer: {plan.promptlayer.line(plan.promptlayer.api_key_env)}")
     if plan.otlp:

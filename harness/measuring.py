@@ -13,7 +13,7 @@ from harness.digest import digest
 from harness.endpoints import CHAT
 from harness.errors import HarnessError
 from harness.fidelity.corpus import Corpus
-from harness.fidelity.measure import measure_fidelity, not_measured, original_perplexity
+from harness.fidelity.measure import measure_fidelity, not_measured, original_perplexity, over_corpora
 from harness.fidelity.reference import FidelityRefusedError, reference
 from harness.models.subject import Subject
 from harness.plan import Benchmark, Plan
@@ -69,9 +69,12 @@ def measured(subject: Subject, context: Context) -> tuple[str, ...]:
     return (*suites, *(benchmarked(subject, benchmark, context) for benchmark in context.plan.benchmarks))
 
 
-def measured_pair(before: Subject, after: Subject, corpus: Corpus | None, context: Context) -> PairStages:
+def measured_pair(before: Subject, after: Subject, corpora: Sequence[Corpus], context: Context) -> PairStages:
     """Fidelity and the plan's metrics on a candidate against its original."""
-    pairs = [_faithful(before, after, corpus, context)] if corpus else []
+    pairs = [_faithful(before, after, corpus, context) for corpus in corpora]
+    if len(corpora) > 1:
+        stages = {corpus.label: stage for corpus, (_, stage) in zip(corpora, pairs, strict=True)}
+        pairs.append((pairs[0][0], _macro(after, stages, context)))
     pairs += [_metered(name, before, after, context) for name in context.plan.metrics]
     return PairStages(tuple(b for b, _ in pairs), tuple(a for _, a in pairs))
 
@@ -161,20 +164,30 @@ def _not_measured(
 def _faithful(before: Subject, after: Subject, corpus: Corpus, context: Context) -> tuple[str, str]:
     """The original's pass over the corpus is kept on disk: for another candidate it does not run again."""
     store, since = context.store, context.since
-    key = digest("fidelity", PROTOCOL, corpus.identity)
+    key = digest("fidelity", PROTOCOL, corpus.identity, corpus.label)
     pair_key = digest(key, before.fingerprint)
     first = store.begin_stage(before.fingerprint, key, "fidelity", "fidelity", not_before=since)
     second = store.begin_stage(after.fingerprint, pair_key, "fidelity", "fidelity", not_before=since)
     if not (first.finished and second.finished):
         progress = named(context.progress, f"{before.spec.name}: fidelity")
         path = reference(before, corpus, context.references, progress)
-        store.finish_stage(first.id, [original_perplexity(path)])
+        store.finish_stage(first.id, [original_perplexity(path, corpus)])
         progress = named(context.progress, f"{after.spec.name}: fidelity")
         try:
             store.finish_stage(second.id, measure_fidelity(path, after.loaded(), corpus, progress))
         except (NotFiniteError, FidelityRefusedError) as error:
-            _not_measured(after, second.id, error, context, not_measured())
+            _not_measured(after, second.id, error, context, not_measured(corpus.label))
     return first.id, second.id
+
+
+def _macro(after: Subject, stages: dict[str, str], context: Context) -> str:
+    """The mean over corpora. stages: label -> the candidate's stage on that corpus."""
+    store = context.store
+    key = digest("fidelity of all", PROTOCOL, stages)
+    stage = store.begin_stage(after.fingerprint, key, "fidelity", "fidelity", not_before=context.since)
+    if not stage.finished:
+        store.finish_stage(stage.id, over_corpora({label: store.measurements(one) for label, one in stages.items()}))
+    return stage.id
 
 
 def _metered(name: str, before: Subject, after: Subject, context: Context) -> tuple[str, str]:

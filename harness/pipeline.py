@@ -13,7 +13,7 @@ from harness.deriving import derived
 from harness.digest import digest
 from harness.endpoints import EndpointError, refuse_unable
 from harness.errors import HarnessError
-from harness.fidelity.corpus import load_corpus
+from harness.fidelity.corpus import load_corpora
 from harness.history import PAGE, STORE, environment, publish
 from harness.inspection import loaded_suites, not_checked, refuse_impossible
 from harness.looks import measured_in_looks
@@ -108,8 +108,8 @@ def _judged(original: Subject, after: Subject, shared: tuple[str, ...], context:
         shared, own = asked.before, asked.after
     else:
         own = measured(after, context)
-    corpus = load_corpus(plan.fidelity) if plan.fidelity else None
-    pair = measured_pair(original, after, corpus, context)
+    corpora = load_corpora(plan.fidelity) if plan.fidelity else []
+    pair = measured_pair(original, after, corpora, context)
     after.release()
     before_run = Run(digest(job.id, name, "before")[:8], original.spec, original.fingerprint)
     after_run = Run(digest(job.id, name, "after")[:8], after.spec, after.fingerprint)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
@@ -74,14 +74,25 @@ class Benchmark(Part):
         return self
 
 
-class Fidelity(Part):
-    """Token-level comparison on a text corpus: "builtin", a .txt file or a .jsonl file."""
+CorpusName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$", max_length=40)]
+"""Part of the name of a metric."""
 
-    corpus: str = "builtin"
+
+class Fidelity(Part):
+    """Token-level comparison on a text corpus: "builtin", a .txt file or a .jsonl file; or on several, by name."""
+
+    corpus: str | Annotated[dict[CorpusName, str], Field(min_length=2)] = "builtin"
+    """Of several, each is measured as `fidelity.NAME.kl` and so on, and their mean as `fidelity.kl`."""
     field: str = "text"
     window: int = Field(default=512, ge=16)
     """Tokens in one window at most; a window never crosses a document."""
     tokens: int = Field(default=20_000, ge=100)
+    """Of each corpus."""
+
+    @property
+    def corpora(self) -> dict[str, str]:
+        """Name -> file or "builtin"; a single one has no name."""
+        return {"": self.corpus} if isinstance(self.corpus, str) else self.corpus
 
 
 class Plan(Part):
@@ -216,6 +227,7 @@ def _anchored(plan: Plan, document: Document) -> Plan:
         "suites": [there(name) for name in plan.suites],
         "data_root": there(plan.data_root),
     }
-    if plan.fidelity and plan.fidelity.corpus != "builtin":
-        update["fidelity"] = plan.fidelity.model_copy(update={"corpus": str(folder / plan.fidelity.corpus)})
+    if plan.fidelity:
+        paths = {name: one if one == "builtin" else str(folder / one) for name, one in plan.fidelity.corpora.items()}
+        update["fidelity"] = plan.fidelity.model_copy(update={"corpus": paths.get("", paths)})
     return plan.model_copy(update=update)

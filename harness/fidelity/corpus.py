@@ -29,6 +29,8 @@ class Corpus:
     """Tokens in one window at most."""
     tokens: int
     """Tokens in all at most."""
+    label: str = ""
+    """What its metrics are told apart by; empty: it is the only one."""
 
     @cached_property
     def identity(self) -> str:
@@ -55,13 +57,17 @@ class Window:
         return f"{self.document}/{self.number}"
 
 
-def load_corpus(fidelity: Fidelity) -> Corpus:
-    """The corpus of a plan.
+def load_corpora(fidelity: Fidelity) -> list[Corpus]:
+    """The corpora of a plan.
 
     JSON lines hold a document each, in one field. A .txt file holds documents with blank lines between them, or if it
     has none, a document a line. Raises HarnessError with file and line.
     """
-    path = BUILT_IN if fidelity.corpus == "builtin" else Path(fidelity.corpus)
+    return [_loaded(fidelity, label, name) for label, name in fidelity.corpora.items()]
+
+
+def _loaded(fidelity: Fidelity, label: str, name: str) -> Corpus:
+    path = BUILT_IN if name == "builtin" else Path(name)
     try:
         text = path.read_text(encoding="utf-8")
     except OSError as error:
@@ -78,7 +84,7 @@ def load_corpus(fidelity: Fidelity) -> Corpus:
     documents = [document for document in documents if document.strip()]
     if not documents:
         raise HarnessError(f"{path}: no text in it")
-    return Corpus(fidelity.corpus, tuple(documents), fidelity.window, fidelity.tokens)
+    return Corpus(name, tuple(documents), fidelity.window, fidelity.tokens, label)
 
 
 def windows(corpus: Corpus, tokenizer: PreTrainedTokenizerBase) -> list[Window]:

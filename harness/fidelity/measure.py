@@ -7,7 +7,7 @@ are one cluster. The quantities are those of llama.cpp's perplexity tool, but ov
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -37,6 +37,8 @@ FIGURES = {
     "kl_max": "nats",
 }
 """What compares two models -> unit. probability_*: mean and root mean square of what p of the true token changed."""
+MEANS = ("kl", "top1", "perplexity_ratio", "probability_change")
+"""Those that are means over tokens, and so have items."""
 HIGHER_IS_BETTER = {"top1", "probability_change"}
 
 __all__ = ["FidelityRefusedError", "measure_fidelity", "not_measured", "original_perplexity", "reference"]
@@ -60,7 +62,7 @@ class _Tokens(NamedTuple):
 def measure_fidelity(
     path: Path, candidate: LoadedModel, corpus: Corpus, progress: Progress = silent
 ) -> list[Measurement]:
-    """How true a candidate is to the original behind the reference at `path`: FIGURES and `fidelity.perplexity`.
+    """How true a candidate is to the original behind the reference at `path`: FIGURES and `perplexity`.
 
     The items of `perplexity_ratio` are mean log-ratios, its value the exponential of their weighted mean.
     Raises FidelityRefusedError if tokenizers or vocabularies differ, NotFiniteError for NaN.
@@ -86,23 +88,53 @@ def measure_fidelity(
     }
     items = {"kl": kl, "top1": same, "perplexity_ratio": log_ratio, "probability_change": change}
     return [
-        *(_figure(name, value, items.get(name, ())) for name, value in values.items()),
-        _perplexity(tokens.nll),
+        *(_figure(corpus.label, name, value, items.get(name, ())) for name, value in values.items()),
+        _perplexity(corpus.label, tokens.nll),
     ]
 
 
-def original_perplexity(path: Path) -> Measurement:
-    """`fidelity.perplexity` of the original behind a reference."""
-    return _perplexity(read_reference(path).nll)
+def original_perplexity(path: Path, corpus: Corpus) -> Measurement:
+    """`perplexity` of the original behind a reference."""
+    return _perplexity(corpus.label, read_reference(path).nll)
 
 
-def not_measured() -> list[Measurement]:
+def not_measured(label: str) -> list[Measurement]:
     """What stands for a candidate that could not be compared: NaN, which breaks every gate on it."""
-    return [*(_figure(name, math.nan) for name in FIGURES), _perplexity_of(math.nan)]
+    return [*(_figure(label, name, math.nan) for name in FIGURES), _perplexity_of(label, math.nan)]
 
 
-def _figure(name: str, value: float, items: tuple[Item, ...] = ()) -> Measurement:
-    return Measurement(f"fidelity.{name}", value, FIGURES[name], name in HIGHER_IS_BETTER, "graded", items)
+def over_corpora(parts: Mapping[str, Sequence[Measurement]]) -> list[Measurement]:
+    """The mean over corpora, each of which counts the same, however long it is. parts: label -> its measurements.
+
+    Items keep their windows and documents; their weights say what share of the mean they are.
+    """
+    found = []
+    for name in MEANS:
+        of_each = {label: _named(label, name, measured) for label, measured in parts.items()}
+        items = tuple(
+            replace(item, id=f"{label}/{item.id}", cluster=f"{label}/{item.cluster}", weight=item.weight / total)
+            for label, one in of_each.items()
+            for total in [math.fsum(item.weight for item in one.items)]
+            for item in one.items
+        )
+        if not all(one.items for one in of_each.values()):
+            found.append(_figure("", name, math.nan))
+            continue
+        mean = _mean(items)
+        found.append(_figure("", name, exp_or_inf(mean) if name == "perplexity_ratio" else mean, items))
+    return found
+
+
+def _named(label: str, name: str, measured: Sequence[Measurement]) -> Measurement:
+    return next(one for one in measured if one.metric == _metric(label, name))
+
+
+def _metric(label: str, name: str) -> str:
+    return ".".join(part for part in ("fidelity", label, name) if part)
+
+
+def _figure(label: str, name: str, value: float, items: tuple[Item, ...] = ()) -> Measurement:
+    return Measurement(_metric(label, name), value, FIGURES[name], name in HIGHER_IS_BETTER, "graded", items)
 
 
 def _spread(kl: Tensor) -> dict[str, float]:
@@ -144,10 +176,10 @@ def _mean(items: Sequence[Item]) -> float:
     return math.fsum(item.value * item.weight for item in items) / math.fsum(item.weight for item in items)
 
 
-def _perplexity(nll: Tensor) -> Measurement:
-    return _perplexity_of(exp_or_inf(nll.double().mean().item()))
+def _perplexity(label: str, nll: Tensor) -> Measurement:
+    return _perplexity_of(label, exp_or_inf(nll.double().mean().item()))
 
 
-def _perplexity_of(value: float) -> Measurement:
+def _perplexity_of(label: str, value: float) -> Measurement:
     """No items: two models are paired through the ratio."""
-    return Measurement("fidelity.perplexity", value, "perplexity", False, "graded")
+    return Measurement(_metric(label, "perplexity"), value, "perplexity", False, "graded")

@@ -17,8 +17,8 @@ from suites.grading import Graded, grade
 from suites.reply import Reply
 from suites.schema import Case, Suite
 
-LOG_RATIOS = frozenset({"fidelity.perplexity_ratio"})
-"""Metrics whose items are log-ratios and whose value is exp of their weighted mean."""
+LOG_RATIOS = ".perplexity_ratio"
+"""End of the metrics whose items are log-ratios and whose value is exp of their weighted mean."""
 
 Kind = Literal["loss", "gain", "churn", "same", "unknown"]
 """loss: pass before, fail after. gain: the reverse. churn: both fail, by different answers.
@@ -108,7 +108,7 @@ def suite_series(suite: str, pairs: Sequence[CasePair], asked: bool) -> list[Ser
 
 def compares_itself(metric: str) -> bool:
     """Whether a metric already holds the candidate against the original, and so exists on the candidate alone."""
-    return metric.startswith("fidelity.") and metric != "fidelity.perplexity"
+    return metric.startswith("fidelity.") and not metric.endswith(".perplexity")
 
 
 def measured_series(before: Measurement | None, after: Measurement | None) -> Series:
@@ -130,7 +130,7 @@ def measured_series(before: Measurement | None, after: Measurement | None) -> Se
         unit=about.unit,
         higher_is_better=about.higher_is_better,
         scale="graded" if about.scale == "binary" and not binary else about.scale,
-        summary="exp-mean" if about.metric in LOG_RATIOS else "mean",
+        summary="exp-mean" if about.metric.endswith(LOG_RATIOS) else "mean",
         paired=paired,
         ids=tuple(item.id for item in items),
         clusters=tuple(item.cluster for item in items),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -13,8 +13,15 @@ import torch
 from torch.nn import functional
 
 from harness.errors import HarnessError
-from harness.fidelity.corpus import Corpus, load_corpus, windows
-from harness.fidelity.measure import FidelityRefusedError, measure_fidelity, original_perplexity, reference
+from harness.fidelity.corpus import Corpus, load_corpora, windows
+from harness.fidelity.measure import (
+    FidelityRefusedError,
+    measure_fidelity,
+    not_measured,
+    original_perplexity,
+    over_corpora,
+    reference,
+)
 from harness.models.opening import LoadedModel
 from harness.plan import Fidelity
 from harness.scoring import NotFiniteError
@@ -77,7 +84,7 @@ def test_values_are_those_of_a_plain_computation(tiny: Callable[[int], LoadedMod
     assert [item.value for item in ratio.items] == pytest.approx([part.mean().item() for part in ratios], abs=1e-5)
     assert ratio.value == pytest.approx(torch.cat(ratios).mean().exp().item(), rel=1e-5)
     assert perplexity.value == pytest.approx(torch.cat(nlls).mean().exp().item(), rel=1e-5)
-    assert original_perplexity(path).value * ratio.value == pytest.approx(perplexity.value, rel=1e-6)
+    assert original_perplexity(path, CORPUS).value * ratio.value == pytest.approx(perplexity.value, rel=1e-6)
     assert found["kl_p99"].value == pytest.approx(torch.cat(kls).quantile(0.99).item(), rel=1e-3)
     assert found["kl_max"].value == pytest.approx(torch.cat(kls).max().item(), rel=1e-3)
     changes = torch.cat([(-b).exp() - (-(b - r)).exp() for b, r in zip(nlls, ratios, strict=True)])
@@ -165,9 +172,9 @@ def test_files_of_text(tmp_path: Path) -> None:
     lines.write_text("\n".join(json.dumps({"page": text}) for text in ("One.", "Two\n\nstill two.")))
     blocks.write_text("One.\nStill one.\n\nTwo.\n")
     plain.write_text("One.\nTwo.\n")
-    assert load_corpus(Fidelity(corpus=str(lines), field="page")).documents == ("One.", "Two\n\nstill two.")
-    assert load_corpus(Fidelity(corpus=str(blocks))).documents == ("One.\nStill one.", "Two.")
-    assert load_corpus(Fidelity(corpus=str(plain))).documents == ("One.", "Two.")
+    assert load_corpora(Fidelity(corpus=str(lines), field="page"))[0].documents == ("One.", "Two\n\nstill two.")
+    assert load_corpora(Fidelity(corpus=str(blocks)))[0].documents == ("One.\nStill one.", "Two.")
+    assert load_corpora(Fidelity(corpus=str(plain)))[0].documents == ("One.", "Two.")
 
 
 @pytest.mark.parametrize(
@@ -182,4 +189,22 @@ def test_files_of_text(tmp_path: Path) -> None:
 def test_a_bad_corpus_is_named(tmp_path: Path, name: str, text: str, message: str) -> None:
     (tmp_path / name).write_text(text)
     with pytest.raises(HarnessError, match=message):
-        load_corpus(Fidelity(corpus=str(tmp_path / name)))
+        load_corpora(Fidelity(corpus=str(tmp_path / name)))
+
+
+def test_over_several_corpora_each_counts_the_same(tiny: Callable[[int], LoadedModel], tmp_path: Path) -> None:
+    before, after = tiny(0), tiny(1)
+    short = Corpus("short", ("A kettle sang.",), 50, 100, "short")
+    parts = {}
+    for corpus in (replace(CORPUS, label="long"), short):
+        path = reference(Opened(before, []), corpus, tmp_path)
+        parts[corpus.label] = measure_fidelity(path, after, corpus)
+    alone = {one.metric: one.value for measured in parts.values() for one in measured}
+    kl, top1, ratio, _ = over_corpora(parts)
+    assert kl.metric == "fidelity.kl"
+    assert kl.value == pytest.approx((alone["fidelity.long.kl"] + alone["fidelity.short.kl"]) / 2)
+    both = alone["fidelity.long.perplexity_ratio"] * alone["fidelity.short.perplexity_ratio"]
+    assert ratio.value == pytest.approx(both**0.5)
+    assert {item.cluster for item in top1.items} == {"long/0", "long/1", "long/2", "short/0"}
+    missing = over_corpora({**parts, "short": not_measured("short")})
+    assert math.isnan(missing[0].value)

@@ -102,6 +102,18 @@ def test_a_job_from_plan_to_page(done: tuple[Path, Outcome]) -> None:
     assert len(rows(out, "answers")) == 2 * CASES
 
 
+def test_fidelity_on_two_corpora_and_over_both(place: Path, tmp_path: Path) -> None:
+    (place / "notes.txt").write_text("One two three four.\n\nFive six seven eight nine ten.\n")
+    text = PLAN.replace("corpus: text.jsonl", "corpus: {rows: text.jsonl, notes: notes.txt}")
+    text = text.replace("  cut:", "  # cut:")
+    (place / "two.yaml").write_text(text)
+    outcome = run(load_plan(str(place / "two.yaml")), tmp_path)
+    assert [finding.decision for finding in outcome.verdicts[0].findings[:2]] == ["PASS", "PASS"]
+    assert outcome.report
+    page = outcome.report.read_text()
+    assert all(f"fidelity.{name}" in page for name in ("kl", "rows.kl", "notes.kl", "notes.perplexity"))
+
+
 def test_what_is_noise_is_measured_and_shown(place: Path, tmp_path: Path) -> None:
     plan = load_plan(str(place / "plan.yaml"))
     small = plan.model_copy(update={"noise": True, "fidelity": None, "metrics": [], "gates": plan.gates[:1]})
