@@ -71,7 +71,7 @@ def apply(
         peak_bytes=peak_bytes(),
         calibration=facts or stats.facts,
         versions=versions(),
-        notes=notes,
+        notes=(*recipe.notes, *notes),
         recovery=recovered,
     )
 

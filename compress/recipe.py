@@ -110,6 +110,8 @@ class Recipe(BaseModel):
     calibration: Calibration = Calibration()
     seed: int = Field(default=0, ge=0)
     """For what the method itself draws at random."""
+    note: str = ""
+    """What a reader of the receipt has to know, such as where its files come from."""
 
     @field_validator("recovery", mode="before")
     @classmethod
@@ -168,6 +170,11 @@ class Recipe(BaseModel):
         if self.target is not None or self.sparsity is None:
             return self.target
         return Target.model_validate({"ratio": RATIOS[self.chosen().removes][0], "value": self.sparsity})
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """The note, if there is one, as a receipt keeps it."""
+        return (self.note,) if self.note else ()
 
     @property
     def files(self) -> tuple[Path, ...]:

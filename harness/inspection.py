@@ -7,16 +7,17 @@ from pathlib import Path
 
 import suites as suite_files
 from harness import metrics
+from harness.candidates.halves import halves, learned_suites, learning_faults
 from harness.candidates.making import recipe_of
 from harness.errors import HarnessError
 from harness.estimate import estimated_seconds
 from harness.models.opening import refuse_missing
 from harness.outlook import cases_of, documents_of, outlook
-from harness.plan import Gate, Plan
+from harness.plan import Gate, Plan, allowance
 from harness.plan_models import Candidate, Model, spec
-from harness.records import GIVEN, ORIGINAL, SERVED
+from harness.records import ORIGINAL
 from harness.verdicts.finding import limit_of
-from suites import Allowance, Suite
+from suites import Suite
 from suites.document import suggestion
 from suites.errors import SuiteError
 
@@ -26,15 +27,17 @@ SHARES = ("pass_rate", "top1", "exact_match")
 
 
 def loaded_suites(plan: Plan) -> list[Suite]:
-    """The suites of a plan. Raises HarnessError with the faults of every suite file at once."""
-    env = frozenset(plan.allow_env)
-    known = SERVED if any(model.endpoint for model in (plan.original, *plan.candidates.values())) else GIVEN
-    allowance = Allowance(plan.allow_code, plan.skip_unsupported, known, plan.allow_outside, env)
+    """The suites of a plan, without the cases that its candidates learn from.
+
+    Raises HarnessError with the faults of every suite file at once.
+    """
+    learned = {source for candidate in plan.candidates.values() for source in candidate.learns.values()}
     found: list[Suite] = []
     faults: list[str] = []
     for source in plan.suites:
         try:
-            found.append(suite_files.load(source, allowance))
+            suite = suite_files.load(source, allowance(plan))
+            found.append(halves(suite).held_out if source in learned else suite)
         except SuiteError as error:
             faults.append(str(error))
     names = [suite.name for suite in found]
@@ -62,6 +65,7 @@ def refuse_impossible(plan: Plan, suites: Sequence[Suite]) -> None:
             faults.append(f"fidelity.corpus: no file {path}")
     if plan.data_root and not (Path(plan.data_root) / "index.json").is_file():
         faults.append(f"data_root: no index.json in {plan.data_root}")
+    faults += learning_faults(plan, suites)
     if plan.noise and plan.sequential:
         faults.append("noise: true asks the original twice, --sequential no more than needed; leave one out")
     if faults:
@@ -169,6 +173,7 @@ def inspected(plan: Plan) -> list[str]:
     refuse_impossible(plan, suites)
     lines = [f"plan {plan.name}: {plan.original.model} against {', '.join(plan.candidates)}"]
     lines += [f"suite {suite.name}: {len(suite.cases)} cases" for suite in suites]
+    lines += [f"learned from: {parted.line()}" for parted in learned_suites(plan).values()]
     lines += not_checked(suites)
     counts = {benchmark.task: documents_of(benchmark.task, plan) for benchmark in plan.benchmarks}
     lines += [f"benchmark {task}: {'unknown' if n is None else n} documents" for task, n in counts.items()]

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 from compress import CompressError, read_receipt
-from harness.candidates.making import recipe_of
+from harness.candidates.lessons import taught
 from harness.candidates.observations import observations
 from harness.candidates.workshop import Workshop
 from harness.deriving import derived
@@ -57,8 +57,7 @@ def run(
     _refuse_unable(original, context)
     shared = () if plan.sequential else measured(original, context)
     noise = tuple(floor_lines(measured_again(original, shared, context))) if plan.noise else ()
-    recipes = {name: recipe_of(one.recipe) for name, one in plan.candidates.items() if one.recipe is not None}
-    workshop = Workshop(original, out / "models", recipes, progress, lambda: observations(store))
+    workshop = Workshop(original, out / "models", taught(original, context), progress, lambda: observations(store))
     verdicts: list[Verdict] = []
     errors: dict[str, Exception] = {}
     for name, candidate in plan.candidates.items():

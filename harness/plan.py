@@ -10,6 +10,7 @@ from pydantic import Field, field_validator, model_validator
 from compress.recipe import Recipe
 from harness.errors import HarnessError
 from harness.plan_models import DTYPE, Candidate, CandidateName, Line, Model, Part
+from harness.records import GIVEN, SERVED
 from harness.telling.sharing import Sharing, Telemetry
 from suites.allowance import Allowance
 from suites.document import Document, read, validated
@@ -174,16 +175,22 @@ def only(plan: Plan, candidate: str) -> Plan:
     return plan.model_copy(update={"candidates": {candidate: plan.candidates[candidate]}})
 
 
-def permitting(plan: Plan, allowance: Allowance) -> Plan:
+def permitting(plan: Plan, granted: Allowance) -> Plan:
     """The plan with what the command line lets its suites do."""
     return plan.model_copy(
         update={
-            "skip_unsupported": plan.skip_unsupported or allowance.skip_unsupported,
-            "allow_code": allowance.code,
-            "allow_outside": allowance.outside,
-            "allow_env": sorted(allowance.env),
+            "skip_unsupported": plan.skip_unsupported or granted.skip_unsupported,
+            "allow_code": granted.code,
+            "allow_outside": granted.outside,
+            "allow_env": sorted(granted.env),
         }
     )
+
+
+def allowance(plan: Plan) -> Allowance:
+    """What the plan's suites may do, and what is known of every answer."""
+    known = SERVED if any(model.endpoint for model in (plan.original, *plan.candidates.values())) else GIVEN
+    return Allowance(plan.allow_code, plan.skip_unsupported, known, plan.allow_outside, frozenset(plan.allow_env))
 
 
 def built_in() -> list[str]:
@@ -211,6 +218,7 @@ def _anchored(plan: Plan, document: Document) -> Plan:
                 "model": candidate.model if candidate.endpoint else there(candidate.model),
                 "adapter": there(candidate.adapter),
                 "recipe": there(candidate.recipe) if isinstance(candidate.recipe, str) else inline(candidate.recipe),
+                **candidate.learning(there),
                 "dtype": None if candidate.endpoint else candidate.dtype or plan.original.dtype or DTYPE,
             }
         )

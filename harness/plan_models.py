@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
@@ -71,10 +72,33 @@ class Model(Source):
     model: Line
 
 
+class SuiteText(Part):
+    """A suite, by name or file, half of which is learned from, with the original's answers."""
+
+    suite: Line
+
+
+class SuiteCalibration(SuiteText):
+    """The same as calibration text; what is not given stays as the recipe has it."""
+
+    windows: int | None = Field(default=None, ge=1)
+    tokens: int | None = Field(default=None, ge=2)
+
+
+class SuiteRecovery(Part):
+    """The same as what a recovery trains on."""
+
+    data: SuiteText
+
+
 class Candidate(Source):
     """A model to judge: made here from a recipe (name, file or inline), or one that exists."""
 
     recipe: str | Recipe | None = None
+    calibration: SuiteCalibration | None = None
+    """None: the recipe's own text."""
+    recovery: SuiteRecovery | None = None
+    """None: the recipe's own data."""
 
     @model_validator(mode="after")
     def _one_source(self) -> Candidate:
@@ -82,7 +106,25 @@ class Candidate(Source):
             raise ValueError("give either 'recipe' (made here) or 'model' (already there)")
         if self.recipe is not None and (self.adapter or self.revision or self.endpoint):
             raise ValueError("'adapter', 'revision' and 'endpoint' go with 'model', not with 'recipe'")
+        if self.recipe is None and self.learns:
+            raise ValueError("'calibration' and 'recovery' go with 'recipe', not with 'model'")
         return self
+
+    @property
+    def learns(self) -> dict[str, str]:
+        """What a suite is read for, `calibration` or `recovery` -> the suite."""
+        found = {"calibration": self.calibration, "recovery": self.recovery.data if self.recovery else None}
+        return {purpose: text.suite for purpose, text in found.items() if text is not None}
+
+    def learning(self, place: Callable[[str], str | None]) -> dict[str, SuiteCalibration | SuiteRecovery]:
+        """`calibration` and `recovery`, where they are given, with their suites where `place` says."""
+        found: dict[str, SuiteCalibration | SuiteRecovery] = {}
+        if self.calibration is not None:
+            found["calibration"] = self.calibration.model_copy(update={"suite": place(self.calibration.suite)})
+        if self.recovery is not None:
+            data = self.recovery.data.model_copy(update={"suite": place(self.recovery.data.suite)})
+            found["recovery"] = self.recovery.model_copy(update={"data": data})
+        return found
 
 
 def spec(name: str, model: Model | Candidate) -> ModelSpec:

@@ -92,7 +92,7 @@ def stream(
                 peak_bytes=peak_bytes(),
                 calibration=facts,
                 versions=versions(),
-                notes=(SIMULATED,) if recipe.chosen().removes == "weights" else (),
+                notes=(*recipe.notes, SIMULATED) if recipe.chosen().removes == "weights" else recipe.notes,
             )
             (draft / RECEIPT).write_text(receipt.to_json())
     return receipt

@@ -1,0 +1,98 @@
+"""Halves of a suite: candidates learn from one, the other judges; which case is where depends on what it asks alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import suites as suite_files
+from harness.candidates.making import recipe_of
+from harness.digest import digest
+from harness.errors import HarnessError
+from harness.plan import Plan, allowance
+from harness.plan_models import Candidate
+from suites import Case, Suite
+from suites.errors import SuiteError
+
+RULE = "SHA-256 of the messages begins with an even hex digit"
+"""Of the cases that are learned from; it goes into the receipt."""
+
+
+@dataclass(frozen=True)
+class Halves:
+    """All cases of one suite, each in one half."""
+
+    whole: Suite
+    learned: tuple[Case, ...]
+    held_out: Suite
+    """Of another digest than the whole, so that results of the one are never taken for those of the other."""
+
+    def line(self) -> str:
+        """What was learned from, for receipts and `secateur check`."""
+        suite = f"{len(self.whole.cases)} cases of suite {self.whole.name} ({self.whole.digest[:12]})"
+        return f"{len(self.learned)} of the {suite}, those whose {RULE}"
+
+
+def halves(suite: Suite) -> Halves:
+    """The suite, parted. Cases that ask the same are in the same half, whatever they are called."""
+    learned = tuple(case for case in suite.cases if _is_learned(case))
+    rest = tuple(case for case in suite.cases if not _is_learned(case))
+    return Halves(suite, learned, replace(suite, cases=rest, digest=digest(suite.digest, "without", RULE)))
+
+
+def _is_learned(case: Case) -> bool:
+    return int(digest(case.messages)[0], 16) % 2 == 0
+
+
+def learned_suites(plan: Plan) -> dict[str, Halves]:
+    """Every suite that a candidate learns from, by its name in the plan.
+
+    Raises HarnessError for a suite that is wrong.
+    """
+    sources = {source for candidate in plan.candidates.values() for source in candidate.learns.values()}
+    try:
+        return {source: halves(suite_files.load(source, allowance(plan))) for source in sorted(sources)}
+    except SuiteError as error:
+        raise HarnessError(str(error)) from error
+
+
+def learning_faults(plan: Plan, suites: Sequence[Suite]) -> list[str]:
+    """Why candidates cannot learn from their suites, or could not be judged by these afterwards."""
+    found = learned_suites(plan)
+    faults = [
+        f"suite {parted.whole.name}: too few cases to learn from one half: "
+        f"{len(parted.learned)} to learn from, {len(parted.held_out.cases)} held out"
+        for parted in found.values()
+        if not parted.learned or not parted.held_out.cases
+    ]
+    for name, candidate in plan.candidates.items():
+        faults += [f"candidates.{name}.{fault}" for fault in _unread(candidate)]
+        faults += [f"candidates.{name}: {fault}" for fault in _overlaps(candidate, found, suites)]
+    return faults
+
+
+def _unread(candidate: Candidate) -> list[str]:
+    """What the candidate's recipe would not read."""
+    if candidate.recipe is None:
+        return []
+    recipe = recipe_of(candidate.recipe)
+    faults = []
+    if candidate.calibration and not (recipe.needs or recipe.chosen().needs or recipe.compensate != "none"):
+        faults.append(f"calibration: its recipe reads no text, for {recipe.method} needs none")
+    if candidate.recovery and recipe.recovery is None:
+        faults.append("recovery: its recipe recovers nothing; name one that does, like cfsp-20+distill")
+    return faults
+
+
+def _overlaps(candidate: Candidate, found: Mapping[str, Halves], suites: Sequence[Suite]) -> list[str]:
+    """Suites of the plan that ask what the candidate has learned from another one."""
+    faults = []
+    for source in sorted(set(candidate.learns.values())):
+        known = {digest(case.messages) for case in found[source].learned}
+        for suite in suites:
+            same = [case.id for case in suite.cases if digest(case.messages) in known]
+            if same:
+                learned = found[source].whole.name
+                asks = f"suite {suite.name} asks what it learns from suite {learned}: {same[0]}, {len(same)} in all"
+                faults.append(f"{asks}; leave these cases out of one of the two")
+    return faults
