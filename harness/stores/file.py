@@ -38,7 +38,7 @@ class DuckdbFile:
             raise HarnessError(
                 f"cannot make the folder {path.parent}: {error.strerror}; choose another by --out"
             ) from error
-        self.transaction(_migrate)
+        self.transaction(migrate)
 
     def execute(self, sql: str, values: Sequence[Any]) -> None:
         self.transaction(lambda db: db.execute(sql, values) and None)
@@ -55,7 +55,7 @@ class DuckdbFile:
             db.commit()
             return result
         except duckdb.Error as error:
-            raise HarnessError(f"cannot use the store {self.path}: {_first_line(error)}; {DAMAGED}") from error
+            raise HarnessError(f"cannot use the store {self.path}: {first_line(error)}; {DAMAGED}") from error
         finally:
             db.close()
 
@@ -74,7 +74,7 @@ def _open(path: Path, wait_seconds: float) -> Connection:
             return duckdb.connect(str(path))
         except duckdb.Error as error:
             if "lock" not in str(error).lower():
-                raise HarnessError(f"cannot open the store {path}: {_first_line(error)}; {DAMAGED}") from error
+                raise HarnessError(f"cannot open the store {path}: {first_line(error)}; {DAMAGED}") from error
             if time.monotonic() > deadline:
                 holder = re.search(r"PID (\d+)", str(error))
                 who = f"process {holder[1]}" if holder else "another process"
@@ -88,19 +88,28 @@ def _forget_stillborn(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def _migrate(db: Connection) -> None:
-    """Apply the steps that this file has not seen."""
+def migrate(db: Connection, target: int = len(STEPS)) -> None:
+    """Apply the steps up to the target that this file has not seen."""
     db.execute("CREATE TABLE IF NOT EXISTS schema_version (version INTEGER NOT NULL)")
     row = db.execute("SELECT coalesce(max(version), 0) FROM schema_version").fetchone()
     version = row[0] if row else 0
-    if version > len(STEPS):
-        raise HarnessError(f"the store was written by a newer secateur (schema {version}, this one knows {len(STEPS)})")
-    for number, step in enumerate(STEPS[version:], start=version + 1):
+    refuse_newer("the store", version)
+    for number, step in enumerate(STEPS[version:target], start=version + 1):
         db.execute(step)
         db.execute("INSERT INTO schema_version VALUES (?)", [number])
-    if version < len(STEPS):
+    if version < target == len(STEPS):
         db.execute(statements())
 
 
-def _first_line(error: Exception) -> str:
+def refuse_newer(what: str, version: int) -> None:
+    if version > len(STEPS):
+        raise HarnessError(f"{what} was written by a newer secateur (schema {version}, this one knows {len(STEPS)})")
+
+
+def first_line(error: Exception) -> str:
     return str(error).splitlines()[0].removeprefix("IO Error: ")
+
+
+def quoted(path: Path | str) -> str:
+    """As SQL text; not every statement takes values apart from its text."""
+    return "'" + str(path).replace("'", "''") + "'"
