@@ -19,7 +19,7 @@ import click
 )
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 def command(data_root: Path | None, arguments: tuple[str, ...]) -> int:
-    """lm-eval with `--model secateur`: its options, its output, the same scores several times faster.
+    """lm-eval with `--model secateur`: its options, its output, the same scores in fewer CPU seconds.
 
     For example: secateur lm-eval --model_args pretrained=FOLDER --tasks arc_easy. `secateur lm-eval -- --help` shows
     lm-eval's own options.

@@ -16,14 +16,15 @@ LEGEND = "* a run   c first run of a new level   o outlier   d drift   B baselin
 
 def overview(found: Sequence[tuple[History, Sequence[Event]]]) -> Iterator[str]:
     """A line a history, with what holds now."""
-    yield f"{'plan':20}{'candidate':16}{'metric':32}{'runs':>5}{'now':>14}  unusual now"
+    rows = [("plan", "candidate", "metric", "runs", "now", "unusual now")]
     for history, events in found:
         value = quantity(history.points[-1].value if history.points else None, history.unit)
         unusual = "; ".join(event.sentence for event in events if event.now)
-        row = (
-            f"{history.plan:20}{history.candidate:16}{history.metric:32}{len(history.points):>5}{value:>14}  {unusual}"
-        )
-        yield row.rstrip()
+        rows.append((history.plan, history.candidate, history.metric, str(len(history.points)), value, unusual))
+    *names, runs, now = (max(map(len, column)) for column in list(zip(*rows, strict=True))[:5])
+    for *head, count, value, unusual in rows:
+        cells = [cell.ljust(width) for cell, width in zip(head, names, strict=True)]
+        yield "  ".join([*cells, count.rjust(runs), value.rjust(now), unusual]).rstrip()
 
 
 def shown(history: History, events: Sequence[Event], last: int) -> Iterator[str]:
