@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
 
 from harness.models.caches import can_be_parted
 from harness.quiet import quiet
@@ -18,10 +19,19 @@ TRIED = (
 )
 """A trunk with four branches and a small tree, so that every kind of pass is tried; 30 tokens."""
 TRIED_ROW_TOKENS = 12
+_KNOWN: WeakKeyDictionary[PreTrainedModel, bool] = WeakKeyDictionary()
+"""A model is tried once, however many benchmarks it is asked."""
 
 
 def shares_beginnings(model: PreTrainedModel) -> bool:
-    """Whether trees of rows may be used.
+    """Whether trees of rows may be used."""
+    if model not in _KNOWN:
+        _KNOWN[model] = _tried(model)
+    return _KNOWN[model]
+
+
+def _tried(model: PreTrainedModel) -> bool:
+    """Whether it gives the same scores both ways.
 
     Not where layers forget the trunk (sliding windows, running states), nor where the trial differs from plain
     rows: positions that the model derives from the mask or from the row (ALiBi), masks that it does not take.

@@ -32,6 +32,7 @@ from harness.plan import Benchmark
 from harness.records import ModelSpec
 from harness.scoring import context_length
 from harness.scoring.requests import Request, rows
+from harness.scoring.sharing import shares_beginnings
 from harness.scoring.tree import grown
 
 ZERO_SHOT = ("arc_easy", "hellaswag", "piqa", "winogrande", "boolq", "openbookqa")
@@ -148,12 +149,16 @@ def main() -> None:
     given = parser.parse_args()
     torch.set_num_threads(1)
     loaded = open_spec(ModelSpec("model", given.model))
+    start = time.process_time()
+    assert shares_beginnings(loaded.model)
+    trial = time.process_time() - start
     counts = ", ".join(f"{kind} {round(count * given.share)}" for kind, count in DOCUMENTS.items())
     print(f"""\
 {given.model}, float32, one thread, torch {torch.__version__}. First documents: {counts} (mmlu: of each of
 {len(SUBJECTS)} subjects). CPU seconds of each backend's `loglikelihood`, tokenization included, under lm-eval's
 `evaluate`; by turns: ours, lm-eval's, ours; ours is the mean of two. lm-eval's backend at the best of batch sizes
-{BATCH_SIZES} on {TRIAL_DOCUMENTS} documents or fewer.
+{BATCH_SIZES} on {TRIAL_DOCUMENTS} documents or fewer. The trial whether the model may share, once for a model: {trial:.1f} s,
+not counted.
 """)
     print("| task | lm-eval s (batch) | ours s | ratio | floor | of floor | accuracy | largest difference |")
     print("|---|---|---|---|---|---|---|---|")
