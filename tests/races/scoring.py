@@ -157,8 +157,8 @@ def main() -> None:
 {given.model}, float32, one thread, torch {torch.__version__}. First documents: {counts} (mmlu: of each of
 {len(SUBJECTS)} subjects). CPU seconds of each backend's `loglikelihood`, tokenization included, under lm-eval's
 `evaluate`; by turns: ours, lm-eval's, ours; ours is the mean of two. lm-eval's backend at the best of batch sizes
-{BATCH_SIZES} on {TRIAL_DOCUMENTS} documents or fewer. The trial whether the model may share, once for a model: {trial:.1f} s,
-not counted.
+{BATCH_SIZES} on {TRIAL_DOCUMENTS} documents or fewer. Not counted: the trial
+whether the model may share, once for a model, {trial:.1f} s.
 """)
     print("| task | lm-eval s (batch) | ours s | ratio | floor | of floor | accuracy | largest difference |")
     print("|---|---|---|---|---|---|---|---|")
