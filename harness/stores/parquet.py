@@ -62,8 +62,11 @@ def restore(folder: Path, path: Path) -> dict[str, int]:
             f"there is a store at {path}; import into another folder by --out, then `secateur store merge` the two"
         )
     with _placed(path) as draft:
-        with duckdb.connect(str(draft)) as db:
-            _fill(db, folder, manifest)
+        try:
+            with duckdb.connect(str(draft)) as db:
+                _fill(db, folder, manifest)
+        except duckdb.Error as error:
+            raise HarnessError(f"{path}: cannot write: {first_line(error)}") from error
         DuckdbFile(draft, wait_seconds=0.0)
     return manifest.tables
 
@@ -91,7 +94,10 @@ def _write(db: Connection, folder: Path) -> Manifest:
         migrate(bare, version)
         tables = _tables(bare)  # Those that the owner of the file has added are none of ours.
     for table in tables:
-        db.execute(f"COPY {table} TO {quoted(folder / f'{table}.parquet')} (FORMAT parquet)")
+        try:
+            db.execute(f"COPY {table} TO {quoted(folder / f'{table}.parquet')} (FORMAT parquet)")
+        except duckdb.Error as error:
+            raise HarnessError(f"{table}.parquet: cannot write: {first_line(error)}") from error
     return Manifest(version, {table: _count(db, table) for table in tables})
 
 
@@ -131,7 +137,7 @@ def _fill(db: Connection, folder: Path, manifest: Manifest) -> None:
         try:
             _append(db, table, path, manifest)
         except duckdb.Error as error:
-            raise HarnessError(f"{path}: cannot be read: {first_line(error)}") from error
+            raise HarnessError(f"{path}: cannot be imported: {first_line(error)}") from error
     db.commit()
 
 

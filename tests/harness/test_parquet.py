@@ -101,13 +101,13 @@ def parquet(sql: str) -> Callable[[Path], object]:
     [
         (lambda folder: (folder / "manifest.json").unlink(), "no export at"),
         (lambda folder: (folder / "jobs.parquet").unlink(), r"not whole: no jobs\.parquet"),
-        (lambda folder: (folder / "jobs.parquet").write_text("PAR1"), r"jobs\.parquet: cannot be read"),
+        (lambda folder: (folder / "jobs.parquet").write_text("PAR1"), r"jobs\.parquet: cannot be imported"),
         (manifest("[" * 100_000), "not valid JSON"),
         (manifest('{"schema": "6"}'), "not a manifest"),
         (manifest('{"schema": 99, "tables": {}}'), r"newer secateur \(schema 99"),
         (manifest('{"schema": 6, "tables": {"answers": 2}}'), r"answers\.parquet: 1 rows, where manifest\.json says 2"),
         (parquet("SELECT 'r' AS run, 1 AS receipt"), "not the columns of schema 6, which are run VARCHAR, r"),
-        (parquet("SELECT 'r' AS run, CAST(NULL AS JSON) AS receipt"), r"receipts\.parquet: cannot be read: .*NOT NULL"),
+        (parquet("SELECT 'r' AS run, CAST(NULL AS JSON) AS receipt"), r"receipts\.parquet: cannot be imported: .*NOT NULL"),
     ],
 )  # fmt: skip
 def test_what_is_not_whole_makes_no_store(
