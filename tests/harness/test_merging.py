@@ -19,7 +19,7 @@ from harness.stores.rows import Row
 MEASURED = Measurement("task.acc", 0.5, "share", True, "binary", (Item("0", "h0", 1.0), Item("1", "h1", float("nan"))))
 
 
-def work(store: DuckdbStore, name: str, exit_code: int | None = 0) -> str:
+def work(store: DuckdbStore, name: str, exit_code: int | None = 0) -> None:
     """A job of this plan: one run of one suite and one benchmark, a verdict, and a letter that tells of it."""
     job = store.begin_job(Asked(name, "{}", name)).id
     suite = store.begin_stage("model", name, "suite", "smoke").id
@@ -32,7 +32,6 @@ def work(store: DuckdbStore, name: str, exit_code: int | None = 0) -> str:
     store.save_verdict(VerdictRow(job, "small", "PASS", "because", f"r-{name}", f"r-{name}", "[]"), [letter])
     if exit_code is not None:
         store.finish_job(job, exit_code)
-    return job
 
 
 @pytest.fixture(scope="module")
