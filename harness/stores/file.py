@@ -90,6 +90,9 @@ def _forget_stillborn(path: Path) -> None:
 
 def migrate(db: Connection, target: int = len(STEPS)) -> None:
     """Apply the steps up to the target that this file has not seen."""
+    tables = {str(name) for (name,) in db.execute("SELECT table_name FROM duckdb_tables()").fetchall()}
+    if tables and "schema_version" not in tables:
+        raise HarnessError(f"not a store of secateur: it holds {', '.join(sorted(tables)[:3])}; it is left as it is")
     db.execute("CREATE TABLE IF NOT EXISTS schema_version (version INTEGER NOT NULL)")
     row = db.execute("SELECT coalesce(max(version), 0) FROM schema_version").fetchone()
     version = row[0] if row else 0

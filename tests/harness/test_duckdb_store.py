@@ -138,6 +138,16 @@ def test_a_busy_store_names_who_is_inside(store: DuckdbStore) -> None:
         process.communicate()
 
 
+def test_a_database_of_somebody_else_is_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "theirs.duckdb"
+    with duckdb.connect(str(path)) as db:
+        db.execute("CREATE TABLE sales (amount INTEGER)")
+    with pytest.raises(HarnessError, match="not a store of secateur: it holds sales; it is left as it is"):
+        DuckdbStore(path)
+    with duckdb.connect(str(path), read_only=True) as db:
+        assert db.execute("SELECT table_name FROM duckdb_tables()").fetchall() == [("sales",)]
+
+
 def test_a_foreign_file_is_refused_and_left_alone(tmp_path: Path) -> None:
     path = tmp_path / "s.duckdb"
     path.write_text("not a database")
