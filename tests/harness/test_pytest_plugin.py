@@ -53,7 +53,7 @@ def rows(wrong: int) -> str:
 def shown(folder: Path, text: str) -> str:
     """What pytest says of a user's test file."""
     (folder / "test_theirs.py").write_text(text)
-    command = [sys.executable, "-m", "pytest", "-p", "harness.pytest_plugin", "-q", "test_theirs.py"]
+    command = [sys.executable, "-m", "pytest", "-q", "test_theirs.py"]
     surroundings = os.environ | {"PYTHONPATH": str(ROOT)}
     done = subprocess.run(command, cwd=folder, env=surroundings, capture_output=True, text=True, check=False)
     # Nothing of ours stands between their line and the message.
