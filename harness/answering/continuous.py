@@ -100,7 +100,8 @@ class Writer:
         logits = self._logits(tokens, mask, cache)
         batch = _Batch(joining, cache, mask, logits.argmax(dim=-1, keepdim=True))
         self.batch = _together(self.batch, batch) if self.batch else batch
-        self.waiting = [number for number in self.waiting if number not in set(joining)]
+        # Those that join were taken from the end, one after the other.
+        del self.waiting[-len(joining) :]
         return self._settle(joining, batch.last, logits, began)
 
     def _step(self) -> list[Written]:

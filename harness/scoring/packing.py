@@ -70,8 +70,10 @@ def _parted(tops: Sequence[Node], row_tokens: int) -> tuple[list[Node], list[Nod
         if top.size <= row_tokens:
             small.append(top)
             continue
-        long = [child for child in top.children if len(child.tokens) > LONG_BRANCH * len(top.tokens)]
-        others = [child for child in top.children if child not in long]
+        long: list[Node] = []
+        others: list[Node] = []
+        for child in top.children:
+            (long if len(child.tokens) > LONG_BRANCH * len(top.tokens) else others).append(child)
         pays = (len(others) - 1) * len(top.tokens) >= WORTHWHILE_TOKENS
         apart = long if pays else top.children
         if not apart:
