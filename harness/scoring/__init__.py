@@ -13,7 +13,7 @@ from harness.progress import Progress, silent
 from harness.scoring.engine import in_batches, in_trees
 from harness.scoring.nan import first_broken
 from harness.scoring.passes import select
-from harness.scoring.requests import NotFiniteError, Request, Score, rows
+from harness.scoring.requests import NotFiniteError, Request, Score, row_tokens, rows
 from harness.scoring.sharing import shares_beginnings
 
 if TYPE_CHECKING:
@@ -58,8 +58,7 @@ def loglikelihoods(
 def _refuse_nan(model: PreTrainedModel, requests: Sequence[Request], found: dict[int, Score]) -> None:
     for index, score in found.items():
         if math.isnan(score.logprob):
-            tokens = (requests[index].context + requests[index].continuation)[: context_length(model)]
-            place = first_broken(model, tokens)
+            place = first_broken(model, row_tokens(requests[index], context_length(model)))
             where = f"; the first value that is not finite comes out of {place}" if place else ""
             raise NotFiniteError(f"request {index}: the model's log-likelihood is NaN{where}")
 

@@ -57,9 +57,13 @@ def rows(requests: Sequence[Request], limit: int) -> list[Row]:
             raise HarnessError(
                 f"request {index}: a continuation of {len(request.continuation)} tokens; the model reads {limit}"
             )
-        tokens = (request.context + request.continuation)[:-1][-limit:]
-        sharing.setdefault(tokens, []).append(index)
+        sharing.setdefault(row_tokens(request, limit), []).append(index)
     return [
         Row(tokens, tuple(indices), max(len(requests[index].continuation) for index in indices))
         for tokens, indices in sorted(sharing.items())
     ]
+
+
+def row_tokens(request: Request, limit: int) -> tuple[int, ...]:
+    """What the model reads for a request: the last token is only predicted, the first are lost beyond the limit."""
+    return (request.context + request.continuation)[:-1][-limit:]
