@@ -21,8 +21,22 @@ if TYPE_CHECKING:
     from harness.models.opening import LoadedModel
 
 
-def shared_beginning(loaded: LoadedModel, rows: Sequence[Row], shortest: int) -> Beginning:
-    """The longest beginning common to all rows, computed if it has at least `shortest` tokens.
+def written(loaded: LoadedModel, rows: Sequence[Row], finished: Finished = never) -> Iterator[Written]:
+    """Continue rows greedily, each to its end token or its limit, as they come.
+
+    Plain greedy: what a checkpoint says of sampling or repetition is overruled, its end tokens are not. Where memory
+    does not suffice, fewer rows are worked on at once.
+    """
+    beginning = _shared_beginning(loaded, rows)
+    if beginning.cache is not None:
+        yield from Writer(loaded, rows, beginning, finished).run()
+        return
+    for batch in _batches(rows, loaded.batching):
+        yield from _by_generate(loaded, rows, batch, finished)
+
+
+def _shared_beginning(loaded: LoadedModel, rows: Sequence[Row]) -> Beginning:
+    """The longest beginning common to all rows, computed if it is long enough to pay.
 
     Every row keeps a token of its own.
     """
@@ -37,26 +51,11 @@ def shared_beginning(loaded: LoadedModel, rows: Sequence[Row], shortest: int) ->
     first, last = min(row.tokens for row in rows), max(row.tokens for row in rows)
     most = min(len(row.tokens) for row in rows) - 1
     length = next((i for i in range(most) if first[i] != last[i]), most)
-    if length < shortest:
+    if length < loaded.batching.shared_from:
         return Beginning([], cache)
     with torch.inference_mode():
         loaded.model(torch.tensor([first[:length]], device=loaded.device), cache=cache, logits_to_keep=1)
     return Beginning(first[:length], cache)
-
-
-def written(
-    loaded: LoadedModel, rows: Sequence[Row], beginning: Beginning, finished: Finished = never
-) -> Iterator[Written]:
-    """Continue rows that all begin with `beginning`, greedily, each to its end token or its limit, as they come.
-
-    Plain greedy: what a checkpoint says of sampling or repetition is overruled, its end tokens are not. Where memory
-    does not suffice, fewer rows are worked on at once.
-    """
-    if beginning.cache is not None:
-        yield from Writer(loaded, rows, beginning, finished).run()
-        return
-    for batch in _batches(rows, loaded.batching):
-        yield from _by_generate(loaded, rows, batch, finished)
 
 
 def _batches(rows: Sequence[Row], limits: Batching) -> Iterator[list[int]]:

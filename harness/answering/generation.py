@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from harness.answering.decoding import shared_beginning, written
+from harness.answering.decoding import written
 from harness.answering.rows import Row, end_tokens
 from harness.progress import Progress, silent
 from harness.quiet import quiet
@@ -63,10 +63,9 @@ def answers(
         on_batch(refused)
         done += len(refused)
     with quiet():
-        beginning = shared_beginning(loaded, [one.row for one in ready], loaded.batching.shared_from)
         kept: list[Answer] = []
         handed = time.monotonic()
-        for number, new, seconds, error in written(loaded, [one.row for one in ready], beginning):
+        for number, new, seconds, error in written(loaded, [one.row for one in ready]):
             one = ready[number]
             kept.append(_unanswered(one, error) if error else _answer(loaded, one, new, seconds))
             if time.monotonic() - handed > HAND_SECONDS:

@@ -12,7 +12,7 @@ from lm_eval.api.model import TemplateLM
 from lm_eval.models.utils import normalize_gen_kwargs, postprocess_generated_text
 from lm_eval.utils import get_rolling_token_windows, make_disjoint_window, simple_parse_args_string
 
-from harness.answering.decoding import shared_beginning, written
+from harness.answering.decoding import written
 from harness.answering.rows import Row
 from harness.digest import digest
 from harness.errors import HarnessError
@@ -155,8 +155,7 @@ class ScoringLM(TemplateLM):  # type: ignore[misc]
             text = self.tokenizer.decode(new, skip_special_tokens=True)
             return any(end in text for end in prompts[number].until)
 
-        beginning = shared_beginning(self.loaded, rows, self.loaded.batching.shared_from)
-        for number, new, _, error in written(self.loaded, rows, beginning, enough):
+        for number, new, _, error in written(self.loaded, rows, enough):
             if error:
                 raise HarnessError(f"{self.what}: {error}")
             text = str(self.tokenizer.decode(new, skip_special_tokens=True))
