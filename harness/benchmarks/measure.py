@@ -22,6 +22,7 @@ from harness.models.opening import LoadedModel
 from harness.plan import Benchmark
 from harness.progress import Progress, silent
 from harness.records import Item, Measurement
+from harness.statistics.means import item_mean
 
 LIKELIHOODS = {
     "word_perplexity": "nats/word",
@@ -118,7 +119,7 @@ def _task_measurements(task: str, results: Results, notes: list[str]) -> list[Me
         name = f"{task}.loglikelihood"
         if unit and name not in measurements:
             items = tuple(_likelihood_item(row, row[metric.metric]) for row in rows)
-            measurements[name] = Measurement(name, _mean(items), unit, True, "graded", items)
+            measurements[name] = Measurement(name, item_mean(items), unit, True, "graded", items)
     return list(measurements.values())
 
 
@@ -182,10 +183,6 @@ def _likelihood_item(row: Row, value: float | tuple[float, int]) -> Item:
     if isinstance(value, tuple):
         return _item(row, value[0] / value[1], weight=float(value[1]))
     return _item(row, float(value))
-
-
-def _mean(items: Sequence[Item]) -> float:
-    return math.fsum(item.value * item.weight for item in items) / math.fsum(item.weight for item in items)
 
 
 def _measurement(metric: _Metric, items: tuple[Item, ...]) -> Measurement:

@@ -19,6 +19,7 @@ from harness.progress import Progress, silent
 from harness.records import Item, Measurement
 from harness.scoring import NotFiniteError
 from harness.statistics.delta import exp_or_inf
+from harness.statistics.means import item_mean
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -77,18 +78,11 @@ def measure_fidelity(
     tokens = _compared(known, candidate, cut, progress)
     if not all(bool(values.isfinite().all()) for values in tokens):
         raise NotFiniteError(f"{name}: its log-likelihood is not finite on {corpus.name}")
-    kl, same, log_ratio, change = (_items(cut, values) for values in (*tokens[:3], tokens.change))
-    values = {
-        "kl": _mean(kl),
-        "top1": _mean(same),
-        "perplexity_ratio": exp_or_inf(_mean(log_ratio)),
-        "probability_change": _mean(change),
-        "probability_rms": tokens.change.square().mean().sqrt().item(),
-        **_spread(tokens.kl),
-    }
-    items = {"kl": kl, "top1": same, "perplexity_ratio": log_ratio, "probability_change": change}
+    means = zip(MEANS, (tokens.kl, tokens.same, tokens.log_ratio, tokens.change), strict=True)
+    others = {"probability_rms": tokens.change.square().mean().sqrt().item(), **_spread(tokens.kl)}
     return [
-        *(_figure(corpus.label, name, value, items.get(name, ())) for name, value in values.items()),
+        *(_mean_figure(corpus.label, name, _items(cut, values)) for name, values in means),
+        *(_figure(corpus.label, name, value) for name, value in others.items()),
         _perplexity(corpus.label, tokens.nll),
     ]
 
@@ -117,11 +111,8 @@ def over_corpora(parts: Mapping[str, Sequence[Measurement]]) -> list[Measurement
             for total in [math.fsum(item.weight for item in one.items)]
             for item in one.items
         )
-        if not all(one.items for one in of_each.values()):
-            found.append(_figure("", name, math.nan))
-            continue
-        mean = _mean(items)
-        found.append(_figure("", name, exp_or_inf(mean) if name == "perplexity_ratio" else mean, items))
+        known = all(one.items for one in of_each.values())
+        found.append(_mean_figure("", name, items) if known else _figure("", name, math.nan))
     return found
 
 
@@ -131,6 +122,12 @@ def _named(label: str, name: str, measured: Sequence[Measurement]) -> Measuremen
 
 def _metric(label: str, name: str) -> str:
     return ".".join(part for part in ("fidelity", label, name) if part)
+
+
+def _mean_figure(label: str, name: str, items: tuple[Item, ...]) -> Measurement:
+    """The mean of its items, of log-ratios its exponential."""
+    mean = item_mean(items)
+    return _figure(label, name, exp_or_inf(mean) if name == "perplexity_ratio" else mean, items)
 
 
 def _figure(label: str, name: str, value: float, items: tuple[Item, ...] = ()) -> Measurement:
@@ -170,10 +167,6 @@ def _items(cut: Sequence[Window], values: Tensor) -> tuple[Item, ...]:
         Item(window.id, digest(window.tokens), part.mean().item(), str(window.document), float(window.scored))
         for window, part in zip(cut, parts, strict=True)
     )
-
-
-def _mean(items: Sequence[Item]) -> float:
-    return math.fsum(item.value * item.weight for item in items) / math.fsum(item.weight for item in items)
 
 
 def _perplexity(label: str, nll: Tensor) -> Measurement:

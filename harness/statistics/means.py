@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
+from harness.records import Item
 from harness.statistics.paired import FloatArray, Interval
 
 Labels = NDArray[np.int64]
@@ -27,6 +29,11 @@ class Mean:
         """Bounds by Student's t with clusters - 1 degrees of freedom, each one-sided at alpha."""
         reach = float(special.stdtrit(max(self.clusters - 1, 1), 1 - alpha)) * self.error
         return self.value - reach, self.value + reach
+
+
+def item_mean(items: Sequence[Item]) -> float:
+    """The weighted mean of one model's items."""
+    return math.fsum(item.value * item.weight for item in items) / math.fsum(item.weight for item in items)
 
 
 def labels(clusters: tuple[str, ...]) -> Labels:
