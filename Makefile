@@ -15,7 +15,7 @@ demo: $(READY)
 	@echo '$(BIN)/secateur run demo'; $(BIN)/secateur run demo; code=$$?; if [ $$code -le 2 ]; then exit 0; else exit $$code; fi
 
 test: lint quick
-	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -m slow --durations=10
+	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -m slow -rs --durations=10
 
 # One thread: the models are tiny, and threads would only wait for each other.
 quick: $(READY)
