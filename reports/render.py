@@ -6,18 +6,15 @@ Style and script are the package's own files; the page's Content-Security-Policy
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import os
 import re
 import tempfile
-from importlib.resources import files
 from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from reports import charts, figures
+from reports import assets, charts, figures
 from reports.diff import words
 from reports.errors import ReportError
 from reports.listing import listing
@@ -32,7 +29,7 @@ FOLLOWABLE = re.compile(r"https?://[\w.:/?=&%#-]+", re.ASCII)
 
 def render(page: Page) -> str:
     """The whole page as one HTML text."""
-    style, script = _own("page.css"), _own("page.js")
+    style, script = assets.style(), assets.script()
     return (
         _environment()
         .get_template("page.html")
@@ -40,7 +37,7 @@ def render(page: Page) -> str:
             page=page,
             style=Markup(style),
             script=Markup(script),
-            policy=_policy(style, script),
+            policy=assets.policy(style, script),
         )
     )
 
@@ -98,19 +95,3 @@ def _environment() -> Environment:
     environment.tests["followable"] = lambda url: FOLLOWABLE.fullmatch(url) is not None
     environment.globals.update(charts=charts, listing=listing, words=words)
     return environment
-
-
-def _own(name: str) -> str:
-    return files("reports").joinpath("templates", name).read_text("utf-8")
-
-
-def _policy(style: str, script: str) -> str:
-    return (
-        f"default-src 'none'; style-src '{_hash(style)}'; script-src '{_hash(script)}'; "
-        "img-src data:; base-uri 'none'; form-action 'none'"
-    )
-
-
-def _hash(text: str) -> str:
-    digest = hashlib.sha256(text.encode("utf-8")).digest()
-    return f"sha256-{base64.b64encode(digest).decode('ascii')}"

@@ -192,7 +192,7 @@ def test_write_says_what_is_wrong(example: Page, tmp_path: Path) -> None:
 
 def test_contrast_is_enough() -> None:
     """WCAG 2 AA, 4.5 to 1, for every pair of text and ground, light, dark and printed."""
-    style = (Path(__file__).parents[2] / "reports/templates/page.css").read_text("utf-8")
+    style = (Path(__file__).parents[2] / "reports/templates/styles/base.css").read_text("utf-8")
     themes = [
         dict(re.findall(r"--([\w-]+): (#[0-9a-f]{3,6});", block)) for block in re.findall(r":root \{[^}]+\}", style)
     ]

@@ -1,5 +1,5 @@
 "use strict";
-// Filters the lists of cases and opens the case that the address names. The page is complete without it.
+// The lists of cases: filters them, and opens the case that the address names.
 
 /** @param {Element} root @param {string} selector @returns {string[]} */
 const texts = (root, selector) => [...root.querySelectorAll(selector)].map((node) => node.textContent.trim());
@@ -53,7 +53,3 @@ function openNamed() {
   node.open = true;
   node.scrollIntoView();
 }
-
-document.querySelectorAll("[data-filter]").forEach(filter);
-addEventListener("hashchange", openNamed);
-openNamed();
