@@ -5,26 +5,26 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from harness.statistics.delta import Delta
-from harness.stores.derived import CheckRow, DeltaRow, Derived, FlipRow
+from harness.stores.derived import CheckRow, DeltaRow, Derived, FlipRow, GradeRow
 from harness.verdicts.compare import Comparison
 from harness.verdicts.pairing import CasePair
 from suites import Graded
 
 
 def derived(comparison: Comparison, before_run: str, after_run: str) -> Derived:
-    """The numbers, flips and checks of one comparison."""
+    """The numbers, flips, checks and grades of one comparison."""
     series = comparison.series
-    checks = [
-        row
+    marks = [
+        (run, pair, graded)
         for pair in comparison.cases
         for run, graded in ((before_run, pair.before_graded), (after_run, pair.after_graded))
         if graded
-        for row in _checks(run, pair, graded)
     ]
     return Derived(
         tuple(_delta(delta, series[name].higher_is_better) for name, delta in comparison.deltas.items()),
         tuple(FlipRow(flip.metric, flip.id, flip.kind) for flip in comparison.flips),
-        tuple(checks),
+        tuple(row for mark in marks for row in _checks(*mark)),
+        tuple(GradeRow(run, pair.suite, pair.case.id, graded.passed, graded.score) for run, pair, graded in marks),
     )
 
 

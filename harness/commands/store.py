@@ -17,7 +17,7 @@ def command() -> None:
 
 
 @command.command("check", short_help="Does everything belong together?")
-@click.option("--rebuild", is_flag=True, help="First make the derived tables again: deltas, flips, checks.")
+@click.option("--rebuild", is_flag=True, help="First make the derived tables again: deltas, flips, checks, grades.")
 @OUT
 def check(rebuild: bool, out: Path) -> int:
     """Count what is stored and say what does not belong together; exit 3 if something does not."""

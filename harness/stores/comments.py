@@ -114,6 +114,10 @@ TABLES: dict[str, dict[str, str]] = {
         "position": "Of the assertion in the case", "type": "Of the assertion", "passed": "Whether it holds",
         "score": "0 to 1", "reason": "The evidence",
     },
+    "grades": {
+        "": "Derived: what all assertions of a case came to on one answer", "run": "The run", "suite": "The suite",
+        "case_id": "The case", "passed": "Whether the case passed", "score": "0 to 1",
+    },
     "baselines": {
         "": "Results named as the ones to beat; of one name the newest counts", "name": "Of the baseline", "job": JOB,
         "candidate": CANDIDATE, "blessed": "When", "note": "Why",

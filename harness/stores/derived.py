@@ -1,4 +1,4 @@
-"""What can be made again from the facts: numbers of a comparison, flips and checks, as tables for analysts."""
+"""What can be made again from the facts: numbers of a comparison, flips, checks and grades, as tables for analysts."""
 
 from __future__ import annotations
 
@@ -46,9 +46,21 @@ class CheckRow:
 
 
 @dataclass(frozen=True)
+class GradeRow:
+    """What all assertions of a case came to on one answer of a run."""
+
+    run: str
+    suite: str
+    case_id: str
+    passed: bool
+    score: float
+
+
+@dataclass(frozen=True)
 class Derived:
     """All that is derived from one comparison."""
 
     deltas: tuple[DeltaRow, ...]
     flips: tuple[FlipRow, ...]
     checks: tuple[CheckRow, ...]
+    grades: tuple[GradeRow, ...]

@@ -35,6 +35,7 @@ TAKEN = {
     "deltas": f"job IN ({JOBS})",
     "flips": f"job IN ({JOBS})",
     "checks": f"run IN ({RUNS})",
+    "grades": f"run IN ({RUNS})",
     "baselines": f"job IN ({JOBS})",
 }
 """Table -> which of its rows are taken."""

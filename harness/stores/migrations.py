@@ -151,4 +151,10 @@ M006 = """
 ALTER TABLE schedules ADD COLUMN permissions VARCHAR DEFAULT '{}';
 """
 
-STEPS: tuple[str, ...] = (M001, M002, M003, M004, M005, M006)
+M007 = """
+CREATE TABLE grades (
+  run VARCHAR NOT NULL, suite VARCHAR NOT NULL, case_id VARCHAR NOT NULL, passed BOOLEAN NOT NULL,
+  score DOUBLE NOT NULL, PRIMARY KEY (run, suite, case_id));
+"""
+
+STEPS: tuple[str, ...] = (M001, M002, M003, M004, M005, M006, M007)

@@ -122,6 +122,7 @@ def replace_derived(db: Connection, job: str, candidate: str, derived: Derived) 
     for table, rows in (("deltas", derived.deltas), ("flips", derived.flips)):
         db.execute(f"DELETE FROM {table} WHERE job = ? AND candidate = ?", [job, candidate])
         append(db, table, [key | asdict(row) for row in rows])
-    for run in dict.fromkeys(row.run for row in derived.checks):
-        db.execute("DELETE FROM checks WHERE run = ?", [run])
-    append(db, "checks", [asdict(row) for row in derived.checks])
+    for table, marks in (("checks", derived.checks), ("grades", derived.grades)):
+        for run in dict.fromkeys(row.run for row in marks):
+            db.execute(f"DELETE FROM {table} WHERE run = ?", [run])
+        append(db, table, [asdict(row) for row in marks])

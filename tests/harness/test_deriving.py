@@ -28,4 +28,4 @@ def test_deltas_and_flips_are_those_of_the_comparison() -> None:
         FlipRow("task.acc", "3", "loss"),
         FlipRow("task.acc", "2", "gain"),
     )
-    assert rows.checks == ()
+    assert rows.checks == rows.grades == ()

@@ -14,6 +14,7 @@ from harness.records import Answer, Item, Measurement, ModelSpec, Run
 from harness.stores import Asked, Letter, VerdictRow
 from harness.stores.duckdb_store import DuckdbStore
 from harness.stores.merging import TAKEN, merge
+from harness.stores.migrations import STEPS
 from harness.stores.rows import Row
 
 MEASURED = Measurement("task.acc", 0.5, "share", True, "binary", (Item("0", "h0", 1.0), Item("1", "h1", float("nan"))))
@@ -105,7 +106,7 @@ def test_a_stage_that_went_on_is_taken_as_it_is_now(ours: DuckdbStore, theirs: P
         ("UPDATE answers SET text = '5' WHERE case_id = 'a'", r"table answers, stage '\w+', case_id 'a': is here too"),
         ("UPDATE items SET value = NULL WHERE position = 0", "table items, stage .*, metric 'task.acc', position 0"),
         ("INSERT INTO schema_version VALUES (99)", "newer secateur"),
-        ("DELETE FROM schema_version WHERE version > 4", "schema 4, where this one is 6"),
+        ("DELETE FROM schema_version WHERE version > 4", f"schema 4, where this one is {len(STEPS)}"),
         ("DROP TABLE schema_version", "it has no table schema_version"),
         ("ALTER TABLE scores ADD COLUMN more INTEGER", "table scores is not there, or has other columns"),
         ("DROP TABLE scores; CREATE VIEW scores AS SELECT 1", "table scores is not there"),

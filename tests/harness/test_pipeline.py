@@ -321,7 +321,7 @@ def test_derived_tables_are_made_again_as_they_were(
     done: tuple[Path, Outcome], capsys: pytest.CaptureFixture[str]
 ) -> None:
     out, _ = done
-    tables = {table: rows(out, table) for table in ("deltas", "checks")}
+    tables = {table: rows(out, table) for table in ("deltas", "checks", "grades")}
     assert all(tables.values())
     DuckdbStore(out / "secateur.duckdb").file.execute("DELETE FROM deltas", [])
     assert entry(["store", "check", "--out", str(out)]) == 3
