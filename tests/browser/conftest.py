@@ -32,7 +32,7 @@ def pytest_itemcollected(item: pytest.Item) -> None:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """One Chromium a module: Playwright keeps an event loop running in this thread, which would bar asyncio elsewhere."""
+    """One Chromium a module: while Playwright runs, asyncio in other tests would find a loop already running."""
     from playwright.sync_api import sync_playwright
 
     path = next(filter(None, map(shutil.which, NAMES)), None)
