@@ -5,8 +5,12 @@
 PYTHON ?= python3
 VENV ?= .venv
 TORCH ?= torch==2.13.0
+JOBS ?= 2
 BIN := $(VENV)/bin
 READY := $(VENV)/ready
+
+# JOBS files of tests at a time, one thread each: the models are tiny, and threads would only wait for each other.
+PYTEST := HF_HUB_OFFLINE=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist loadfile --durations=10
 
 .PHONY: demo test quick lint clean
 
@@ -15,11 +19,10 @@ demo: $(READY)
 	@echo '$(BIN)/secateur run demo'; $(BIN)/secateur run demo; code=$$?; if [ $$code -le 2 ]; then exit 0; else exit $$code; fi
 
 test: lint quick
-	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -m slow -rs --durations=10
+	$(PYTEST) -m slow -rs
 
-# One thread: the models are tiny, and threads would only wait for each other.
 quick: $(READY)
-	HF_HUB_OFFLINE=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest --durations=10
+	$(PYTEST)
 
 lint: $(READY)
 	$(BIN)/ruff check .
