@@ -129,12 +129,25 @@ class CheckRow:
 
 
 @dataclass(frozen=True)
+class TokenRow:
+    """One token of an answer, and how far the two models are apart where it was chosen."""
+
+    text: str
+    kl: float | None
+    """KL divergence of the two next-token distributions, in nats."""
+
+
+@dataclass(frozen=True)
 class AnswerRow:
     """What one model said. `text` None: not answered, and `error` says why."""
 
     text: str | None
     checks: tuple[CheckRow, ...] = ()
     error: str = ""
+    score: float | None = None
+    """0 to 1, of all checks together; None: not graded."""
+    tokens: tuple[TokenRow, ...] = ()
+    """All of the answer's, in order, where their divergence is known."""
 
 
 @dataclass(frozen=True)

@@ -19,9 +19,7 @@ from reports.diff import words
 from reports.errors import ReportError
 from reports.listing import listing
 from reports.page import Page
-
-HIDDEN = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
-"""Control characters but tab and newline, embeddings and overrides of direction, halves of surrogate pairs."""
+from reports.visible import visible
 
 FOLLOWABLE = re.compile(r"https?://[\w.:/?=&%#-]+", re.ASCII)
 """A plain web address; anything else is never made a link."""
@@ -64,21 +62,14 @@ def write(page: Page, path: Path) -> None:
         part.unlink(missing_ok=True)
 
 
-def visible(value: object) -> object:
+def shown(value: object) -> object:
     """A string with hidden characters spelt out; other values as they are.
 
     Raises: ReportError, if the value is None: what is missing must be shown as missing by the template.
     """
     if value is None:
         raise ReportError("a template shows a value that is None")
-    if not isinstance(value, str) or isinstance(value, Markup):
-        return value
-    return HIDDEN.sub(_spelt, value)
-
-
-def _spelt(match: re.Match[str]) -> str:
-    code = ord(match.group())
-    return chr(0x2400 + code) if code < 0x20 else f"⟨U+{code:04X}⟩"
+    return visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
 def _environment() -> Environment:
@@ -86,7 +77,7 @@ def _environment() -> Environment:
         loader=PackageLoader("reports"),
         autoescape=True,
         undefined=StrictUndefined,
-        finalize=visible,
+        finalize=shown,
         trim_blocks=True,
         lstrip_blocks=True,
     )

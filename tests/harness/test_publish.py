@@ -60,3 +60,8 @@ def test_flips_are_shown_with_wilsons_interval(words: Suite) -> None:
     assert row.flips == 0.25
     # Wilson's interval at z = 1.645: (0.25 + z^2/48 -+ z sqrt(0.1875/24 + z^2/2304)) / (1 + z^2/24).
     assert (row.flips_low, row.flips_high) == pytest.approx((0.1352, 0.4155), abs=1e-4)
+
+
+def test_both_answers_of_a_case_carry_their_score(words: Suite) -> None:
+    (lost,) = (row for row in candidate(words, {"hard": 1}).cases if row.kind == "loss")
+    assert (lost.before.score, lost.after.score) == (1.0, 0.0)
