@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence, Set
+from collections.abc import Callable, Iterable, Sequence, Set
 from dataclasses import replace
 from itertools import takewhile
 
@@ -27,14 +27,18 @@ def drawn_suite(suite: str, pairs: Sequence[CasePair]) -> tuple[list[CasePair], 
     return both, [replace(one, in_looks=True, unasked=unasked) for one in series]
 
 
-def drawn_series(metric: str, before: Run, after: Run) -> Series:
+Laying = Callable[[Measurement | None, Measurement | None], Series]
+"""One measurement of both models -> the two side by side."""
+
+
+def drawn_series(metric: str, before: Run, after: Run, laid: Laying = measured_series) -> Series:
     """One measurement of both, on the documents that both were asked where those are drawn, else as it is."""
     old, new = before.measurements.get(metric), after.measurements.get(metric)
     total = _total(metric, after)
     if total is None or old is None or new is None or not (old.items and new.items):
-        return measured_series(old, new)
+        return laid(old, new)
     asked = _drawn(map(str, range(total)), {item.id for item in old.items} & {item.id for item in new.items})
-    series = measured_series(_only(old, asked), _only(new, asked))
+    series = laid(_only(old, asked), _only(new, asked))
     return replace(series, in_looks=True, unasked=(frozenset(),) * (total - len(asked)))
 
 

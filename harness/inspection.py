@@ -16,6 +16,7 @@ from harness.outlook import cases_of, documents_of, outlook
 from harness.plan import Gate, Plan, allowance
 from harness.plan_models import Candidate, Model, spec
 from harness.records import ORIGINAL
+from harness.verdicts.choices import CHOICE_KL
 from harness.verdicts.finding import limit_of
 from suites import Suite
 from suites.document import suggestion
@@ -139,7 +140,7 @@ def _form_faults(gate: Gate, metric: str) -> list[str]:
     form, limit = limit_of(gate)
     if metric == "losses" and form != "max":
         return [f"a count of losses takes max, not {form}"]
-    if metric.rpartition(".")[2] in FIDELITY_METRICS and form not in ("max", "min"):
+    if metric.rpartition(".")[2] in (*FIDELITY_METRICS, CHOICE_KL) and form not in ("max", "min"):
         return [f"it is measured on the candidate alone; use max or min, not {form}"]
     is_share = metric in SHARES or metric.startswith("acc")
     if is_share and form in ("margin", "max", "min") and limit >= 1 and not (form == "max" and limit == 1):

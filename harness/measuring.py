@@ -88,7 +88,7 @@ def unfinished(subject: Subject, context: Context) -> set[str]:
 
 def _benchmark_stage(subject: Subject, benchmark: Benchmark, context: Context, *more: str) -> Stage:
     identity = task_identity(benchmark, context.data_root)
-    key = digest("benchmark", PROTOCOL, identity, *own(subject, context), asdict(subject.batching), *more)
+    key = digest("benchmark with choices", PROTOCOL, identity, *own(subject, context), asdict(subject.batching), *more)
     return context.store.begin_stage(subject.fingerprint, key, "benchmark", benchmark.task, not_before=context.since)
 
 

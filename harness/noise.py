@@ -56,7 +56,8 @@ def floors(noise: Comparison) -> dict[str, str]:
     """Metric -> how much of it is noise: flips of yes-or-no items, the largest change of an item otherwise."""
     found = {}
     for name, series in noise.series.items():
-        changes = np.abs(series.drops[np.isfinite(series.drops)])
+        changes = series.drops if series.paired else series.after
+        changes = np.abs(changes[np.isfinite(changes)])
         if series.summary == "losses" or not len(changes):
             continue
         flips = f"{int((changes > 0).sum())} of {len(changes)} flip"

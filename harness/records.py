@@ -86,6 +86,8 @@ class Item:
     cluster: str = ""
     """Items of one cluster are not independent of each other; empty: a cluster of its own."""
     weight: float = 1.0
+    choices: tuple[float, ...] = ()
+    """Log-likelihoods of the answers to choose from, in nats; empty: there are none, or they were not kept."""
 
 
 @dataclass(frozen=True)

@@ -175,7 +175,17 @@ def _items(metric: _Metric, rows: Sequence[Row]) -> tuple[Item, ...]:
 def _item(row: Row, value: float, cluster: str = "", weight: float = 1.0) -> Item:
     hashes = row["doc_hash"] + row["prompt_hash"] + row["target_hash"]
     name = f"{cluster}/{row['doc_id']}" if cluster else str(row["doc_id"])
-    return Item(name, hashlib.sha256(hashes.encode()).hexdigest(), value, cluster, weight)
+    return Item(name, hashlib.sha256(hashes.encode()).hexdigest(), value, cluster, weight, _choices(row))
+
+
+def _choices(row: Row) -> tuple[float, ...]:
+    """Log-likelihood of each answer to choose from; empty for a document that offers none."""
+    answers = row["filtered_resps"]
+    if len(answers) < 2 or not all(isinstance(answer, tuple) for answer in answers):
+        return ()
+    # For mutual information all choices are asked once more, without the question.
+    count = len(answers) // 2 if "acc_mutual_info" in row else len(answers)
+    return tuple(float(logprob) for logprob, _ in answers[:count])
 
 
 def _likelihood_item(row: Row, value: float | tuple[float, int]) -> Item:

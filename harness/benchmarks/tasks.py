@@ -20,6 +20,7 @@ from harness.benchmarks.conditions import quiet_and_repeatable
 from harness.benchmarks.data import Source, data_from, local_files
 from harness.errors import HarnessError
 from harness.plan import Benchmark
+from harness.verdicts.choices import CHOICE_KL
 
 OWN_TASKS = Path(__file__).parent.parent / "tasks"
 STOCK_TASKS = Path(lm_eval.tasks.__file__).parent
@@ -105,6 +106,8 @@ def metric_names(benchmark: Benchmark, data_root: Path | None) -> tuple[str, ...
         return ()
     (task,) = build(benchmark, data_root).tasks["tasks"].values()
     names = tuple(task.aggregation())
+    if task.OUTPUT_TYPE == "multiple_choice":
+        return (*names, CHOICE_KL)
     return (*names, "loglikelihood") if set(names) & PERPLEXITIES else names
 
 

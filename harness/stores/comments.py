@@ -70,6 +70,7 @@ TABLES: dict[str, dict[str, str]] = {
         "stage": STAGE, "metric": METRIC, "position": "Order", "id": "Of the document, window or block",
         "hash": "Of all that the model was shown", "value": "Its part of the metric; empty when it was NaN",
         "cluster": "Items of one cluster are not independent; empty: alone", "weight": "In the mean",
+        "choices": "Log-likelihoods of the answers to choose from, in nats; empty: none, or not kept",
     },
     "receipts": {
         "": "What compression did to make the model of this run", "run": "The run",

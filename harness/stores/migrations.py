@@ -157,4 +157,8 @@ CREATE TABLE grades (
   score DOUBLE NOT NULL, PRIMARY KEY (run, suite, case_id));
 """
 
-STEPS: tuple[str, ...] = (M001, M002, M003, M004, M005, M006, M007)
+M008 = """
+ALTER TABLE items ADD COLUMN choices DOUBLE[];
+"""
+
+STEPS: tuple[str, ...] = (M001, M002, M003, M004, M005, M006, M007, M008)

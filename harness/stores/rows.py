@@ -20,6 +20,7 @@ Row = tuple[Any, ...]
 JOB = "id, plan_name, plan, digest, command, facts, fresh, started, finished, exit_code"
 STAGE = "id, fingerprint, key, kind, name, finished IS NOT NULL, facts"
 ANSWER = "case_id, prompt, text, finish, prompt_tokens, new_tokens, seconds, error, tokens, logprobs"
+ITEM = "metric, id, hash, value, cluster, weight, choices"
 RUN = "id, model, source, revision, adapter, dtype, fingerprint, created, job"
 VERDICT = "job, candidate, decision, reason, before_run, after_run, findings, created"
 
@@ -37,11 +38,10 @@ def whole_run(db: Connection, run: Run, stages: list[Stage]) -> Run:
 
 def stage_measurements(db: Connection, stage: str) -> list[Measurement]:
     items: dict[str, list[Item]] = {}
-    rows = db.execute(
-        "SELECT metric, id, hash, value, cluster, weight FROM items WHERE stage = ? ORDER BY metric, position", [stage]
-    ).fetchall()
-    for metric, name, digest, value, cluster, weight in rows:
-        items.setdefault(metric, []).append(Item(name, digest, number_or_nan(value), cluster, weight))
+    rows = db.execute(f"SELECT {ITEM} FROM items WHERE stage = ? ORDER BY metric, position", [stage]).fetchall()
+    for metric, name, digest, value, cluster, weight, choices in rows:
+        item = Item(name, digest, number_or_nan(value), cluster, weight, tuple(choices or ()))
+        items.setdefault(metric, []).append(item)
     heads = db.execute(
         "SELECT metric, value, unit, higher_is_better, scale FROM measurements WHERE stage = ? ORDER BY metric", [stage]
     ).fetchall()
@@ -107,7 +107,8 @@ def finish(db: Connection, stage: str, measurements: Sequence[Measurement], fact
     ]  # fmt: skip
     items = [
         {"stage": stage, "metric": m.metric, "position": position, "id": item.id, "hash": item.hash,
-         "value": number_or_empty(item.value), "cluster": item.cluster, "weight": item.weight}
+         "value": number_or_empty(item.value), "cluster": item.cluster, "weight": item.weight,
+         "choices": item.choices or None}
         for m in measurements
         for position, item in enumerate(m.items)
     ]  # fmt: skip

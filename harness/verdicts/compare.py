@@ -12,6 +12,7 @@ from harness.drawing import drawn_series, drawn_suite
 from harness.records import Answer, ModelSpec, Run
 from harness.statistics.delta import Delta, drop_of, value_of
 from harness.statistics.series import Series
+from harness.verdicts.choices import choice_series, offering
 from harness.verdicts.pairing import CasePair, case_pairs, suite_series
 from suites.grading import Graded
 from suites.schema import Suite
@@ -70,7 +71,8 @@ def compare(before: Run, after: Run, suites: Sequence[Suite], in_looks: bool = F
     metrics = sorted(before.measurements.keys() | after.measurements.keys())
     measured = [drawn_series(name, before, after) for name in metrics]
     flips = [*_case_flips(cases), *(flip for one in measured for flip in _item_flips(one))]
-    everything = [*series, *measured]
+    choices = [drawn_series(name, before, after, choice_series) for name in offering(before, after)]
+    everything = [*series, *measured, *choices]
     return Comparison(
         original=before.model,
         candidate=after.model,

@@ -13,12 +13,21 @@ from typing import Any
 import pytest
 from lm_eval.api.instance import Instance
 
-from harness.benchmarks import BenchmarkResult, ScoringLM, count_items, drawable, measure_benchmark, task_identity
+from harness.benchmarks import (
+    BenchmarkResult,
+    ScoringLM,
+    count_items,
+    drawable,
+    measure_benchmark,
+    metric_names,
+    task_identity,
+)
 from harness.commands import entry
 from harness.errors import HarnessError
+from harness.inspection import refuse_impossible
 from harness.models.embedded import bring as embedded_folder
 from harness.models.opening import LoadedModel, open_spec
-from harness.plan import Benchmark
+from harness.plan import Benchmark, Plan
 from harness.records import Measurement, ModelSpec
 
 WORDS = [
@@ -121,6 +130,8 @@ def test_choices_as_the_stock_engine(tiny: Callable[[int], LoadedModel], data_ro
         assert measurement.value == theirs["results"]["arc_easy"][f"{metric},none"]
         assert measurement.scale == "binary"
         assert measurement.higher_is_better
+        for item, row in zip(measurement.items, rows, strict=True):
+            assert item.choices == pytest.approx([logprob for logprob, _ in row["filtered_resps"]], abs=1e-3)
 
 
 def test_chat_template_as_the_stock_engine(tiny: Callable[[int], LoadedModel], data_root: Path) -> None:
@@ -219,9 +230,23 @@ def test_progress_counts_requests(tiny: Callable[[int], LoadedModel], data_root:
 def test_chosen_documents_are_those_of_the_whole(tiny: Callable[[int], LoadedModel], data_root: Path) -> None:
     whole = by_name(measure_benchmark(tiny(0), Benchmark(task="arc_easy"), data_root))["arc_easy.acc"]
     some = measure_benchmark(tiny(0), Benchmark(task="arc_easy", documents=(7, 2, 11)), data_root)
-    assert by_name(some)["arc_easy.acc"].items == tuple(item for item in whole.items if item.id in ("2", "7", "11"))
+    chosen = [item for item in whole.items if item.id in ("2", "7", "11")]
+    for found, expected in zip(by_name(some)["arc_easy.acc"].items, chosen, strict=True):
+        assert (found.id, found.hash, found.value) == (expected.id, expected.hash, expected.value)
     assert "3 of 12 documents" in some.facts["benchmark arc_easy"]
     assert count_items(Benchmark(task="arc_easy", documents=(7, 2)), data_root) == 2
+
+
+def test_only_tasks_of_choices_have_a_divergence_of_choices(data_root: Path) -> None:
+    assert metric_names(Benchmark(task="arc_easy"), data_root) == ("acc", "acc_norm", "choice_kl")
+    assert "choice_kl" not in metric_names(Benchmark(task="gsm8k"), data_root)
+    gate = {"metric": "arc_easy.choice_kl", "margin": 0.1}
+    plan = Plan.model_validate(
+        {"name": "p", "original": {"model": "smollm2-135m"}, "candidates": {"same": {"model": "smollm2-135m"}},
+         "benchmarks": ["arc_easy"], "data_root": str(data_root), "gates": [gate]}
+    )  # fmt: skip
+    with pytest.raises(HarnessError, match="measured on the candidate alone; use max or min, not margin"):
+        refuse_impossible(plan, [])
 
 
 def test_documents_that_are_not_there_are_refused(tiny: Callable[[int], LoadedModel], data_root: Path) -> None:

@@ -172,3 +172,45 @@ def test_a_reading_without_items_is_exact():
 
     delta = compare(run(measurements=[size(100)]), run("small", measurements=[size(80)]), []).deltas["size.bytes"]
     assert (delta.drop, delta.low, delta.high, delta.method) == (-20, -20, -20, "exact reading")
+
+
+def choosing(metric, choices, **changed):
+    """A benchmark whose documents, by number, were given these probabilities of their choices."""
+    items = tuple(
+        Item(str(n), f"hash {n}", 1.0, choices=tuple(math.log(p) if p else -math.inf for p in document))
+        for n, document in enumerate(choices)
+    )
+    return measured(metric, [1.0] * len(items), **{"items": items, **changed})
+
+
+def test_choices_diverge_by_how_far_their_probabilities_moved():
+    """By hand: 0.5 ln(0.5 / 0.25) + 0.5 ln(0.5 / 0.75) = 0.143841; a choice that was impossible adds nothing."""
+    before = run(measurements=[choosing("arc.acc", [(0.5, 0.5), (0.2, 0.2), (0.5, 0.5, 0.0)])])
+    after = run("small", measurements=[choosing("arc.acc", [(0.25, 0.75), (0.1, 0.1), (0.25, 0.25, 0.5)])])
+    comparison = compare(before, after, [])
+    assert comparison.series["arc.choice_kl"].after == pytest.approx([0.143841, 0.0, math.log(2)], abs=1e-6)
+    delta = comparison.deltas["arc.choice_kl"]
+    assert (delta.of, delta.unit, delta.before, delta.n) == ("value", "nats", None, 3)
+    assert delta.estimate == pytest.approx((0.143841 + math.log(2)) / 3, abs=1e-6)
+    assert delta.low < delta.estimate < delta.high
+
+
+def test_one_divergence_a_benchmark_and_none_where_choices_were_not_kept():
+    kept = [choosing("arc.acc", [(0.5, 0.5)]), choosing("arc.acc_norm", [(0.5, 0.5)])]
+    plain = [measured("arc.acc", [1.0]), measured("arc.acc_norm", [1.0])]
+    found = compare(run(measurements=kept), run("small", measurements=kept), []).series
+    assert [name for name in found if "choice" in name] == ["arc.choice_kl"]
+    for before, after in ((plain, kept), (kept, plain), (plain, plain)):
+        assert set(compare(run(measurements=before), run("small", measurements=after), []).series) == {
+            "arc.acc",
+            "arc.acc_norm",
+        }
+
+
+def test_a_divergence_that_is_not_known_is_not_zero():
+    before = run(measurements=[choosing("arc.acc", [(0.5, 0.5)])])
+    for lost in ([], [choosing("arc.acc", [(0.0, 0.0)])]):
+        assert compare(before, run("small", measurements=lost), []).deltas["arc.choice_kl"].estimate is None
+    fewer = [choosing("arc.acc", [(0.4, 0.3, 0.3)])]
+    with pytest.raises(HarnessError, match="item 0 had 2 choices before and 3 after"):
+        compare(before, run("small", measurements=fewer), [])

@@ -25,7 +25,12 @@ from harness.stores.outbox import Outbox
 ROOT = Path(__file__).parents[2]
 ANSWER = Answer("a", "2+2?", "4", "stop", 5, 1, 0.1)
 MEASURED = Measurement(
-    "task.acc", 0.5, "share", True, "binary", (Item("1", "h1", 1.0), Item("0", "h0", math.nan, "c", 2.0))
+    "task.acc",
+    0.5,
+    "share",
+    True,
+    "binary",
+    (Item("1", "h1", 1.0, choices=(-1.5, -2.5)), Item("0", "h0", math.nan, "c", 2.0)),
 )
 LETTER = Letter("first", "KEY", "job", "r2", "smoke/a", "candidate", "log", "{}")
 
@@ -50,6 +55,7 @@ def test_a_run_comes_back_as_it_went_in(store: DuckdbStore) -> None:
     assert [item.id for item in back.items] == ["1", "0"]
     assert math.isnan(back.items[1].value)
     assert (back.items[1].cluster, back.items[1].weight) == ("c", 2.0)
+    assert [item.choices for item in back.items] == [(-1.5, -2.5), ()]
     assert run.facts["smoke: template"] == "none"
 
 
