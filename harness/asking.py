@@ -11,9 +11,10 @@ from harness.answering.generation import Prompt, answers
 from harness.digest import digest
 from harness.endpoints import served_answers
 from harness.models.subject import Subject
-from harness.progress import Progress, named
+from harness.progress import Progress
 from harness.records import DIGEST, Answer
 from harness.stores import Stage, Store
+from harness.tally import Tally
 from suites import Case, Suite
 
 PROTOCOL = "3"
@@ -65,8 +66,16 @@ def asked(subject: Subject, suite: Suite, cases: Sequence[Case], keeping: Keepin
     complete = len(known) + len(missing) == len(suite.cases)
     if not prompts and not complete:
         return stage.id
-    progress = named(keeping.progress, f"{subject.spec.name}: {suite.name}")
-    facts = _answered(subject, suite, prompts, lambda batch: store.add_answers(stage.id, batch), progress)
+    tally = Tally(suite)
+
+    def keep(batch: list[Answer]) -> None:
+        store.add_answers(stage.id, batch)
+        tally.add(batch)
+
+    def progress(_: str, done: int, total: int) -> None:
+        keeping.progress(f"{subject.spec.name}: {tally}", done, total)
+
+    facts = _answered(subject, suite, prompts, keep, progress)
     if complete:
         store.finish_stage(stage.id, facts={**facts, DIGEST: suite.digest})
     else:

@@ -44,6 +44,7 @@ def command(
     """
     from harness.errors import HarnessError
     from harness.inspection import loaded_suites
+    from harness.live.telling import told
     from harness.outlook import hopeless
     from harness.pipeline import run
     from harness.plan import load_plan, only, permitting
@@ -62,8 +63,9 @@ def command(
             raise HarnessError(f"cannot write {target}: give a file in a folder that is there")
     for line in hopeless(chosen, loaded_suites(chosen)):
         click.echo(f"warning: {line}", err=True)
-    with shown(quiet) as progress:
-        outcome = run(chosen, out, fresh=fresh, progress=progress, command=f"secateur run {plan}")
+    with shown(quiet) as progress, told(out, chosen.name, progress) as telling:
+        outcome = run(chosen, out, fresh=fresh, progress=telling, command=f"secateur run {plan}")
+        telling.ended(outcome.job, outcome.exit_code)
     exit_code = 0 if allow_inconclusive and outcome.exit_code == 2 else outcome.exit_code
     click.echo(outputs.as_json(outcome) if as_json else outputs.as_text(outcome, exit_code))
     for line in annotated(outcome, plan) if annotations else ():

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from compress import CompressError
 from harness.errors import HarnessError
+from harness.live.telling import told
 from harness.pipeline import run
 from harness.plan import load_plan
 from harness.progress import Progress
@@ -22,7 +23,9 @@ def worked(schedule: Schedule, out: Path, progress: Progress) -> Result:
     """Read the plan again, run it, and say what came of it; a plan that cannot be run is a result too."""
     try:
         plan = load_plan(schedule.plan).model_copy(update=json.loads(schedule.permissions))
-        outcome = run(plan, out, progress=progress, command=f"secateur run {schedule.plan}")
+        with told(out, plan.name, progress) as telling:
+            outcome = run(plan, out, progress=telling, command=f"secateur run {schedule.plan}")
+            telling.ended(outcome.job, outcome.exit_code)
     except (HarnessError, SuiteError, CompressError, ReportError, OSError) as error:
         return Result(COULD_NOT_FINISH, note=str(error))
     failures = [f"{name} could not finish: {why}" for name, why in outcome.failures.items()]
