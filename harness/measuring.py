@@ -174,7 +174,8 @@ def _faithful(before: Subject, after: Subject, corpus: Corpus, context: Context)
         store.finish_stage(first.id, [original_perplexity(path, corpus)])
         progress = named(context.progress, f"{after.spec.name}: fidelity")
         try:
-            store.finish_stage(second.id, measure_fidelity(path, after.loaded(), corpus, progress))
+            found = measure_fidelity(path, after.loaded(), corpus, progress)
+            store.finish_stage(second.id, found.measurements, divergence=found.divergence)
         except (NotFiniteError, FidelityRefusedError) as error:
             _not_measured(after, second.id, error, context, not_measured(corpus.label))
     return first.id, second.id

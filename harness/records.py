@@ -104,6 +104,38 @@ class Measurement:
 
 
 @dataclass(frozen=True)
+class Passage:
+    """A stretch of a corpus in which a candidate is far from its original."""
+
+    window: str
+    """Document and window, such as "3/0"."""
+    start: int
+    """Predicted tokens of the window before it."""
+    mean: float
+    """KL divergence of the whole window, nats a token."""
+    texts: tuple[str, ...]
+    """Of each token; empty for one that is only part of a letter."""
+    kl: tuple[float, ...]
+    """Of each token, nats."""
+
+
+@dataclass(frozen=True)
+class Divergence:
+    """How the KL divergences of single tokens lie between a candidate and its original on one corpus."""
+
+    label: str
+    """Of the corpus; empty: it is the only one."""
+    edges: tuple[float, ...]
+    """Lower ends of the histogram's bins, nats; the last bin has no upper end."""
+    counts: tuple[int, ...]
+    """Tokens in each bin."""
+    percentiles: tuple[tuple[float, float], ...]
+    """Share of the tokens, and the divergence that so many do not exceed."""
+    passages: tuple[Passage, ...]
+    """The worst windows, worst first, a few."""
+
+
+@dataclass(frozen=True)
 class Run:
     """Everything measured on one model under one plan."""
 
@@ -117,3 +149,5 @@ class Run:
     """Metric name -> measurement."""
     facts: dict[str, str] = field(default_factory=dict)
     """Provenance to show: versions, machine, dates, notes such as a dropped split."""
+    divergences: tuple[Divergence, ...] = ()
+    """From the original, one a corpus; none on an original, and in results from before they were kept."""

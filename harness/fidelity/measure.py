@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from harness.digest import digest
 from harness.fidelity.corpus import Corpus, Window, windows
+from harness.fidelity.divergence import divergence
 from harness.fidelity.reference import FidelityRefusedError, Reference, read_reference, reference, sweep, text_digest
 from harness.progress import Progress, silent
-from harness.records import Item, Measurement
+from harness.records import Divergence, Item, Measurement
 from harness.scoring import NotFiniteError
 from harness.statistics.delta import exp_or_inf
 from harness.statistics.means import item_mean
@@ -60,10 +61,15 @@ class _Tokens(NamedTuple):
     """p_candidate - p_original of the token that follows"""
 
 
-def measure_fidelity(
-    path: Path, candidate: LoadedModel, corpus: Corpus, progress: Progress = silent
-) -> list[Measurement]:
-    """How true a candidate is to the original behind the reference at `path`: FIGURES and `perplexity`.
+class FidelityResult(NamedTuple):
+    """How true a candidate is to its original on one corpus: FIGURES and `perplexity`, and where it is not."""
+
+    measurements: list[Measurement]
+    divergence: Divergence
+
+
+def measure_fidelity(path: Path, candidate: LoadedModel, corpus: Corpus, progress: Progress = silent) -> FidelityResult:
+    """How true a candidate is to the original behind the reference at `path`.
 
     The items of `perplexity_ratio` are mean log-ratios, its value the exponential of their weighted mean.
     Raises FidelityRefusedError if tokenizers or vocabularies differ, NotFiniteError for NaN.
@@ -80,11 +86,12 @@ def measure_fidelity(
         raise NotFiniteError(f"{name}: its log-likelihood is not finite on {corpus.name}")
     means = zip(MEANS, (tokens.kl, tokens.same, tokens.log_ratio, tokens.change), strict=True)
     others = {"probability_rms": tokens.change.square().mean().sqrt().item(), **_spread(tokens.kl)}
-    return [
+    measured = [
         *(_mean_figure(corpus.label, name, _items(cut, values)) for name, values in means),
         *(_figure(corpus.label, name, value) for name, value in others.items()),
         _perplexity(corpus.label, tokens.nll),
     ]
+    return FidelityResult(measured, divergence(corpus.label, cut, tokens.kl, candidate.tokenizer))
 
 
 def original_perplexity(path: Path, corpus: Corpus) -> Measurement:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
-from harness.records import Answer, Measurement, Run
+from harness.records import Answer, Divergence, Measurement, Run
 from harness.stores.derived import Derived
 
 
@@ -113,7 +113,11 @@ class Store(Protocol):
         ...
 
     def finish_stage(
-        self, stage: str, measurements: Sequence[Measurement] = (), facts: dict[str, str] | None = None
+        self,
+        stage: str,
+        measurements: Sequence[Measurement] = (),
+        facts: dict[str, str] | None = None,
+        divergence: Divergence | None = None,
     ) -> None:
         """Measurements, facts and the mark that all is there, in one transaction."""
         ...

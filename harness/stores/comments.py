@@ -40,6 +40,7 @@ TABLES: dict[str, dict[str, str]] = {
         "key": "Hash of all else that could change the result", "kind": "suite, benchmark, fidelity or metric",
         "name": "Of the suite, task, corpus or metric", "started": "Begin", "finished": "End; empty: not all is there",
         "facts": "What else is known, as JSON",
+        "divergence": "Histogram, percentiles and worst passages of token KL divergences, as JSON; fidelity only",
     },
     "runs": {
         "": "Raw facts of one model in one job: the stages listed in run_stages",

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.errors import HarnessError
-from harness.records import Answer, Measurement, Run
+from harness.records import Answer, Divergence, Measurement, Run
 from harness.stores import Asked, Job, Letter, Stage, VerdictRow
 from harness.stores.derived import Derived
 from harness.stores.file import DuckdbFile, now
@@ -26,6 +26,7 @@ from harness.stores.rows import (
     append,
     finish,
     job_of,
+    keep_divergence,
     replace_derived,
     run_head,
     stage_measurements,
@@ -84,9 +85,18 @@ class DuckdbStore:
         return self.file.transaction(work)
 
     def finish_stage(
-        self, stage: str, measurements: Sequence[Measurement] = (), facts: dict[str, str] | None = None
+        self,
+        stage: str,
+        measurements: Sequence[Measurement] = (),
+        facts: dict[str, str] | None = None,
+        divergence: Divergence | None = None,
     ) -> None:
-        self.file.transaction(lambda db: finish(db, stage, measurements, facts or {}, now()))
+        def work(db: Connection) -> None:
+            finish(db, stage, measurements, facts or {}, now())
+            if divergence is not None:
+                keep_divergence(db, stage, divergence)
+
+        self.file.transaction(work)
 
     def note_stage(self, stage: str, facts: dict[str, str]) -> None:
         self.file.execute("UPDATE stages SET facts = ? WHERE id = ?", [json.dumps(facts), stage])

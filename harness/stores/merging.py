@@ -119,7 +119,7 @@ def _columns(db: Connection, database: str) -> dict[str, dict[str, str]]:
 def _finish_stages(db: Connection) -> None:
     """Take the end of stages that a sequential plan had left, and of which a later job there has asked the rest."""
     db.execute(
-        "UPDATE stages SET finished = t.finished, facts = t.facts"
+        "UPDATE stages SET finished = t.finished, facts = t.facts, divergence = t.divergence"
         f" FROM (SELECT * FROM theirs.stages WHERE finished IS NOT NULL AND id IN ({STAGES})) t"
         " WHERE t.id = stages.id AND stages.finished IS NULL"
     )

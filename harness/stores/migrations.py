@@ -161,4 +161,8 @@ M008 = """
 ALTER TABLE items ADD COLUMN choices DOUBLE[];
 """
 
-STEPS: tuple[str, ...] = (M001, M002, M003, M004, M005, M006, M007, M008)
+M009 = """
+ALTER TABLE stages ADD COLUMN divergence JSON;
+"""
+
+STEPS: tuple[str, ...] = (M001, M002, M003, M004, M005, M006, M007, M008, M009)

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import duckdb
 
-from harness.records import Answer, Item, Measurement, ModelSpec, Run
+from harness.records import Answer, Divergence, Item, Measurement, ModelSpec, Passage, Run
 from harness.stores import Job, Stage, VerdictRow
 from harness.stores.derived import Derived
 
@@ -33,7 +33,15 @@ def whole_run(db: Connection, run: Run, stages: list[Stage]) -> Run:
             rows = db.execute(f"SELECT {ANSWER} FROM answers WHERE stage = ? ORDER BY case_id", [stage.id]).fetchall()
             run.answers[stage.name] = tuple(map(answer_of, rows))
         run.measurements.update({m.metric: m for m in stage_measurements(db, stage.id)})
-    return run
+    return replace(run, divergences=_divergences(db, [stage.id for stage in stages]))
+
+
+def _divergences(db: Connection, stages: list[str]) -> tuple[Divergence, ...]:
+    rows = db.execute(
+        "SELECT divergence FROM stages WHERE divergence IS NOT NULL AND list_contains(?, id) ORDER BY started, id",
+        [stages],
+    ).fetchall()
+    return tuple(divergence_of(json.loads(text)) for (text,) in rows)
 
 
 def stage_measurements(db: Connection, stage: str) -> list[Measurement]:
@@ -70,6 +78,20 @@ def run_head(row: Row) -> Run:
     run, name, source, revision, adapter, dtype, fingerprint, created, job = row
     facts = {"created": created, "job": job}
     return Run(run, ModelSpec(name, source, revision, adapter, dtype), fingerprint, facts=facts)
+
+
+def divergence_of(raw: dict[str, Any]) -> Divergence:
+    """The inverse of `asdict`."""
+    passages = tuple(
+        Passage(**{**one, "texts": tuple(one["texts"]), "kl": tuple(one["kl"])}) for one in raw["passages"]
+    )
+    percentiles = tuple((share, value) for share, value in raw["percentiles"])
+    return Divergence(raw["label"], tuple(raw["edges"]), tuple(raw["counts"]), percentiles, passages)
+
+
+def keep_divergence(db: Connection, stage: str, divergence: Divergence) -> None:
+    """Beside what `finish` wrote of the same stage."""
+    db.execute("UPDATE stages SET divergence = ? WHERE id = ?", [json.dumps(asdict(divergence)), stage])
 
 
 def values_of(row: Job | VerdictRow) -> list[Any]:

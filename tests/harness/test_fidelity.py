@@ -57,7 +57,7 @@ class Opened:
 
 def measured(before: LoadedModel, after: LoadedModel, folder: Path) -> dict[str, float]:
     path = reference(Opened(before, []), CORPUS, folder)
-    return {measurement.metric: measurement.value for measurement in measure_fidelity(path, after, CORPUS)}
+    return {measurement.metric: measurement.value for measurement in measure_fidelity(path, after, CORPUS).measurements}
 
 
 def test_values_are_those_of_a_plain_computation(tiny: Callable[[int], LoadedModel], tmp_path: Path) -> None:
@@ -75,7 +75,7 @@ def test_values_are_those_of_a_plain_computation(tiny: Callable[[int], LoadedMod
         ratios.append(nlls[-1] - functional.nll_loss(p, ids[0, 1:], reduction="none"))
 
     path = reference(Opened(before, []), CORPUS, tmp_path)
-    found = {one.metric.removeprefix("fidelity."): one for one in measure_fidelity(path, after, CORPUS)}
+    found = {one.metric.removeprefix("fidelity."): one for one in measure_fidelity(path, after, CORPUS).measurements}
     kl, top1, ratio, perplexity = (found[name] for name in ("kl", "top1", "perplexity_ratio", "perplexity"))
     # float16 hidden states: relative error up to 2**-11 each.
     assert [item.value for item in kl.items] == pytest.approx([part.mean().item() for part in kls], rel=1e-3)
@@ -105,7 +105,7 @@ def test_a_model_is_itself(tiny: Callable[[int], LoadedModel], tmp_path: Path) -
 def test_items_are_windows_in_documents(tiny: Callable[[int], LoadedModel], tmp_path: Path) -> None:
     """One token a byte: 64 bytes are windows of 50 and 14; 4 one; 168 are cut at 230 - 68 = 162."""
     path = reference(Opened(tiny(0), []), CORPUS, tmp_path)
-    kl = measure_fidelity(path, tiny(1), CORPUS)[0]
+    kl = measure_fidelity(path, tiny(1), CORPUS).measurements[0]
     assert [(item.id, item.cluster, item.weight) for item in kl.items] == [
         ("0/0", "0", 49.0),
         ("0/1", "0", 13.0),
@@ -198,7 +198,7 @@ def test_over_several_corpora_each_counts_the_same(tiny: Callable[[int], LoadedM
     parts = {}
     for corpus in (replace(CORPUS, label="long"), short):
         path = reference(Opened(before, []), corpus, tmp_path)
-        parts[corpus.label] = measure_fidelity(path, after, corpus)
+        parts[corpus.label] = measure_fidelity(path, after, corpus).measurements
     alone = {one.metric: one.value for measured in parts.values() for one in measured}
     kl, top1, ratio, _ = over_corpora(parts)
     assert kl.metric == "fidelity.kl"
