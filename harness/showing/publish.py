@@ -95,8 +95,8 @@ def _candidate(one: Judged, noise: Mapping[str, str]) -> CandidatePage:
         name=one.verdict.candidate,
         decision=one.verdict.decision,
         reason=sentence([one.verdict]),
-        gates=tuple(_gate(finding) for finding in one.verdict.findings),
-        numbers=tuple(_number(delta, noise.get(name, "")) for name, delta in one.comparison.deltas.items()),
+        gates=tuple(gate_row(finding) for finding in one.verdict.findings),
+        numbers=tuple(metric_row(delta, noise.get(name, "")) for name, delta in one.comparison.deltas.items()),
         trends=one.trends,
         tags=tuple(_tags(one.comparison.cases)),
         cases=tuple(_case(pair) for pair in one.comparison.cases),
@@ -108,7 +108,8 @@ def _candidate(one: Judged, noise: Mapping[str, str]) -> CandidatePage:
     )
 
 
-def _gate(finding: Finding) -> GateRow:
+def gate_row(finding: Finding) -> GateRow:
+    """A gate as pages show it."""
     gate, delta = finding.gate, finding.delta
     name, limit = limit_of(gate)
     return GateRow(
@@ -135,7 +136,8 @@ def _gate(finding: Finding) -> GateRow:
     )
 
 
-def _number(delta: Delta, noise: str) -> MetricRow:
+def metric_row(delta: Delta, noise: str) -> MetricRow:
+    """A metric as pages show it. noise: what differs when the original is asked twice; empty: it was not."""
     is_drop = delta.of == "drop"
     low, high = (delta.low, delta.high) if is_drop else (None, None)
     change: Literal["better", "worse", "unclear"] = "unclear"

@@ -14,9 +14,10 @@ from typing import Any, Literal, get_origin, get_type_hints
 import pytest
 from jinja2 import DictLoader, UndefinedError
 
+from reports.environment import environment
 from reports.errors import ReportError
 from reports.page import Fact, Page
-from reports.render import _environment, render, write
+from reports.render import render, write
 from reports.visible import visible
 
 HOSTILE = (
@@ -161,17 +162,15 @@ def test_hidden_characters_are_spelt_out() -> None:
 
 
 def test_misspelt_field_is_an_error(example: Page) -> None:
-    environment = _environment()
-    environment.loader = DictLoader({"wrong": "{{ page.titel }}"})
+    drawing = environment().overlay(loader=DictLoader({"wrong": "{{ page.titel }}"}))
     with pytest.raises(UndefinedError, match="titel"):
-        environment.get_template("wrong").render(page=example)
+        drawing.get_template("wrong").render(page=example)
 
 
 def test_none_in_a_template_is_an_error(example: Page) -> None:
-    environment = _environment()
-    environment.loader = DictLoader({"wrong": "{{ gate.before }}"})
+    drawing = environment().overlay(loader=DictLoader({"wrong": "{{ gate.before }}"}))
     with pytest.raises(ReportError, match="None"):
-        environment.get_template("wrong").render(gate=example.candidates[0].gates[1])
+        drawing.get_template("wrong").render(gate=example.candidates[0].gates[1])
 
 
 def test_write_replaces_the_file(example: Page, tmp_path: Path) -> None:
