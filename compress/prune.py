@@ -17,7 +17,7 @@ from compress.cutting.cut import check, cut_
 from compress.cutting.refit import refit_cut_
 from compress.cutting.sparsify import sparsify_
 from compress.errors import CompressError
-from compress.planning.plan import plan
+from compress.planning.plan import Planned, planned
 from compress.progress import Progress, silent
 from compress.receipt import CalibrationFacts, Receipt
 from compress.recipe import Recipe
@@ -53,7 +53,8 @@ def apply(
         with clock.stage("calibrate"):
             stats = calibrate(model, tokenizer, recipe.calibration, recipe.needs, progress)
     with clock.stage("plan"):
-        shape = shape or plan(model, recipe, stats, progress)
+        choice = Planned(shape) if shape else planned(model, recipe, stats, progress)
+    shape = choice.shape
     original = resources.original or copy.deepcopy(model) if reader else None
     with clock.stage("cut"):
         facts, notes = _shrink_(model, recipe, tokenizer, (shape, stats), progress)
@@ -73,6 +74,7 @@ def apply(
         versions=versions(),
         notes=(*recipe.notes, *notes),
         recovery=recovered,
+        score_deciles=choice.deciles,
     )
 
 

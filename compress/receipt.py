@@ -43,6 +43,8 @@ class Receipt:
     """What a reader has to know, in sentences."""
     recovery: Recovered | None = None
     """None: nothing was recovered."""
+    score_deciles: tuple[tuple[float, ...], ...] = ()
+    """By layer, the scores that 0, 10, ..., 100 % of its FFN channels did not exceed; empty: none were scored."""
 
     @property
     def widths(self) -> tuple[int, ...]:
@@ -71,6 +73,7 @@ class Receipt:
             "peak_bytes": self.peak_bytes,
             "calibration": asdict(self.calibration) if self.calibration else None,
             "seed": self.seed,
+            "score_deciles": self.score_deciles,
             "versions": self.versions,
             "notes": self.notes,
             "recovery": asdict(self.recovery) if self.recovery else None,
@@ -95,6 +98,7 @@ class Receipt:
                 versions=raw["versions"],
                 notes=tuple(raw.get("notes", ())),
                 recovery=TypeAdapter(Recovered | None).validate_python(raw.get("recovery")),
+                score_deciles=tuple(tuple(layer) for layer in raw.get("score_deciles", ())),
             )
         except (ValueError, KeyError, TypeError) as error:
             raise CompressError(f"not a receipt: {error!r}") from None

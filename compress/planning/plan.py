@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
+import torch
 from transformers import PreTrainedModel
 
 from compress import ratios
@@ -19,8 +21,24 @@ from compress.progress import Progress, silent
 from compress.recipe import Recipe, Target
 from compress.shape import LayerShape, Shape
 
+Deciles = tuple[tuple[float, ...], ...]
+
+
+@dataclass(frozen=True)
+class Planned:
+    """What stays, and the scores that decided it."""
+
+    shape: Shape
+    deciles: Deciles = ()
+    """`score_deciles`; empty where no channel was scored."""
+
 
 def plan(model: PreTrainedModel, recipe: Recipe, stats: Stats, progress: Progress = silent) -> Shape:
+    """The shape of `planned`."""
+    return planned(model, recipe, stats, progress).shape
+
+
+def planned(model: PreTrainedModel, recipe: Recipe, stats: Stats, progress: Progress = silent) -> Planned:
     """Decide what stays of each layer; reads the model, changes nothing.
 
     Raises CompressError if the sparsity cannot be reached, or a weight is NaN.
@@ -29,9 +47,9 @@ def plan(model: PreTrainedModel, recipe: Recipe, stats: Stats, progress: Progres
     check_finite(found)
     removes = recipe.chosen().removes
     if removes == "weights":
-        return whole(found)
+        return Planned(whole(found))
     if removes == "layers":
-        return without_layers(found, recipe, stats, ratios.parameters(model))
+        return Planned(without_layers(found, recipe, stats, ratios.parameters(model)))
     if recipe.chosen().attention:
         check_groups(model)
     layers = []
@@ -39,7 +57,7 @@ def plan(model: PreTrainedModel, recipe: Recipe, stats: Stats, progress: Progres
         layers.append(scored(block, seen, recipe))
         give_back()
         progress("choosing", block.index + 1, len(found))
-    return shape_of(layers, recipe, ratios.parameters(model))
+    return Planned(shape_of(layers, recipe, ratios.parameters(model)), score_deciles(layers))
 
 
 def scored(block: Block, stats: BlockStats, recipe: Recipe) -> Layer:
@@ -47,6 +65,12 @@ def scored(block: Block, stats: BlockStats, recipe: Recipe) -> Layer:
     method: Width = recipe.chosen()
     groups = method.group_scores(block, stats, recipe.seed) if method.attention else None
     return Layer(block, stats, method.channel_scores(block, stats, recipe.seed), groups)
+
+
+def score_deciles(layers: Sequence[Layer]) -> Deciles:
+    """For each layer the scores that 0, 10, ..., 100 % of its FFN channels do not exceed."""
+    shares = torch.linspace(0, 1, 11, dtype=torch.float64)
+    return tuple(tuple(layer.channel_scores.double().cpu().quantile(shares).tolist()) for layer in layers)
 
 
 def shape_of(layers: Sequence[Layer], recipe: Recipe, parameters: int) -> Shape:

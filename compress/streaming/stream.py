@@ -26,6 +26,7 @@ from compress.costs import Clock, peak_bytes, versions
 from compress.cutting.cut import cut_
 from compress.cutting.sparsify import SIMULATED
 from compress.errors import CompressError
+from compress.planning.plan import score_deciles
 from compress.progress import Progress, silent
 from compress.receipt import CalibrationFacts, Receipt
 from compress.recipe import Recipe
@@ -93,6 +94,7 @@ def stream(
                 calibration=facts,
                 versions=versions(),
                 notes=(*recipe.notes, SIMULATED) if recipe.chosen().removes == "weights" else recipe.notes,
+                score_deciles=score_deciles(survey.layers),
             )
             (draft / RECEIPT).write_text(receipt.to_json())
     return receipt

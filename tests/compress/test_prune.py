@@ -76,6 +76,19 @@ def test_magnitude_removes_the_smallest(make_model) -> None:
     assert sorted(set(range(64)) - set(receipt.shape.layers[1].channels)) == small
 
 
+def test_the_receipt_says_how_the_scores_lie(make_model) -> None:
+    """Magnitudes of channels 1, 2, ..., 64 times one of them: deciles of 64 numbers lie 6.3 apart."""
+    model = make_model()
+    gate, up, down = (part.projection.weight for part in blocks(model)[1].channel_parts)
+    for weight in (gate, up, down.T):
+        weight[:] = torch.arange(1, 65)[:, None] * weight[:1]
+    deciles = apply(model, recipe("magnitude", 0.0625)).score_deciles
+    assert len(deciles) == 3
+    assert [score / deciles[1][0] for score in deciles[1]] == pytest.approx([1 + 6.3 * step for step in range(11)])
+    whole = Shape.from_json(apply(make_model(), recipe("magnitude")).shape.to_json())
+    assert apply(make_model(), recipe("magnitude"), shape=whole).score_deciles == ()
+
+
 def test_a_plan_does_not_depend_on_batches(make_model, tokenizer, monkeypatch) -> None:
     model = make_model()
     one = calibrate(model, tokenizer, CALIBRATION, frozenset({"activations", "angles"}))

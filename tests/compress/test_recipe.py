@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -111,6 +113,9 @@ def test_receipt_and_shape_survive_json(make_model, tokenizer) -> None:
     assert receipt.calibration is not None
     assert receipt.calibration.source == "builtin:pydoc_data.topics"
     assert Receipt.from_json(receipt.to_json()) == receipt
+    older = json.loads(receipt.to_json())
+    del older["score_deciles"]
+    assert Receipt.from_json(json.dumps(older)) == replace(receipt, score_deciles=())
     assert Shape.from_json(receipt.shape.to_json()) == receipt.shape
     with pytest.raises(CompressError, match="not a receipt"):
         Receipt.from_json("{}")

@@ -71,7 +71,16 @@ def test_the_same_folder_as_in_memory(make_model, tokenizer, tmp_path: Path, nam
     whole = apply(model, recipe(name), tokenizer)
     save(model, tokenizer, tmp_path / "whole", whole)
     assert_equal_folders(tmp_path / "streamed", tmp_path / "whole")
-    for field in ("recipe", "shape", "ratios", "sparsity_by_block", "calibration", "versions", "notes"):
+    for field in (
+        "recipe",
+        "shape",
+        "ratios",
+        "sparsity_by_block",
+        "calibration",
+        "versions",
+        "notes",
+        "score_deciles",
+    ):
         assert getattr(streamed, field) == getattr(whole, field), field
     assert read_receipt(tmp_path / "streamed") == streamed
     ids = torch.arange(24).view(2, 12)
