@@ -12,6 +12,7 @@ from pathlib import Path
 
 import reports
 from compress import Receipt
+from harness.blessed import resolved, stored_beside
 from harness.errors import HarnessError
 from harness.inspection import loaded_suites, not_checked
 from harness.noise import floors, stored_noise
@@ -56,10 +57,11 @@ def found(store: Store, identifier: str | None) -> Job:
     return matching[0]
 
 
-def compared(store: Store, before: str, after: str, plan: Plan | None) -> Verdict:
+def compared(store: DuckdbStore, before: str, after: str, plan: Plan | None) -> Verdict:
     """Judge two runs: by the plan given, or by that of the candidate's own job."""
     old, new = store.run(before), store.run(after)
-    own = Plan.model_validate_json(found(store, after).plan)
+    job = found(store, after)
+    own = Plan.model_validate_json(job.plan)
     plan = plan or own
     if new.model.name == ORIGINAL or old.model.name != ORIGINAL:
         raise HarnessError(
@@ -68,7 +70,8 @@ def compared(store: Store, before: str, after: str, plan: Plan | None) -> Verdic
         )
     suites = [suite for suite in loaded_suites(plan) if suite.name in new.answers]
     refuse_changed(suites, old, new)
-    return judge(compare(old, new, suites, own.sequential), plan.gates)
+    others = stored_beside(resolved(plan, store, job.facts), store, (old, new), suites)
+    return judge(compare(old, new, suites, own.sequential), plan.gates, others)
 
 
 def publish(store: DuckdbStore, job: Job, path: Path) -> Path:
@@ -80,7 +83,7 @@ def publish(store: DuckdbStore, job: Job, path: Path) -> Path:
     metrics = [gate.metric for gate in plan.gates]
     judged = [
         replace(
-            _judged(store, row, plan, suites),
+            _judged(store, row, job, suites),
             url=links.get(row.after_run),
             trends=tuple(drawn(table, plan.name, row.candidate, job.id, metrics)),
         )
@@ -98,14 +101,15 @@ def publish(store: DuckdbStore, job: Job, path: Path) -> Path:
     return path
 
 
-def _judged(store: Store, row: VerdictRow, plan: Plan, suites: list[Suite]) -> Judged:
+def _judged(store: DuckdbStore, row: VerdictRow, job: Job, suites: list[Suite]) -> Judged:
+    plan = Plan.model_validate_json(job.plan)
     before, after = store.run(row.before_run), store.run(row.after_run)
     refuse_changed(suites, before, after)
     comparison = compare(before, after, suites, plan.sequential)
+    others = stored_beside(resolved(plan, store, job.facts), store, (before, after), suites)
+    verdict = judge(comparison, plan.gates, others)
     receipt = store.receipt(after.id)
-    return Judged(
-        before, after, comparison, judge(comparison, plan.gates), Receipt.from_json(receipt) if receipt else None
-    )
+    return Judged(before, after, comparison, verdict, Receipt.from_json(receipt) if receipt else None)
 
 
 def environment() -> dict[str, str]:

@@ -11,11 +11,13 @@ from harness.candidates.halves import halves, learned_suites, learning_faults
 from harness.candidates.making import recipe_of
 from harness.errors import HarnessError
 from harness.estimate import estimated_seconds
+from harness.gates import Gate
 from harness.models.opening import refuse_missing
 from harness.outlook import cases_of, documents_of, outlook
-from harness.plan import Gate, Plan, allowance
+from harness.plan import Plan, allowance
 from harness.plan_models import Candidate, Model, spec
 from harness.records import ORIGINAL
+from harness.verdicts.beside import SIZE
 from harness.verdicts.choices import CHOICE_KL
 from harness.verdicts.finding import limit_of
 from suites import Suite
@@ -69,6 +71,8 @@ def refuse_impossible(plan: Plan, suites: Sequence[Suite]) -> None:
     faults += learning_faults(plan, suites)
     if plan.noise and plan.sequential:
         faults.append("noise: true asks the original twice, --sequential no more than needed; leave one out")
+    if plan.baselines and plan.sequential:
+        faults.append(f"--sequential asks only what the original's gates need; leave out {', '.join(plan.baselines)}")
     if faults:
         raise HarnessError("\n".join(f"plan {plan.name}: {fault}" for fault in faults))
 
@@ -115,9 +119,8 @@ def _gate_faults(gate: Gate, plan: Plan, suites: Sequence[Suite]) -> list[str]:
     if allowed and metric not in allowed and metric.partition(".")[0] not in allowed:
         options = ", ".join(f"{source}.{name}" for name in allowed)
         return [f"gate {gate.metric}: no such metric{suggestion(metric, allowed)}; there are {options}"]
-    return [
-        f"gate {gate.metric}: {fault}" for fault in (*_form_faults(gate, metric), *_tag_faults(gate, source, names))
-    ]
+    faults = (*_form_faults(gate, metric), *_tag_faults(gate, source, names), *_reference_faults(gate, source, names))
+    return [f"gate {gate.title}: {fault}" for fault in faults]
 
 
 def _metrics_of(source: str, plan: Plan, suites: Mapping[str, Suite]) -> tuple[str, ...]:
@@ -157,6 +160,21 @@ def _tag_faults(gate: Gate, source: str, suites: Mapping[str, Suite]) -> list[st
         return []
     tags = sorted({tag for case in suites[source].cases for tag in case.tags})
     return [f"no case has tag {gate.where.tag!r}{suggestion(gate.where.tag, tags)}; tags: {', '.join(tags) or 'none'}"]
+
+
+def _reference_faults(gate: Gate, source: str, suites: Mapping[str, Suite]) -> list[str]:
+    """What a gate asks of a baseline that nothing stored can answer."""
+    form, _ = limit_of(gate)
+    if gate.against == ORIGINAL:
+        return []
+    if source == "fidelity":
+        return ["fidelity says how far a model is from its original, and pairs with no other result"]
+    if source in metrics.names() and not gate.metric.startswith(SIZE):
+        return [f"{source} depends on the machine and its moment; what was read then is no measure for now"]
+    of_both = f".{CHOICE_KL}" if source not in suites else ".losses"
+    if form in ("max", "min") and not gate.metric.endswith(of_both):
+        return [f"{form} looks at the candidate alone; use margin, max_ratio or min_ratio"]
+    return []
 
 
 def _unknown(kind: str, name: str, known: Sequence[str]) -> str:

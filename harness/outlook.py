@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.plan import Gate, Plan
+from harness.gates import Gate
+from harness.plan import Plan
 from harness.statistics.power import detectable_drop, failing_drop, passing_items, smallest_passing
 from harness.verdicts.outcome import rule
 from suites import Suite
@@ -29,7 +30,7 @@ class GateOutlook:
 
     @property
     def name(self) -> str:
-        return self.gate.metric + (f" [{self.gate.where.tag}]" if self.gate.where else "")
+        return self.gate.title
 
     @property
     def smallest(self) -> int | None:

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 from compress import CompressError, read_receipt
+from harness.blessed import resolved, stored_beside
 from harness.candidates.lessons import taught
 from harness.candidates.observations import observations
 from harness.candidates.workshop import Workshop
@@ -52,7 +53,8 @@ def run(
     original = Subject(spec(ORIGINAL, plan.original), progress)
     store = DuckdbStore(out / STORE)
     content = plan.model_dump_json()
-    job = store.begin_job(Asked(plan.name, content, digest(content), command, environment(), fresh))
+    facts = environment() | resolved(plan, store)
+    job = store.begin_job(Asked(plan.name, content, digest(content), command, facts, fresh))
     context = Context(plan, suites, job, store, out, progress)
     _refuse_unable(original, context)
     shared = () if plan.sequential else measured(original, context)
@@ -118,7 +120,9 @@ def _judged(original: Subject, after: Subject, shared: tuple[str, ...], context:
         store.save_receipt(after_run.id, read_receipt(after.spec.source).to_json())
     before_run, after_run = store.run(before_run.id), store.run(after_run.id)
     comparison = compare(before_run, after_run, context.suites, plan.sequential)
-    verdict = judge(comparison, plan.gates)
+    baselines = {name: job.facts[name] for name in plan.baselines}
+    others = stored_beside(baselines, store, (before_run, after_run), context.suites)
+    verdict = judge(comparison, plan.gates, others)
     findings = json.dumps([finding_facts(finding) for finding in verdict.findings])
     told = Judged(before_run, after_run, comparison, verdict, None)
     store.save_verdict(

@@ -1,16 +1,17 @@
-"""Plan and Gate: the file the user writes."""
+"""Plan: the file the user writes."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import Field, field_validator, model_validator
 
 from compress.recipe import Recipe
 from harness.errors import HarnessError
+from harness.gates import Gate, Reference
 from harness.plan_models import DTYPE, Candidate, CandidateName, Line, Model, Part
-from harness.records import GIVEN, SERVED
+from harness.records import GIVEN, ORIGINAL, SERVED
 from harness.telling.sharing import Sharing, Telemetry
 from suites.allowance import Allowance
 from suites.document import Document, read, validated
@@ -18,38 +19,6 @@ from suites.errors import SuiteError
 
 BUILT_IN = Path(__file__).parent / "plans"
 PERMISSIONS = ("allow_code", "allow_outside", "allow_env")
-LIMITS = ("margin", "max", "min", "max_ratio", "min_ratio")
-
-
-class Where(Part):
-    """Which items a gate looks at."""
-
-    tag: Line
-
-
-class Gate(Part):
-    """A rule on one metric; exactly one limit.
-
-    margin: non-inferior within this much, in the metric's unit. max, min: of the candidate's own value.
-    max_ratio, min_ratio: of candidate over original.
-    """
-
-    metric: Line
-    margin: float | None = Field(default=None, gt=0, allow_inf_nan=False)
-    max: float | None = Field(default=None, allow_inf_nan=False)
-    min: float | None = Field(default=None, allow_inf_nan=False)
-    max_ratio: float | None = Field(default=None, gt=0, allow_inf_nan=False)
-    min_ratio: float | None = Field(default=None, gt=0, allow_inf_nan=False)
-    where: Where | None = None
-    alpha: float = Field(default=0.05, gt=0, lt=0.5)
-    severity: Literal["block", "warn"] = "block"
-
-    @model_validator(mode="after")
-    def _one_limit(self) -> Gate:
-        given = [name for name in LIMITS if getattr(self, name) is not None]
-        if len(given) != 1:
-            raise ValueError(f"give exactly one of {', '.join(LIMITS)}; found {', '.join(given) or 'none'}")
-        return self
 
 
 class Benchmark(Part):
@@ -109,6 +78,8 @@ class Plan(Part):
     noise: bool = False
     """Ask the original twice, the second time in other batches, and show what differs beside every number."""
     gates: list[Gate] = Field(min_length=1)
+    against: list[Reference] = Field(default=[ORIGINAL])
+    """What candidates are held against: the original always, and results that were blessed."""
     sequential: bool = False
     """Ask in growing looks, and stop asking a suite or a benchmark once its gates are decided."""
     data_root: str | None = None
@@ -137,6 +108,20 @@ class Plan(Part):
         if all(gate.severity == "warn" for gate in gates):
             raise ValueError("nothing can be decided: give at least one gate of severity: block")
         return gates
+
+    @model_validator(mode="after")
+    def _known_references(self) -> Plan:
+        if ORIGINAL not in self.against:
+            raise ValueError(f"'against' lists {ORIGINAL} too: every candidate is held against it")
+        unknown = sorted({gate.against for gate in self.gates} - {*self.against})
+        if unknown:
+            raise ValueError(f"gates are against {', '.join(unknown)}; list it under 'against' of the plan too")
+        return self
+
+    @property
+    def baselines(self) -> tuple[str, ...]:
+        """What candidates are held against besides the original, each once."""
+        return tuple(name for name in dict.fromkeys(self.against) if name != ORIGINAL)
 
     @field_validator("benchmarks", mode="before")
     @classmethod

@@ -221,6 +221,16 @@ class TrendRow:
 
 
 @dataclass(frozen=True)
+class BesidePage:
+    """The numbers of a stored result, as `before`, and of the candidate."""
+
+    name: str
+    note: str
+    """Which run it is, and what is left out."""
+    numbers: tuple[MetricRow, ...]
+
+
+@dataclass(frozen=True)
 class CandidatePage:
     """One candidate against the original. Rows may come in any order: cases are sorted, losses first."""
 
@@ -230,6 +240,7 @@ class CandidatePage:
     """Why, in one sentence."""
     gates: tuple[GateRow, ...] = ()
     numbers: tuple[MetricRow, ...] = ()
+    beside: tuple[BesidePage, ...] = ()
     trends: tuple[TrendRow, ...] = ()
     tags: tuple[TagRow, ...] = ()
     cases: tuple[CaseRow, ...] = ()

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from harness.errors import HarnessError
+from harness.gates import Gate
 from harness.imports import imported
 from harness.imports.promptfoo_results import PASS_RATE
-from harness.plan import Gate
 from harness.records import ORIGINAL, Run
 from harness.verdicts.compare import compare
 from harness.verdicts.gate import Verdict, judge

@@ -22,7 +22,7 @@ def annotated(outcome: Outcome, plan: str) -> Iterator[str]:
         for number, finding in enumerate(verdict.findings):
             if finding.decision != "PASS":
                 place = {"file": plan, "line": str(lines[number])} if lines else {}
-                title = f"{verdict.candidate}: {finding.gate.metric}: {finding.decision}"
+                title = f"{verdict.candidate}: {finding.gate.title}: {finding.decision}"
                 yield _command(_level(finding), {**place, "title": title}, finding.reason)
     for name, why in outcome.failures.items():
         place = {"file": plan} if lines else {}

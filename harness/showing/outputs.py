@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from xml.etree import ElementTree
 
 from harness import drafts
 from harness.errors import HarnessError
+from harness.statistics.delta import Delta
+from harness.verdicts.beside import Beside
 from harness.verdicts.finding import Finding
 from harness.verdicts.gate import Verdict
 from harness.verdicts.outcome import Outcome, sentence
@@ -31,28 +33,42 @@ def as_text(outcome: Outcome, exit_code: int) -> str:
 def verdict_lines(verdict: Verdict) -> list[str]:
     """A heading and a table of gates."""
     rows = [("gate", "before", "after", "bounds", "items", "decision"), *(_cells(f) for f in verdict.findings)]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    table = [
+    table = _table(rows)
+    unmet = [finding for finding in verdict.findings if finding.severity == "block" and finding.decision != "PASS"]
+    reasons = [f"  {finding.gate.title}: {finding.reason}" for finding in unmet]
+    others = [line for one in verdict.beside for line in _beside_lines(one)]
+    return [f"{verdict.candidate}: {verdict.decision}", *table, *reasons, *others]
+
+
+def _beside_lines(one: Beside) -> list[str]:
+    """What it is, and every number of both."""
+    deltas = one.comparison.deltas.items()
+    rows = [("metric", "before", "after", "bounds", "items"), *((name, *_numbers(delta)) for name, delta in deltas)]
+    return [f"  {one.told}", *_table(rows)]
+
+
+def _table(rows: Sequence[Sequence[str]]) -> list[str]:
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
         "  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
     ]
-    unmet = [finding for finding in verdict.findings if finding.severity == "block" and finding.decision != "PASS"]
-    reasons = [f"  {finding.gate.metric}: {finding.reason}" for finding in unmet]
-    return [f"{verdict.candidate}: {verdict.decision}", *table, *reasons]
 
 
 def _cells(finding: Finding) -> tuple[str, ...]:
-    delta = finding.delta
-    where = f" [{finding.gate.where.tag}]" if finding.gate.where else ""
+    decision = finding.decision + (" (warning only)" if finding.severity == "warn" else "")
+    return (finding.gate.title, *_numbers(finding.delta), decision)
+
+
+def _numbers(delta: Delta) -> tuple[str, str, str, str]:
+    """Before, after, bounds, items."""
     bounds = "-"
     if delta.low is not None and delta.high is not None and delta.low != delta.high:
         bounds = f"{delta.of} {amount(delta.low, delta, unit=False)} to {amount(delta.high, delta)}"
     return (
-        finding.gate.metric + where,
         _value(delta.before, delta.unit),
         _value(delta.after, delta.unit),
         bounds,
         f"{delta.n} of {delta.drawn_from}" if delta.drawn_from else str(delta.n or "-"),
-        finding.decision + (" (warning only)" if finding.severity == "warn" else ""),
     )
 
 
@@ -78,6 +94,7 @@ def as_json(outcome: Outcome) -> str:
                 "decision": verdict.decision,
                 "reason": sentence([verdict]),
                 "findings": [finding_facts(finding) for finding in verdict.findings],
+                "beside": {one.name: _beside_facts(one) for one in verdict.beside},
             }
             for verdict in outcome.verdicts
         },
@@ -88,14 +105,25 @@ def as_json(outcome: Outcome) -> str:
     return json.dumps(content, indent=2)
 
 
+def _beside_facts(one: Beside) -> dict[str, object]:
+    numbers = {name: _delta_facts(delta) for name, delta in one.comparison.deltas.items()}
+    return {"run": one.run, "left_out": one.left_out, "numbers": numbers}
+
+
 def finding_facts(finding: Finding) -> dict[str, object]:
     """A finding as plain values."""
-    delta = finding.delta
     return {
         "gate": finding.gate.model_dump(mode="json", exclude_none=True),
         "decision": finding.decision,
         "severity": finding.severity,
         "reason": finding.reason,
+        **_delta_facts(finding.delta),
+        "items_needed": finding.items_needed,
+    }
+
+
+def _delta_facts(delta: Delta) -> dict[str, object]:
+    return {
         "before": delta.before,
         "after": delta.after,
         "estimate": delta.estimate,
@@ -108,7 +136,6 @@ def finding_facts(finding: Finding) -> dict[str, object]:
         "losses": delta.losses,
         "gains": delta.gains,
         "detectable": delta.detectable,
-        "items_needed": finding.items_needed,
     }
 
 
@@ -131,10 +158,8 @@ def write_junit(outcome: Outcome, path: Path) -> None:
 
 
 def _junit_case(suite: ElementTree.Element, finding: Finding) -> None:
-    where = f" [{finding.gate.where.tag}]" if finding.gate.where else ""
-    case = ElementTree.SubElement(
-        suite, "testcase", name=_printable(finding.gate.metric + where), classname=suite.get("name", "")
-    )
+    name = _printable(finding.gate.title)
+    case = ElementTree.SubElement(suite, "testcase", name=name, classname=suite.get("name", ""))
     warning = "warning only: " if finding.severity == "warn" else ""
     if finding.decision == "INCONCLUSIVE" or (finding.severity == "warn" and finding.decision == "REGRESSION"):
         ElementTree.SubElement(case, "skipped", message=_printable(warning + finding.reason))
@@ -154,7 +179,7 @@ def append_markdown(outcome: Outcome, path: Path) -> None:
         lines += [f"### {verdict.candidate}: {verdict.decision}", "", _inline(sentence([verdict])), ""]
         lines += ["| gate | before | after | bounds | items | decision |", "|---|---|---|---|---|---|"]
         lines += ["| " + " | ".join(_escaped(_cells(finding))) + " |" for finding in verdict.findings]
-        lines.append("")
+        lines += [*(f"- {_inline(one.told)}" for one in verdict.beside), ""]
     lines += [f"- {name}: could not finish: {_inline(why)}" for name, why in outcome.failures.items()]
     lines += [f"- {_inline(line)}" for line in (*outcome.not_checked, *outcome.noise)]
     try:

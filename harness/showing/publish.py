@@ -22,6 +22,7 @@ from harness.verdicts.outcome import EXIT_CODES, rule, sentence, worst
 from harness.verdicts.pairing import CasePair
 from reports.page import (
     AnswerRow,
+    BesidePage,
     CandidatePage,
     CaseRow,
     CheckRow,
@@ -96,7 +97,10 @@ def _candidate(one: Judged, noise: Mapping[str, str]) -> CandidatePage:
         decision=one.verdict.decision,
         reason=sentence([one.verdict]),
         gates=tuple(gate_row(finding) for finding in one.verdict.findings),
-        numbers=tuple(metric_row(delta, noise.get(name, "")) for name, delta in one.comparison.deltas.items()),
+        numbers=_numbers(one.comparison, noise),
+        beside=tuple(
+            BesidePage(other.name, other.told, _numbers(other.comparison, {})) for other in one.verdict.beside
+        ),
         trends=one.trends,
         tags=tuple(_tags(one.comparison.cases)),
         cases=tuple(_case(pair) for pair in one.comparison.cases),
@@ -134,6 +138,10 @@ def gate_row(finding: Finding) -> GateRow:
         detectable=delta.detectable if delta.of == "drop" else None,
         items_needed=finding.items_needed,
     )
+
+
+def _numbers(comparison: Comparison, noise: Mapping[str, str]) -> tuple[MetricRow, ...]:
+    return tuple(metric_row(delta, noise.get(name, "")) for name, delta in comparison.deltas.items())
 
 
 def metric_row(delta: Delta, noise: str) -> MetricRow:

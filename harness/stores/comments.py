@@ -132,7 +132,8 @@ TABLES: dict[str, dict[str, str]] = {
     "v_findings": {
         "": "One row a gate of every verdict", "plan": PLAN, "candidate": CANDIDATE, "started": STARTED, "job": JOB,
         "position": "Of the gate in the plan", "metric": METRIC, "tag": "Only items with this tag; empty: all",
-        "decision": DECISION, "severity": "block or warn", "reason": "In one sentence", "before": BEFORE,
+        "against": "original, or the baseline that the gate names", "decision": DECISION,
+        "severity": "block or warn", "reason": "In one sentence", "before": BEFORE,
         "after": AFTER, "margin": "Of a margin gate", "estimate": "Of the drop, value or ratio", "low": LOW,
         "high": HIGH, "n": PAIRS,
     },

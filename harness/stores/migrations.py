@@ -165,4 +165,17 @@ M009 = """
 ALTER TABLE stages ADD COLUMN divergence JSON;
 """
 
-STEPS: tuple[str, ...] = (M001, M002, M003, M004, M005, M006, M007, M008, M009)
+M010 = """
+CREATE OR REPLACE VIEW v_findings AS
+  SELECT j.plan_name AS plan, v.candidate, CAST(j.started AS TIMESTAMP) AS started, v.job, v.position,
+    f->>'$.gate.metric' AS metric, f->>'$.gate.where.tag' AS tag,
+    coalesce(f->>'$.gate.against', 'original') AS against, f->>'decision' AS decision,
+    f->>'severity' AS severity, f->>'reason' AS reason, CAST(f->>'before' AS DOUBLE) AS before,
+    CAST(f->>'after' AS DOUBLE) AS after, CAST(f->>'$.gate.margin' AS DOUBLE) AS margin,
+    CAST(f->>'estimate' AS DOUBLE) AS estimate, CAST(f->>'low' AS DOUBLE) AS low,
+    CAST(f->>'high' AS DOUBLE) AS high, CAST(f->>'n' AS INTEGER) AS n
+  FROM (SELECT *, unnest(CAST(findings AS JSON[])) AS f,
+    unnest(range(CAST(json_array_length(findings) AS BIGINT))) AS position FROM verdicts) v JOIN jobs j ON j.id = v.job;
+"""
+
+STEPS: tuple[str, ...] = (M001, M002, M003, M004, M005, M006, M007, M008, M009, M010)

@@ -39,7 +39,7 @@ class Flip:
 
 @dataclass(frozen=True)
 class Comparison:
-    """The original and one candidate, metric by metric and case by case."""
+    """The original, or a result that was blessed, and one candidate, metric by metric and case by case."""
 
     original: ModelSpec
     candidate: ModelSpec
@@ -53,16 +53,19 @@ class Comparison:
     """Of suites and yes-or-no benchmarks, losses first."""
 
 
-def compare(before: Run, after: Run, suites: Sequence[Suite], in_looks: bool = False) -> Comparison:
-    """Pair two runs. before: the original's. suites: those that the answers belong to.
+def compare(
+    before: Run, after: Run, suites: Sequence[Suite], in_looks: bool = False, original: Run | None = None
+) -> Comparison:
+    """Pair two runs. suites: those that the answers belong to.
 
-    in_looks: the items were drawn, and those that were not asked are not missing.
+    in_looks: the items were drawn, and those that were not asked are not missing. original: whose answers assertions
+    may refer to; None: `before` is the original's.
     Raises HarnessError if an item was not the same question for both models.
     """
     cases: list[CasePair] = []
     series: list[Series] = []
     for suite in suites:
-        pairs = case_pairs(suite, before, after)
+        pairs = case_pairs(suite, before, after, original)
         of_suite = suite_series(suite.name, pairs, asked=suite.name in after.answers)
         if in_looks:
             pairs, of_suite = drawn_suite(suite.name, pairs)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from harness.errors import HarnessError
-from harness.plan import LIMITS, Gate
+from harness.gates import LIMITS, Gate
 from harness.statistics.delta import Delta, drop_of, ratio_of, value_of
 from harness.statistics.early import early_bounds, stoppable, unseen
 from harness.statistics.exact import Claim, proves
@@ -121,7 +121,9 @@ def _measured(series: Series, gate: Gate) -> Delta:
             f"gate on {gate.metric!r}: it is measured on the candidate alone; use max or min, not {name}"
         )
     if not _known_before(series):
-        raise HarnessError(f"gate on {gate.metric!r}: the original has no value, so there is nothing to compare with")
+        raise HarnessError(
+            f"gate on {gate.metric!r}: {gate.reference} has no value, so there is nothing to compare with"
+        )
     if counts_losses:
         return value_of(series, gate.alpha)
     if name != "margin":
@@ -142,7 +144,7 @@ def _ratio(series: Series, limit: float, gate: Gate) -> Delta:
     delta = ratio_of(series, limit, gate.alpha)
     if delta.before is None or delta.before <= 0:
         raise HarnessError(
-            f"gate on {gate.metric!r}: the original's value is {delta.before}, so a ratio has no meaning"
+            f"gate on {gate.metric!r}: the value of {gate.reference} is {delta.before}, so a ratio has no meaning"
         )
     return delta
 
@@ -155,9 +157,9 @@ def _decided(gate: Gate, delta: Delta) -> tuple[Decision, str, int | None]:
     if delta.estimate is None:
         return "REGRESSION", "the candidate has no value, or items without a value; missing counts as broken", None
     if delta.dropped > MOST_DROPPED * (delta.n + delta.dropped):
-        lost = f"the original did not answer {delta.dropped} of {delta.n + delta.dropped} items"
+        lost = f"{gate.reference} did not answer {delta.dropped} of {delta.n + delta.dropped} items"
         return "INCONCLUSIVE", f"{lost}, more than {100 * MOST_DROPPED:g} %", None
-    said, allowed, counts = estimated(delta), limited(name, limit, delta), counted(delta)
+    said, allowed, counts = estimated(delta), limited(name, limit, delta), counted(delta, gate.reference)
     if delta.low is not None and delta.low == delta.high:
         inside = delta.estimate <= limit if _from_above(name) else delta.estimate >= limit
         return "PASS" if inside else "REGRESSION", f"{said}; {allowed}{counts}", None

@@ -9,9 +9,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from harness.errors import HarnessError
-from harness.plan import Gate
+from harness.gates import Gate
+from harness.records import ORIGINAL
 from harness.statistics.corrections import holm
 from harness.statistics.delta import Delta
+from harness.verdicts.beside import Beside
 from harness.verdicts.compare import Comparison
 from harness.verdicts.finding import Decision, Finding, found
 
@@ -23,24 +25,43 @@ class Verdict:
     candidate: str
     decision: Decision
     findings: tuple[Finding, ...]
+    beside: tuple[Beside, ...] = ()
+    """Results that were blessed, beside this candidate."""
 
 
-def judge(comparison: Comparison, gates: Sequence[Gate]) -> Verdict:
-    """Apply every gate; only gates of severity "block" decide.
+def judge(comparison: Comparison, gates: Sequence[Gate], others: Sequence[Beside] = ()) -> Verdict:
+    """Apply every gate; only gates of severity "block" decide. others: what gates may be against besides the original.
 
     Raises HarnessError if a gate can check nothing: an unknown metric, no item, nothing measured on the original.
     """
     if not any(gate.severity == "block" for gate in gates):
         why = "all gates are severity: warn" if gates else "the list of gates is empty"
         raise HarnessError(f"nothing can be decided: {why}; give at least one gate of severity: block")
-    findings = _held(comparison, [found(comparison, gate) for gate in gates])
+    sides = [_side(gate, comparison, others) for gate in gates]
+    findings = _held(sides, [found(side, gate) for side, gate in zip(sides, gates, strict=True)])
     decisions = {finding.decision for finding in findings if finding.severity == "block"}
     worst: Decision = "PASS"
     if "REGRESSION" in decisions:
         worst = "REGRESSION"
     elif "INCONCLUSIVE" in decisions:
         worst = "INCONCLUSIVE"
-    return Verdict(comparison.candidate.name, worst, findings)
+    return Verdict(comparison.candidate.name, worst, findings, tuple(others))
+
+
+def _side(gate: Gate, comparison: Comparison, others: Sequence[Beside]) -> Comparison:
+    """What a gate is about. Raises HarnessError if a blessed result has nothing that it looks at."""
+    if gate.against == ORIGINAL:
+        return comparison
+    other = next((one for one in others if one.name == gate.against), None)
+    if other is None:
+        known = ", ".join([ORIGINAL, *(one.name for one in others)])
+        raise HarnessError(f"gate on {gate.title!r}: nothing of {gate.against} is here; there is: {known}")
+    if gate.metric in comparison.series and gate.metric not in other.comparison.series:
+        raise HarnessError(
+            f"gate on {gate.title!r}: run {other.run} has no case or document of {gate.metric} that is asked the same "
+            "now, so nothing pairs; bless a newer run"
+        )
+    return other.comparison
 
 
 def settled(comparison: Comparison, gates: Sequence[Gate], family: int) -> bool:
@@ -52,14 +73,14 @@ def settled(comparison: Comparison, gates: Sequence[Gate], family: int) -> bool:
     )
 
 
-def _held(comparison: Comparison, findings: Sequence[Finding]) -> tuple[Finding, ...]:
+def _held(sides: Sequence[Comparison], findings: Sequence[Finding]) -> tuple[Finding, ...]:
     """The findings after Holm's correction over the blocking gates that chance can break.
 
     Many gates are many chances of a false alarm: one that does not hold among them is INCONCLUSIVE. PASS needs no
     correction, because all gates must pass.
     """
     family = [n for n, finding in enumerate(findings) if finding.severity == "block" and _by_chance(finding.delta)]
-    levels = [_alarm_level(comparison, findings[n], len(family)) for n in family]
+    levels = [_alarm_level(sides[n], findings[n], len(family)) for n in family]
     lost = {n for n, holds in zip(family, holm(np.array(levels), 1.0), strict=True) if not holds}
     also = f"; an alarm when taken alone, but it does not hold among {len(family)} gates that chance can break (Holm)."
     return tuple(

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from harness.plan import Gate
+from harness.gates import Gate
+from harness.records import ORIGINAL
 from harness.verdicts.finding import Decision, Finding, limit_of
 from harness.verdicts.gate import Verdict
 
@@ -57,8 +58,8 @@ def sentence(verdicts: Sequence[Verdict]) -> str:
     reasons = deciding(verdict)
     if verdict.decision == "PASS":
         return f"All {len(reasons)} blocking gates pass."
-    others = ", ".join(finding.gate.metric for finding in reasons[1:])
-    return f"{reasons[0].gate.metric}: {reasons[0].reason}" + (f" Also: {others}." if others else "")
+    others = ", ".join(finding.gate.title for finding in reasons[1:])
+    return f"{reasons[0].gate.title}: {reasons[0].reason}" + (f" Also: {others}." if others else "")
 
 
 def rule(gate: Gate, unit: str = "") -> str:
@@ -69,7 +70,8 @@ def rule(gate: Gate, unit: str = "") -> str:
         "margin": f"may get worse by less than {value}",
         "max": f"at most {value}",
         "min": f"at least {value}",
-        "max_ratio": f"at most {value} times the original",
-        "min_ratio": f"at least {value} times the original",
+        "max_ratio": f"at most {value} times {gate.reference}",
+        "min_ratio": f"at least {value} times {gate.reference}",
     }
-    return words[name]
+    said = gate.against == ORIGINAL or name.endswith("ratio")
+    return words[name] if said else f"{words[name]}, against {gate.against}"

@@ -39,10 +39,16 @@ class CasePair:
     after_graded: Graded
 
 
-def case_pairs(suite: Suite, before: Run, after: Run) -> list[CasePair]:
-    """Every case of the suite, in its order, whether answered or not."""
+def case_pairs(suite: Suite, before: Run, after: Run, original: Run | None = None) -> list[CasePair]:
+    """Every case of the suite, in its order, whether answered or not.
+
+    original: whose answers assertions may refer to; None: those of `before`.
+    """
     old, new = _by_case(suite, before), _by_case(suite, after)
-    return [_case_pair(suite.name, case, old.get(case.id), new.get(case.id)) for case in suite.cases]
+    first = _by_case(suite, original) if original else old
+    return [
+        _case_pair(suite.name, case, old.get(case.id), new.get(case.id), first.get(case.id)) for case in suite.cases
+    ]
 
 
 def _by_case(suite: Suite, run: Run) -> dict[str, Answer]:
@@ -56,10 +62,12 @@ def _by_case(suite: Suite, run: Run) -> dict[str, Answer]:
     return answers
 
 
-def _case_pair(suite: str, case: Case, before: Answer | None, after: Answer | None) -> CasePair:
-    old, new = reply_of(before), reply_of(after)
-    old_graded = grade(case, old, old) if old is not None else None
-    new_graded = grade(case, new, old)
+def _case_pair(
+    suite: str, case: Case, before: Answer | None, after: Answer | None, original: Answer | None
+) -> CasePair:
+    old, new, first = reply_of(before), reply_of(after), reply_of(original)
+    old_graded = grade(case, old, first) if old is not None else None
+    new_graded = grade(case, new, first)
     same_text = (old.text if old else None) == (new.text if new else None)
     return CasePair(suite, case, _kind(old_graded, new_graded, same_text), before, after, old_graded, new_graded)
 

@@ -45,8 +45,8 @@ def bounded(delta: Delta, side: str, alpha: float) -> str:
     return f"between {amount(delta.low, delta, unit=False)} and {amount(delta.high, delta)}, each bound {sure}"
 
 
-def counted(delta: Delta) -> str:
-    """For example "216 items, 5 losses, 1 gain"."""
+def counted(delta: Delta, before: str) -> str:
+    """For example "216 items, 5 losses, 1 gain". before: what the candidate is held against."""
     parts = [_plural(delta.n, "item")] if delta.n else []
     if delta.drawn_from is not None:
         parts = [f"{delta.n} of {_plural(delta.drawn_from, 'item')}"]
@@ -57,7 +57,7 @@ def counted(delta: Delta) -> str:
     if delta.unanswered:
         parts.append(f"{delta.unanswered} unanswered by the candidate")
     if delta.dropped:
-        parts.append(f"{delta.dropped} left out, unanswered by the original")
+        parts.append(f"{delta.dropped} left out, unanswered by {before}")
     return f" ({', '.join(parts)})" if parts else ""
 
 

@@ -11,9 +11,10 @@ import torch
 from harness.answering.confidence import with_logprobs
 from harness.answering.generation import Prompt, answers, prompt_tokens
 from harness.errors import HarnessError
+from harness.gates import Gate
 from harness.inspection import loaded_suites
 from harness.models.opening import LoadedModel
-from harness.plan import Candidate, Gate, Model, Plan
+from harness.plan import Candidate, Model, Plan
 from harness.records import Answer
 
 

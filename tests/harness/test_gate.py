@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from harness.errors import HarnessError
-from harness.plan import Gate, Where
+from harness.gates import Gate, Where
 from harness.records import Answer, Item, Measurement, ModelSpec, Run
 from harness.verdicts.compare import compare
 from harness.verdicts.gate import judge

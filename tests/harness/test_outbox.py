@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from harness.errors import HarnessError
-from harness.plan import Gate
+from harness.gates import Gate
 from harness.records import Answer, ModelSpec, Run
 from harness.showing.publish import Judged
 from harness.stores import Asked, Job, VerdictRow

@@ -8,7 +8,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from harness.plan import Gate
+from harness.gates import Gate
 from harness.showing import outputs
 from harness.showing.github import annotated
 from harness.statistics.delta import Delta

@@ -102,6 +102,30 @@ def test_a_job_from_plan_to_page(done: tuple[Path, Outcome]) -> None:
     assert len(rows(out, "answers")) == 2 * CASES
 
 
+def test_a_candidate_is_held_against_what_was_blessed(
+    place: Path, done: tuple[Path, Outcome], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nothing is asked again; blessing another result later does not change what this job was held against."""
+    out = tmp_path / "out"
+    shutil.copytree(done[0], out)
+    gates = "gates:\n  - {metric: size.bytes, max_ratio: 1.1, against: baseline:prod}\n"
+    lines = [line for line in PLAN.splitlines(True) if "fidelity" not in line and "cut:" not in line]
+    text = "".join(lines).replace("gates:\n", gates) + "against: [original, baseline:prod]\n"
+    (place / "against.yaml").write_text(text.replace("name: tiny", "name: later"))
+    assert entry(["run", str(place / "against.yaml"), "--out", str(out), "-q"]) == 3
+    assert "no such baseline" in capsys.readouterr().err
+    bless = ["baseline", "bless", done[1].job, "--name", "prod", "--out", str(out)]
+    assert entry([*bless, "--candidate", "cut"]) == 0
+    outcome = run(load_plan(str(place / "against.yaml")), out)
+    assert [one.decision for one in outcome.verdicts[0].findings] == ["REGRESSION", "PASS", "PASS", "REGRESSION"]
+    assert outcome.report is not None
+    held = outcome.report.read_text()
+    assert "Against baseline:prod" in held
+    assert entry([*bless, "--candidate", "same"]) == 0
+    assert entry(["report", outcome.job, "--out", str(out)]) == 0
+    assert outcome.report.read_text() == held
+
+
 def test_fidelity_on_two_corpora_and_over_both(place: Path, tmp_path: Path) -> None:
     (place / "notes.txt").write_text("One two three four.\n\nFive six seven eight nine ten.\n")
     text = PLAN.replace("corpus: text.jsonl", "corpus: {rows: text.jsonl, notes: notes.txt}")

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.plan import Gate
+from harness.gates import Gate
 from harness.records import Answer, ModelSpec, Run
 from harness.showing.publish import Heading, Judged, page
 from harness.verdicts.compare import compare

@@ -12,8 +12,8 @@ from scipy.stats import binom
 from torch import Tensor
 
 from compress import Recipe, apply
+from harness.gates import Gate
 from harness.models.opening import LoadedModel
-from harness.plan import Gate
 from harness.records import Item, Measurement, ModelSpec, Run
 from harness.verdicts.compare import compare
 from harness.verdicts.gate import judge
