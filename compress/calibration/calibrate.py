@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import random
-from pathlib import Path
 from typing import cast
 
 import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from compress import text_files
 from compress.anatomy.blocks import blocks
 from compress.calibration.collect import collect
 from compress.calibration.stats import BlockStats, Stats
@@ -65,29 +64,10 @@ def read_text(calibration: Calibration) -> tuple[str, str]:
         from pydoc_data.topics import topics
 
         return "builtin:pydoc_data.topics", "\n\n".join(topics[name] for name in sorted(topics))
-    path = calibration.file
-    try:
-        text = path.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise CompressError(f"{path}: not UTF-8 at byte {error.start}; save it as UTF-8") from None
-    except OSError as error:
-        raise CompressError(f"{path}: cannot read calibration text: {error.strerror}") from None
-    return str(path), _jsonl_text(path, text, calibration.field) if path.suffix == ".jsonl" else text
-
-
-def _jsonl_text(path: Path, text: str, field: str) -> str:
-    documents = []
-    for number, line in enumerate(text.splitlines(), start=1):
-        if not line.strip():
-            continue
-        try:
-            row = json.loads(line)
-        except ValueError as error:
-            raise CompressError(f"{path}:{number}: not JSON: {error}") from None
-        if not isinstance(row, dict) or not isinstance(row.get(field), str):
-            raise CompressError(f"{path}:{number}: no text under '{field}'")
-        documents.append(row[field])
-    return "\n\n".join(documents)
+    path, what = calibration.file, "calibration text"
+    if path.suffix != ".jsonl":
+        return str(path), text_files.read(path, what)
+    return str(path), "\n\n".join(row.text(calibration.field) for row in text_files.rows(path, what))
 
 
 def windows(tokenizer: PreTrainedTokenizerBase, text: str, calibration: Calibration, source: str) -> Tensor:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from compress.errors import CompressError
+from compress.text_files import Row
 
 Format = Literal["text", "instruction", "chat"]
 
@@ -34,31 +35,6 @@ class Turn:
 
 Document = str | tuple[Turn, ...]
 """Plain text, or a dialogue that ends with the assistant."""
-
-
-@dataclass(frozen=True)
-class Row:
-    """One row of a data set."""
-
-    place: str
-    """For messages: file and line, or data set and number."""
-    fields: Mapping[str, Any]
-
-    def text(self, name: str) -> str:
-        """A field that has to hold text. Raises CompressError."""
-        found = self.fields.get(name)
-        if isinstance(found, str):
-            return found
-        fault = "no field" if name not in self.fields else f"{type(found).__name__} instead of text in field"
-        raise CompressError(f"{self.place}: {fault} '{name}'; fields found: {self.names()}")
-
-    def optional(self, name: str) -> str:
-        """Text that may be missing or null."""
-        return "" if self.fields.get(name) is None else self.text(name).strip()
-
-    def names(self) -> str:
-        """All fields, for messages."""
-        return ", ".join(self.fields) or "none"
 
 
 def format_of(row: Row, field: str) -> Format:

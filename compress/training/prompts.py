@@ -12,9 +12,9 @@ from string import Formatter
 import yaml
 
 from compress.errors import CompressError
-from compress.training.formats import Row
+from compress.text_files import Row, rows
 from compress.training.settings import Source
-from compress.training.sources import rows, texts
+from compress.training.sources import texts
 
 FIELDS = ("prompt", "instruction", "question", "text")
 """Where a JSONL row may keep a prompt, looked for in this order."""
@@ -44,7 +44,7 @@ def read(path: Path, field: str, seed: int) -> list[str]:
 
     field: where a row keeps its prompt, before the usual ones. Raises CompressError.
     """
-    found = [_prompt(row, field) for row in rows(path)] if path.suffix == ".jsonl" else lines(path)
+    found = [_prompt(row, field) for row in rows(path, "prompts")] if path.suffix == ".jsonl" else lines(path)
     unlike = list(dict.fromkeys(prompt.strip() for prompt in found if prompt.strip()))
     return random.Random(seed).sample(unlike, len(unlike))
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,10 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from compress.errors import CompressError
-from compress.training.formats import Document, Format, Row, document, format_of
+from compress.text_files import Row, read, rows
+from compress.training.formats import Document, Format, document, format_of
 from compress.training.settings import Source
 
 HUB = "hub:"
+WHAT = "training data"
 
 
 @dataclass(frozen=True)
@@ -38,8 +39,10 @@ def listing(source: Source) -> Listing:
     if name.startswith(HUB):
         return _hub(source)
     path = Path(name)
+    if not path.exists():
+        raise CompressError(f"{path}: no such file; a source is self, builtin, hub:NAME or a file")
     if path.suffix == ".jsonl":
-        return _checked(rows(path), source)
+        return _checked(rows(path, WHAT), source)
     if source.format not in ("auto", "text"):
         raise CompressError(f"{path}: format '{source.format}' needs a .jsonl file; a text file has the format text")
     return _texts([(f"{path}, document {number}", text) for number, text in enumerate(texts(path), 1)])
@@ -47,40 +50,9 @@ def listing(source: Source) -> Listing:
 
 def texts(path: Path) -> list[str]:
     """The documents of a text file: parted at blank lines or, where there is none, at line ends."""
-    text = _read(path).strip()
+    text = read(path, WHAT).strip()
     found = re.split(r"\n[^\S\n]*\n\s*", text)
     return found if len(found) > 1 else text.split("\n")
-
-
-def rows(path: Path) -> list[Row]:
-    """The rows of a JSON-lines file. Raises CompressError naming the line."""
-    # Not splitlines: JSON may hold line separators of Unicode.
-    lines = _read(path).split("\n")
-    return [_row(f"{path}:{number}", line) for number, line in enumerate(lines, 1) if line.strip()]
-
-
-def _row(place: str, line: str) -> Row:
-    try:
-        found = json.loads(line)
-    except ValueError as error:
-        raise CompressError(f"{place}: not JSON: {error}") from None
-    if not isinstance(found, dict):
-        raise CompressError(f"{place}: expected a JSON object, found {type(found).__name__}")
-    return Row(place, found)
-
-
-def _read(path: Path) -> str:
-    try:
-        text = path.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise CompressError(f"{path}: not UTF-8 at byte {error.start}; save it as UTF-8") from None
-    except OSError as error:
-        raise CompressError(
-            f"{path}: cannot read training data: {error.strerror}; a source is self, builtin, hub:NAME or a file"
-        ) from None
-    if not text.strip():
-        raise CompressError(f"{path}: empty, so there is nothing to train on")
-    return text
 
 
 def _builtin() -> list[tuple[str, str]]:

@@ -104,7 +104,7 @@ def test_calibration_text_is_looked_for_beside_the_recipe(tmp_path: Path, make_m
     assert receipt.calibration.source == str(tmp_path / "t.jsonl")
     assert receipt.calibration.tokens == 64
     (tmp_path / "t.jsonl").write_text('{"body": "fine"}\n{"text": "no body"}\n')
-    with pytest.raises(CompressError, match=r"t\.jsonl:2: no text under 'body'"):
+    with pytest.raises(CompressError, match=r"t\.jsonl:2: no field 'body'; fields found: text"):
         apply(make_model(), load_recipe(tmp_path / "r.yaml"), tokenizer)
 
 

@@ -122,7 +122,7 @@ def test_data_that_change_under_an_interrupted_training_are_an_error(
 def test_unusable_data_leave_nothing_behind(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (place / "text.txt").write_text("")
     assert entry([*words(place, "small"), "-q"]) == 3
-    assert "text.txt: empty, so there is nothing to train on" in capsys.readouterr().err
+    assert "text.txt: empty, so there is no training data in it" in capsys.readouterr().err
     assert not [path.name for path in place.iterdir() if "small" in path.name]
 
 
