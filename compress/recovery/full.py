@@ -29,8 +29,6 @@ class Full:
     def recover_(self, job: Job) -> Recovered:
         """Train in place; afterwards all parameters require gradients, as before."""
         from compress.anatomy.blocks import blocks
-        from compress.costs import peak_bytes
-        from compress.training.facts import Recovered
         from compress.training.lora import train_norms_
         from compress.training.train import fit_
 
@@ -43,14 +41,4 @@ class Full:
         slower = job.recovery.model_copy(update={"learning_rate": job.recovery.learning_rate * self.pace})
         fitted = fit_(replace(job, recovery=slower), "full")
         job.model.requires_grad_(True)
-        return Recovered(
-            rule="full",
-            ranks=(),
-            before=fitted.before,
-            after=fitted.after,
-            points=fitted.points,
-            seconds=fitted.seconds,
-            tokens=fitted.tokens,
-            peak_bytes=peak_bytes(),
-            data=job.corpus.facts,
-        )
+        return fitted.of(job)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field
@@ -35,8 +35,6 @@ class Grouped:
         Raises CompressError as `refuse` and `check_finite` do, with the model untouched, and as `fit_` does.
         """
         from compress.anatomy.blocks import blocks, check_finite
-        from compress.costs import peak_bytes
-        from compress.training.facts import Recovered
         from compress.training.lora import train_norms_
         from compress.training.losses import losses_of
         from compress.training.quantised import fold_, quantise_
@@ -58,16 +56,11 @@ class Grouped:
         # In half precision, rounding takes a part of the updates away.
         after = losses.mean(held_out)
         precision = str(job.model.dtype).removeprefix("torch.")
-        return Recovered(
-            rule="grouped",
+        return replace(
+            fitted.of(job),
             ranks=(job.recovery.rank,) * len(found),
             before=dense,
             after=after,
-            points=fitted.points,
-            seconds=fitted.seconds,
-            tokens=fitted.tokens,
-            peak_bytes=peak_bytes(),
-            data=job.corpus.facts,
             notes=(
                 f"{self.bits}-bit weights in groups of {self.group}: {bits_a_weight(grids.values()):.4g} bits a weight "
                 "of the decoder layers' projections, with a scale and a zero point in float32 for every group",

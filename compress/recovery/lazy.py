@@ -12,7 +12,6 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from compress.training.facts import Point
     from compress.training.job import Job, Recovered
     from compress.training.masked import MaskedLinear
     from compress.training.train import Fitted
@@ -50,8 +49,6 @@ class Lazy:
         """
         from compress.adapters import attached
         from compress.anatomy.blocks import blocks
-        from compress.costs import peak_bytes
-        from compress.training.facts import Recovered
         from compress.training.lora import measured
         from compress.training.losses import losses_of
 
@@ -63,18 +60,12 @@ class Lazy:
         after = losses_of(job, training=False).mean(job.corpus.held_out)
         adapters.save(job.work / "adapter")
         adapters.remove_()
-        return Recovered(
-            rule="lazy",
+        return replace(
+            trained.whole.of(job),
             ranks=ranks,
-            before=trained.first.before,
             after=after,
-            points=trained.points,
-            seconds=trained.first.seconds + trained.second.seconds,
-            tokens=trained.first.tokens + trained.second.tokens,
-            peak_bytes=peak_bytes(),
             layers=layers,
             adapters="apart",
-            data=job.corpus.facts,
             notes=(
                 f"held-out loss {trained.first.after:.4f} with masked weights alone, {after:.4f} with adapters",
                 f"{len(trained.factors)} of {sum(projections)} projections have zeros and were trained; "
@@ -131,10 +122,17 @@ class Trained:
     """By path of the projection: A, (r, in), and B, (out, r); the update of the weight is B A."""
 
     @property
-    def points(self) -> tuple[Point, ...]:
-        """Of both, one after the other; the second begins where the last point of the first is."""
-        later = (replace(point, tokens=point.tokens + self.first.tokens) for point in self.second.points[1:])
-        return (*self.first.points, *later)
+    def whole(self) -> Fitted:
+        """Both, one after the other; the second begins where the last point of the first is."""
+        first, second = self.first, self.second
+        later = (replace(point, tokens=point.tokens + first.tokens) for point in second.points[1:])
+        return replace(
+            second,
+            points=(*first.points, *later),
+            before=first.before,
+            tokens=first.tokens + second.tokens,
+            seconds=first.seconds + second.seconds,
+        )
 
 
 def choose_(job: Job, modules: Collection[MaskedLinear]) -> None:

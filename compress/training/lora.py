@@ -13,7 +13,6 @@ import torch
 
 from compress import adapters
 from compress.adapters import Adapters, effective_rank
-from compress.costs import peak_bytes
 from compress.training.facts import LayerAdapters, Recovered
 from compress.training.job import Job
 from compress.training.losses import losses_of
@@ -33,20 +32,7 @@ def trained_(job: Job, ranks: tuple[int, ...]) -> Recovered:
     fitted = fit_(job, "lora")
     layers = measured(job, found, ranks)
     settled, after, notes = settled_(job, found, fitted.after)
-    return Recovered(
-        rule=job.recovery.rule,
-        ranks=ranks,
-        before=fitted.before,
-        after=after,
-        points=fitted.points,
-        seconds=fitted.seconds,
-        tokens=fitted.tokens,
-        peak_bytes=peak_bytes(),
-        layers=layers,
-        adapters=settled,
-        data=job.corpus.facts,
-        notes=notes,
-    )
+    return replace(fitted.of(job), ranks=ranks, after=after, layers=layers, adapters=settled, notes=notes)
 
 
 def settled_(job: Job, found: Adapters, loss: float) -> tuple[Settled, float, tuple[str, ...]]:

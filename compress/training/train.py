@@ -13,9 +13,10 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
+from compress.costs import peak_bytes
 from compress.errors import CompressError
 from compress.training.digests import rows_digest, weights_digest
-from compress.training.facts import Point
+from compress.training.facts import Point, Recovered
 from compress.training.job import Job
 from compress.training.losses import losses_of
 from compress.training.schedule import batch_of, rate, steps
@@ -42,6 +43,20 @@ class Fitted:
     """At its best, whose values are in place."""
     tokens: int
     seconds: float
+
+    def of(self, job: Job) -> Recovered:
+        """What the recovery of this job did, as far as the training alone tells it."""
+        return Recovered(
+            rule=job.recovery.rule,
+            ranks=(),
+            before=self.before,
+            after=self.after,
+            points=self.points,
+            seconds=self.seconds,
+            tokens=self.tokens,
+            peak_bytes=peak_bytes(),
+            data=job.corpus.facts,
+        )
 
 
 def fit_(
