@@ -23,6 +23,7 @@ from compress.receipt import CalibrationFacts, Receipt
 from compress.recipe import Recipe
 from compress.recover import Patient, Resources, recover_
 from compress.shape import Shape
+from compress.training.sources import check as check_data
 
 NONE = Resources()
 Source = PreTrainedTokenizerBase | Tensor | None
@@ -79,11 +80,12 @@ def apply(
 
 
 def _reader(recipe: Recipe, tokenizer: Source) -> PreTrainedTokenizerBase | None:
-    """What the recovery's data are read with; None without a recovery."""
+    """What the recovery's data are read with; None without a recovery. Raises CompressError on faulty files of it."""
     if recipe.recovery is None:
         return None
     if not isinstance(tokenizer, PreTrainedTokenizerBase):
         raise CompressError("recovery reads text, so it needs the model's tokenizer")
+    check_data(recipe.recovery.data)
     return tokenizer
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,6 +48,13 @@ def read(path: Path, what: str) -> str:
     if not text.strip():
         raise CompressError(f"{path}: empty, so there is no {what} in it")
     return text
+
+
+def texts(path: Path, what: str) -> list[str]:
+    """The documents of a text file: parted at blank lines or, where there is none, at line ends. Raises as `read`."""
+    text = read(path, what).strip()
+    found = re.split(r"\n[^\S\n]*\n\s*", text)
+    return found if len(found) > 1 else text.split("\n")
 
 
 def rows(path: Path, what: str) -> list[Row]:

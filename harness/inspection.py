@@ -6,6 +6,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import suites as suite_files
+from compress import CompressError
+from compress.recipe import Recipe
+from compress.training.sources import check as check_data
 from harness import metrics
 from harness.candidates.halves import halves, learned_suites, learning_faults
 from harness.candidates.making import recipe_of
@@ -56,8 +59,7 @@ def refuse_impossible(plan: Plan, suites: Sequence[Suite]) -> None:
     faults += [_unknown("metric", name, metrics.names()) for name in plan.metrics if name not in metrics.names()]
     for name, candidate in plan.candidates.items():
         if candidate.recipe is not None:
-            missing = [path for path in recipe_of(candidate.recipe).files if not path.is_file()]
-            faults += [f"candidates.{name}: no file {path}" for path in missing]
+            faults += [f"candidates.{name}: {fault}" for fault in _recipe_faults(recipe_of(candidate.recipe))]
             if plan.original.endpoint:
                 faults.append(f"candidates.{name}: a recipe needs the original's weights; an endpoint has none")
         else:
@@ -75,6 +77,18 @@ def refuse_impossible(plan: Plan, suites: Sequence[Suite]) -> None:
         faults.append(f"--sequential asks only what the original's gates need; leave out {', '.join(plan.baselines)}")
     if faults:
         raise HarnessError("\n".join(f"plan {plan.name}: {fault}" for fault in faults))
+
+
+def _recipe_faults(recipe: Recipe) -> list[str]:
+    """What is wrong with the files that it reads."""
+    missing = [f"no file {path}" for path in recipe.files if not path.is_file()]
+    if missing or recipe.recovery is None:
+        return missing
+    try:
+        check_data(recipe.recovery.data)
+    except CompressError as error:
+        return [str(error)]
+    return []
 
 
 def _source_faults(name: str, model: Model | Candidate) -> list[str]:

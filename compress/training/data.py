@@ -153,7 +153,7 @@ def _answered(source: Source, quota: Quota, reader: _Reader) -> Iterator[_Drawn]
     if not given:
         raise CompressError(f"self: none of {len(asked)} prompts has at most {longest} tokens, half a window")
     likely = math.ceil(quota.total / longest)
-    sampling = Sampling(reader.seed, reader.window, reader.encoder.ends, min(likely, BATCH))
+    sampling = Sampling(reader.seed, reader.window, reader.encoder.ends, min(likely, BATCH), source.temperature)
     for place, answer in answers(reader.original, [ids for _, ids in given], sampling, reader.cache):
         text, prompt = given[place]
         yield _Drawn(f"{text}\0{answer}", _asked_and_said(prompt, answer, reader.encoder.response_only))

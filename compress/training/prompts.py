@@ -12,9 +12,8 @@ from string import Formatter
 import yaml
 
 from compress.errors import CompressError
-from compress.text_files import Row, rows
+from compress.text_files import Row, rows, texts
 from compress.training.settings import Source
-from compress.training.sources import texts
 
 FIELDS = ("prompt", "instruction", "question", "text")
 """Where a JSONL row may keep a prompt, looked for in this order."""
@@ -51,7 +50,7 @@ def read(path: Path, field: str, seed: int) -> list[str]:
 
 def lines(path: Path) -> list[str]:
     """The lines of a text file that are not blank."""
-    return "\n".join(texts(path)).split("\n")
+    return "\n".join(texts(path, "prompts")).split("\n")
 
 
 def _prompt(row: Row, field: str) -> str:

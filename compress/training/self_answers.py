@@ -26,7 +26,7 @@ BATCH = 32
 
 @dataclass(frozen=True)
 class Sampling:
-    """How answers are drawn: temperature 1, the whole distribution."""
+    """How answers are drawn: from the whole distribution at a temperature."""
 
     seed: int
     window: int
@@ -35,6 +35,7 @@ class Sampling:
     """Token ids that end an answer, and belong to it."""
     batch: int
     """Prompts that are answered together."""
+    temperature: float = 1.0
 
 
 def answers(
@@ -78,7 +79,7 @@ def sampled(model: PreTrainedModel, prompts: Sequence[Ids], sampling: Sampling, 
                 use_cache=True,
                 logits_to_keep=1,
             )
-            chosen = drawn(output.logits[:, -1], uniform[rows, step])
+            chosen = drawn(output.logits[:, -1] / sampling.temperature, uniform[rows, step])
             for row, token in zip(rows, chosen, strict=True):
                 said[row].append(token)
             going = [

@@ -37,6 +37,8 @@ class Source(Part):
     """Of a hub data set."""
     prompts: str | None = None
     """For self: a .jsonl or text file with one prompt a row; none: the built-in ones."""
+    temperature: float = Field(default=1.0, gt=0, allow_inf_nan=False)
+    """For self: at which answers are drawn; 1 is the original's whole distribution, less is nearer to its likeliest."""
     tokens: int | None = Field(default=None, ge=1)
     """Of this source at most; None: its even share of all tokens asked for."""
 
@@ -44,6 +46,12 @@ class Source(Part):
     @classmethod
     def _named(cls, given: Any) -> Any:
         return {"source": given} if isinstance(given, str) else given
+
+    @model_validator(mode="after")
+    def _keys_of_self(self) -> Self:
+        if self.source != "self" and (self.prompts is not None or self.temperature != 1.0):
+            raise ValueError("'prompts' and 'temperature' go with the source self, whose answers are drawn")
+        return self
 
     @property
     def file(self) -> Path | None:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from compress.errors import CompressError
-from compress.text_files import Row, read, rows
+from compress.text_files import Row, rows, texts
+from compress.training import prompts
 from compress.training.formats import Document, Format, document, format_of
-from compress.training.settings import Source
+from compress.training.settings import Data, Source
 
 HUB = "hub:"
 WHAT = "training data"
@@ -45,14 +45,19 @@ def listing(source: Source) -> Listing:
         return _checked(rows(path, WHAT), source)
     if source.format not in ("auto", "text"):
         raise CompressError(f"{path}: format '{source.format}' needs a .jsonl file; a text file has the format text")
-    return _texts([(f"{path}, document {number}", text) for number, text in enumerate(texts(path), 1)])
+    return _texts([(f"{path}, document {number}", text) for number, text in enumerate(texts(path, WHAT), 1)])
 
 
-def texts(path: Path) -> list[str]:
-    """The documents of a text file: parted at blank lines or, where there is none, at line ends."""
-    text = read(path, WHAT).strip()
-    found = re.split(r"\n[^\S\n]*\n\s*", text)
-    return found if len(found) > 1 else text.split("\n")
+def check(data: Data) -> None:
+    """Read all files of a recovery's data, so that a fault in them is found before a cut takes its time.
+
+    Raises CompressError.
+    """
+    for source in data.sources:
+        if source.file is not None:
+            listing(source)
+        elif source.source == "self":
+            prompts.asked(source, seed=0)
 
 
 def _builtin() -> list[tuple[str, str]]:

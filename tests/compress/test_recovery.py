@@ -167,5 +167,14 @@ def test_recovery_needs_a_tokenizer_and_says_so_before_the_model_is_touched(make
     assert torch.equal(torch.cat([value.flatten() for value in model.parameters()]), before)
 
 
+def test_faulty_data_are_found_before_the_model_is_touched(make_model, tokenizer, tmp_path: Path) -> None:
+    (tmp_path / "bad.jsonl").write_text('{"text": "fine"}\n{"body": 1}\n')
+    model = make_model()
+    shapes = [value.shape for value in model.parameters()]
+    with pytest.raises(CompressError, match=r"bad\.jsonl:2: no field 'text'; fields found: body"):
+        apply(model, recipe("uniform", tmp_path / "bad.jsonl"), tokenizer)
+    assert [value.shape for value in model.parameters()] == shapes
+
+
 def test_data_is_short_for_its_sources() -> None:
     assert Data.model_validate("self") == Data.model_validate(["self"]) == Data.model_validate({"sources": ["self"]})

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from tokenizers.processors import TemplateProcessing
 from transformers import PreTrainedTokenizerFast
 
 from compress.errors import CompressError
+from compress.text_files import texts
 from compress.training import prompts
 from compress.training.data import corpus
 from compress.training.encoding import Encoder
@@ -21,7 +23,7 @@ from compress.training.packing import Tokens, isolates, packed
 from compress.training.rows import Corpus, Rows
 from compress.training.self_answers import Sampling, answers, drawn, sampled
 from compress.training.settings import Data, Source
-from compress.training.sources import listing, texts
+from compress.training.sources import listing
 
 ROOT = Path(__file__).parents[2]
 END = 256
@@ -80,9 +82,9 @@ DIALOGUE = (Turn("user", "Hi"), Turn("assistant", "Ho"), Turn("user", "Sum"), Tu
 def test_text_files_are_parted_at_blank_lines_or_else_at_line_ends(tmp_path: Path) -> None:
     file = tmp_path / "t.txt"
     file.write_text("a\nb\n \n\nc\n")
-    assert texts(file) == ["a\nb", "c"]
+    assert texts(file, "text") == ["a\nb", "c"]
     file.write_text("a\nb\nc\n")
-    assert texts(file) == ["a", "b", "c"]
+    assert texts(file, "text") == ["a", "b", "c"]
 
 
 ALPACA = {"instruction": "Add.", "input": "1 and 2", "output": "3", "text": "all of it"}
@@ -407,6 +409,16 @@ def test_self_trains_on_answers_of_the_original(tmp_path: Path, tokenizer, model
     assert made.train.counted.unfold(1, 7, 1)[starts].int().unique(dim=0).tolist() == [[0, 0, 0, 0, 0, 0, 1]]
     assert same(made, corpus(data, tokenizer, model, 0, cache=tmp_path / "kept"))
     assert same(made, corpus(data, tokenizer, model, 0))
+
+
+def test_near_temperature_zero_the_original_gives_its_likeliest_answer(tokenizer, model) -> None:
+    prompt = tuple(tokenizer("Say")["input_ids"])
+    cold = Sampling(seed=0, window=len(prompt) + 4, ends=(), batch=1, temperature=1e-4)
+    ((_, answer),) = answers(model, [prompt], cold)
+    likeliest = model.generate(torch.tensor([prompt]), max_new_tokens=4, min_new_tokens=4, do_sample=False)
+    assert answer == tuple(likeliest[0, len(prompt) :].tolist())
+    ((_, warm),) = answers(model, [prompt], replace(cold, temperature=1.0))
+    assert warm != answer
 
 
 def test_prompts_too_long_for_half_a_window_are_refused(tmp_path: Path, tokenizer, model) -> None:
