@@ -1,4 +1,4 @@
-"""Draw pages from a Page of plain values: one self-contained HTML file, or a folder."""
+"""Draw pages: one self-contained HTML file from a Page of plain values."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from reports.errors import ReportError
 
 if TYPE_CHECKING:
-    from reports.folder import write_folder
     from reports.page import CandidatePage, Page
     from reports.render import render, write
 
@@ -17,11 +16,10 @@ _HOMES = {
     "Page": "reports.page",
     "render": "reports.render",
     "write": "reports.render",
-    "write_folder": "reports.folder",
 }
 """Public names -> the module that has them; the templates' library takes a tenth of a second."""
 
-__all__ = ["CandidatePage", "Page", "ReportError", "render", "write", "write_folder"]
+__all__ = ["CandidatePage", "Page", "ReportError", "render", "write"]
 
 
 def __getattr__(name: str) -> object:

@@ -14,28 +14,24 @@ FIRST, LAST = "base.css", "start.js"
 
 def style() -> str:
     """The style of all pages."""
-    return _joined("styles")
+    return joined("styles")
 
 
 def script() -> str:
     """The script of all pages."""
-    return _joined("scripts")
+    return joined("scripts")
 
 
-def policy(style: str, script: str, loads: bool = False) -> str:
-    """A Content-Security-Policy that allows this style and this script by their hashes, and nothing else.
-
-    `loads`: the script may run files that lie beside the page. They cannot be named by hash, since a browser refuses to
-    check the hash of a file on disk; only a script that is allowed itself can ask for them.
-    """
-    more = " 'strict-dynamic'" if loads else ""
+def policy(style: str, script: str) -> str:
+    """A Content-Security-Policy that allows this style and this script by their hashes, and nothing else."""
     return (
-        f"default-src 'none'; style-src '{_hash(style)}'; script-src '{_hash(script)}'{more}; "
+        f"default-src 'none'; style-src '{_hash(style)}'; script-src '{_hash(script)}'; "
         "img-src data:; base-uri 'none'; form-action 'none'"
     )
 
 
-def _joined(folder: str) -> str:
+def joined(folder: str) -> str:
+    """All files of a folder of templates as one text."""
     found = files("reports").joinpath("templates", folder).iterdir()
     ordered = sorted(found, key=lambda file: (file.name != FIRST, file.name == LAST, file.name))
     return "\n".join(file.read_text("utf-8") for file in ordered)

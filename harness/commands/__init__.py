@@ -23,6 +23,7 @@ COMMANDS = (
     "methods",
     "compare",
     "report",
+    "site",
     "trend",
     "baseline",
     "store",

@@ -23,6 +23,7 @@ class Baseline:
 class PointRow:
     """One metric of a candidate in one job."""
 
+    metric: str
     plan: str
     candidate: str
     started: datetime
@@ -58,20 +59,24 @@ class BaselineTable:
         """Names of all metrics with a history."""
         return [row[0] for row in self.file.rows("SELECT DISTINCT metric FROM deltas ORDER BY metric")]
 
-    def points(self, metric: str) -> list[PointRow]:
-        """The history of a metric, oldest first; candidates that could not be judged have none."""
+    def points(self, metric: str | None) -> list[PointRow]:
+        """The history of a metric, or of all, oldest first; candidates that could not be judged have none."""
         rows = self.file.rows(
-            "SELECT plan, candidate, started, job, coalesce(fingerprint, ''), before, after, n, unit, higher_is_better,"
-            " decision FROM v_trend WHERE metric = ? ORDER BY plan, candidate, started",
-            [metric],
+            "SELECT metric, plan, candidate, started, job, coalesce(fingerprint, ''), before, after, n, unit,"
+            " higher_is_better, decision FROM v_trend WHERE ? IS NULL OR metric = ?"
+            " ORDER BY metric, plan, candidate, started",
+            [metric, metric],
         )
-        return [PointRow(plan, name, started.replace(tzinfo=UTC), *rest) for plan, name, started, *rest in rows]
+        return [
+            PointRow(name, plan, candidate, started.replace(tzinfo=UTC), *rest)
+            for name, plan, candidate, started, *rest in rows
+        ]
 
-    def margins(self, metric: str) -> dict[tuple[str, str], float]:
-        """(plan, candidate) -> margin of the newest gate on all items of the metric."""
+    def margins(self, metric: str | None) -> dict[tuple[str, str, str], float]:
+        """(metric, plan, candidate) -> margin of the newest gate on all items of the metric; of one metric, or all."""
         rows = self.file.rows(
-            "SELECT plan, candidate, margin FROM v_findings WHERE metric = ? AND tag IS NULL AND margin IS NOT NULL"
-            " ORDER BY started",
-            [metric],
+            "SELECT metric, plan, candidate, margin FROM v_findings WHERE (? IS NULL OR metric = ?) AND tag IS NULL"
+            " AND margin IS NOT NULL ORDER BY started",
+            [metric, metric],
         )
-        return {(plan, candidate): margin for plan, candidate, margin in rows}
+        return {(name, plan, candidate): margin for name, plan, candidate, margin in rows}

@@ -26,7 +26,7 @@ def drawn(table: BaselineTable, plan: str, candidate: str, job: str, metrics: Se
             continue
         past = _until(history, job)
         if len(past.points) >= FEWEST_DRAWN:
-            yield _row(past)
+            yield trend_row(past)
 
 
 def _until(history: History, job: str) -> History:
@@ -36,7 +36,8 @@ def _until(history: History, job: str) -> History:
     return replace(history, points=history.points[: number + 1], blessed=history.blessed if known else None)
 
 
-def _row(history: History) -> TrendRow:
+def trend_row(history: History) -> TrendRow:
+    """A history in one line of a table."""
     values = tuple(point.value for point in history.points)
     blessed = history.blessed
     return TrendRow(

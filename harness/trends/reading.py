@@ -21,7 +21,7 @@ def histories(
     if metric is not None and metric not in known:
         hint = suggestion(metric, known) or ";"
         raise HarnessError(f"no history of {metric!r}{hint} there are: {', '.join(known)}")
-    found = [one for name in ([metric] if metric else known) for one in _of(table, name)]
+    found = _of(table, metric)
     chosen = [one for one in found if plan in (None, one.plan) and candidate in (None, one.candidate)]
     if not chosen:
         there = ", ".join(dict.fromkeys(f"{one.plan}/{one.candidate}" for one in found))
@@ -29,13 +29,14 @@ def histories(
     return chosen
 
 
-def _of(table: BaselineTable, metric: str) -> list[History]:
+def _of(table: BaselineTable, metric: str | None) -> list[History]:
+    """Of one metric, or of all: opening the store costs more than what is read too much."""
     margins, baselines = table.margins(metric), table.baselines()
-    groups = groupby(table.points(metric), key=lambda row: (row.plan, row.candidate))
-    return [_history(metric, list(group), margins.get(key), baselines) for key, group in groups]
+    groups = groupby(table.points(metric), key=lambda row: (row.metric, row.plan, row.candidate))
+    return [_history(list(group), margins.get(key), baselines) for key, group in groups]
 
 
-def _history(metric: str, rows: list[PointRow], margin: float | None, baselines: list[Baseline]) -> History:
+def _history(rows: list[PointRow], margin: float | None, baselines: list[Baseline]) -> History:
     known = [row for row in rows if row.after is not None and math.isfinite(row.after)]
     last = rows[-1]
     places = {(row.job, row.candidate): index for index, row in enumerate(known)}
@@ -43,7 +44,7 @@ def _history(metric: str, rows: list[PointRow], margin: float | None, baselines:
     return History(
         last.plan,
         last.candidate,
-        metric,
+        last.metric,
         last.unit,
         last.higher_is_better,
         last.n,

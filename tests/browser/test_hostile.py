@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from reports.visible import visible
+from reports.render import visible
 from tests.browser.hostile import page_of, page_of_all, strings
 
 if TYPE_CHECKING:

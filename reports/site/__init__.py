@@ -1,0 +1,3 @@
+"""Draw the pages of a site: the whole history of a store, a file a page."""
+
+from __future__ import annotations

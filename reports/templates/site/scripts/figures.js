@@ -1,0 +1,61 @@
+"use strict";
+// Numbers as people read them, by the same rules as reports/figures.py.
+
+const MISSING = "–";
+const MINUS = "−";
+
+/** @param {number} value @param {number} digits @returns {string} */
+function fixed(value, digits) {
+  const text = value.toLocaleString("en-US", { minimumFractionDigits: digits, maximumFractionDigits: digits });
+  return /[1-9]/.test(text) ? text.replace("-", MINUS) : text.replace("-", "");
+}
+
+/** @param {number} value @param {number} [significant] @returns {string} */
+function plain(value, significant = 3) {
+  const size = Math.abs(value);
+  if (Number.isInteger(value) && size < 1e12) return fixed(value, 0);
+  if (size >= 1e12 || size < 1e-4) {
+    return value.toExponential(2).replace(/e([+-])(\d)$/, "e$10$2").replaceAll("-", MINUS);
+  }
+  return fixed(value, Math.max(0, significant - 1 - Math.floor(Math.log10(size))));
+}
+
+/** @param {number} value @param {string} unit @returns {string} */
+function prefixed(value, unit) {
+  for (const [power, prefix] of /** @type {[number, string][]} */ ([[1e12, "T"], [1e9, "G"], [1e6, "M"], [1e3, "k"]])) {
+    if (Math.abs(value) >= power) {
+      const scaled = value / power;
+      return `${fixed(scaled, Math.max(0, 2 - Math.floor(Math.log10(Math.abs(scaled)))))} ${prefix}${unit}`;
+    }
+  }
+  return `${plain(value)} ${unit}`;
+}
+
+/** @param {number | null | undefined} value @param {string} unit @returns {string} */
+function quantity(value, unit) {
+  if (value === null || value === undefined) return MISSING;
+  if (unit === "share") return `${fixed(100 * value, 1)} %`;
+  if (unit === "bytes") return prefixed(value, "B");
+  if (["parameters", "count", ""].includes(unit)) {
+    return Math.abs(value) >= 1e6 ? prefixed(value, "").trimEnd() : plain(value);
+  }
+  if (unit === "ratio") return Math.abs(value) < 10 ? fixed(value, 3) : plain(value, 4);
+  return `${plain(value)} ${unit}`;
+}
+
+/** @param {number | null | undefined} value @param {string} unit @returns {string} */
+function difference(value, unit) {
+  if (value === null || value === undefined) return MISSING;
+  return unit === "share" ? `${fixed(100 * value, 1)} points` : quantity(value, unit);
+}
+
+/**
+ * An element with a text, and with others in it.
+ * @param {string} tag @param {string} [text] @param {Node[]} [inside] @returns {HTMLElement}
+ */
+function made(tag, text = "", inside = []) {
+  const node = document.createElement(tag);
+  node.textContent = text;
+  node.append(...inside);
+  return node;
+}
