@@ -17,6 +17,18 @@ def drawing_order(ids: Iterable[str]) -> list[str]:
     return sorted(ids, key=lambda name: hashlib.sha256(f"drawn: {name}".encode()).digest())
 
 
+def set_fact(documents: Sequence[int]) -> str:
+    """A set of documents as a fact of a stage: how many, where it is the first so many, else their numbers."""
+    if tuple(documents) == tuple(range(len(documents))):
+        return str(len(documents))
+    return "".join(f"{number}," for number in documents)
+
+
+def _set_of(fact: str) -> list[str]:
+    """The ids of the documents that `set_fact` tells of."""
+    return fact.split(",")[:-1] if "," in fact else list(map(str, range(int(fact))))
+
+
 def drawn_suite(suite: str, pairs: Sequence[CasePair]) -> tuple[list[CasePair], list[Series]]:
     """The cases that both models were asked, in the order of drawing, and the suite's metrics on them."""
     by_id = {pair.case.id: pair for pair in pairs}
@@ -34,12 +46,12 @@ Laying = Callable[[Measurement | None, Measurement | None], Series]
 def drawn_series(metric: str, before: Run, after: Run, laid: Laying = measured_series) -> Series:
     """One measurement of both, on the documents that both were asked where those are drawn, else as it is."""
     old, new = before.measurements.get(metric), after.measurements.get(metric)
-    total = _total(metric, after)
-    if total is None or old is None or new is None or not (old.items and new.items):
+    whole = _whole(metric, after)
+    if whole is None or old is None or new is None or not (old.items and new.items):
         return laid(old, new)
-    asked = _drawn(map(str, range(total)), {item.id for item in old.items} & {item.id for item in new.items})
+    asked = _drawn(whole, {item.id for item in old.items} & {item.id for item in new.items})
     series = laid(_only(old, asked), _only(new, asked))
-    return replace(series, in_looks=True, unasked=(frozenset(),) * (total - len(asked)))
+    return replace(series, in_looks=True, unasked=(frozenset(),) * (len(whole) - len(asked)))
 
 
 def _drawn(ids: Iterable[str], asked: Set[str]) -> list[str]:
@@ -47,10 +59,10 @@ def _drawn(ids: Iterable[str], asked: Set[str]) -> list[str]:
     return list(takewhile(lambda name: name in asked, drawing_order(ids)))
 
 
-def _total(metric: str, run: Run) -> int | None:
-    """Documents of the benchmark behind a metric; None if they were not drawn."""
+def _whole(metric: str, run: Run) -> list[str] | None:
+    """Ids of the documents that those behind a metric were drawn from; None if they were not drawn."""
     facts = (key.removesuffix(f": {DRAWN}") for key in run.facts if key.endswith(f": {DRAWN}"))
-    return next((int(run.facts[f"{name}: {DRAWN}"]) for name in facts if metric.startswith(f"{name}.")), None)
+    return next((_set_of(run.facts[f"{name}: {DRAWN}"]) for name in facts if metric.startswith(f"{name}.")), None)
 
 
 def _only(one: Measurement, ids: Sequence[str]) -> Measurement:

@@ -43,7 +43,12 @@ def loaded_suites(plan: Plan) -> list[Suite]:
     for source in plan.suites:
         try:
             suite = suite_files.load(source, allowance(plan))
-            found.append(halves(suite).held_out if source in learned else suite)
+            parted = halves(suite)
+            if plan.half == "searched":
+                suite = parted.searched
+            elif plan.half == "held_out" or source in learned:
+                suite = parted.held_out
+            found.append(suite)
         except SuiteError as error:
             faults.append(str(error))
     names = [suite.name for suite in found]

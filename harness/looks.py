@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from harness.asking import asked
 from harness.benchmarks import drawable
-from harness.drawing import drawing_order
+from harness.drawing import drawing_order, set_fact
 from harness.measuring import Context, Drawn, PairStages, benchmarked
 from harness.models.subject import Subject
 from harness.plan import Benchmark
@@ -19,48 +19,54 @@ from suites import Suite
 
 
 @dataclass(frozen=True)
-class _Source:
-    """A suite or a benchmark that can be asked a few items at a time."""
+class Source:
+    """A suite or a benchmark, asked a few items at a time where it can be."""
 
     name: str
     total: int
+    """Items, or 1 where it can only be asked as a whole."""
     ask: Callable[[Subject, int], str]
     """Ask a model the first so many items in the order of drawing, and return the id of the stage."""
     suites: Sequence[Suite] = ()
+    fact: str = ""
+    """The set of documents, as a stage has it; empty: not drawn from a set."""
 
 
 def measured_in_looks(before: Subject, after: Subject, context: Context) -> PairStages:
     """Suites and benchmarks on both models, each only as far as its gates need."""
-    stages = [_looked(_suite(suite, context), before, after, context) for suite in context.suites]
-    for benchmark in context.plan.benchmarks:
-        total = drawable(benchmark, context.data_root)
-        if total is None:
-            stages.append((benchmarked(before, benchmark, context), benchmarked(after, benchmark, context)))
-        else:
-            stages.append(_looked(_benchmark(benchmark, total, context), before, after, context))
+    stages = [looked(source, before, after, context) for source in sources(context)]
     return PairStages(tuple(first for first, _ in stages), tuple(second for _, second in stages))
 
 
-def _suite(suite: Suite, context: Context) -> _Source:
+def sources(context: Context) -> list[Source]:
+    """All that the plan asks of one model at a time."""
+    suites = [_suite(suite, context) for suite in context.suites]
+    return [*suites, *(_benchmark(benchmark, context) for benchmark in context.plan.benchmarks)]
+
+
+def _suite(suite: Suite, context: Context) -> Source:
     cases = {case.id: case for case in suite.cases}
     order = drawing_order(cases)
 
     def ask(subject: Subject, size: int) -> str:
         return asked(subject, suite, [cases[name] for name in order[:size]], context)
 
-    return _Source(suite.name, len(cases), ask, (suite,))
+    return Source(suite.name, len(cases), ask, (suite,), str(len(cases)))
 
 
-def _benchmark(benchmark: Benchmark, total: int, context: Context) -> _Source:
-    order = tuple(int(name) for name in drawing_order(map(str, range(total))))
+def _benchmark(benchmark: Benchmark, context: Context) -> Source:
+    whole = drawable(benchmark, context.data_root)
+    if whole is None:
+        return Source(benchmark.task, 1, lambda subject, _: benchmarked(subject, benchmark, context))
+    order = tuple(int(name) for name in drawing_order(map(str, whole)))
 
     def ask(subject: Subject, size: int) -> str:
-        return benchmarked(subject, benchmark, context, Drawn(order[:size], total))
+        return benchmarked(subject, benchmark, context, Drawn(order[:size], whole))
 
-    return _Source(benchmark.task, total, ask)
+    return Source(benchmark.task, len(whole), ask, fact=set_fact(whole))
 
 
-def _looked(source: _Source, before: Subject, after: Subject, context: Context) -> tuple[str, str]:
+def looked(source: Source, before: Subject, after: Subject, context: Context) -> tuple[str, str]:
     """Ids of the stages of the last look. A source without a gate is asked whole."""
     gated = any(gate.metric.startswith(f"{source.name}.") for gate in context.plan.gates)
     for size in look_sizes(source.total) if gated else [source.total]:
@@ -70,7 +76,7 @@ def _looked(source: _Source, before: Subject, after: Subject, context: Context) 
     return stages
 
 
-def _settled(source: _Source, models: tuple[Subject, Subject], stages: tuple[str, str], context: Context) -> bool:
+def _settled(source: Source, models: tuple[Subject, Subject], stages: tuple[str, str], context: Context) -> bool:
     """Whether what was asked so far decides every gate on the source."""
     first, second = (_run(source, *one, context) for one in zip(models, stages, strict=True))
     gates = context.plan.gates
@@ -79,7 +85,7 @@ def _settled(source: _Source, models: tuple[Subject, Subject], stages: tuple[str
     return settled(compare(first, second, source.suites, in_looks=True), own, family)
 
 
-def _run(source: _Source, model: Subject, stage: str, context: Context) -> Run:
+def _run(source: Source, model: Subject, stage: str, context: Context) -> Run:
     """What a model has said to the source so far."""
     answers = tuple(context.store.answers(stage))
     return Run(
@@ -88,5 +94,5 @@ def _run(source: _Source, model: Subject, stage: str, context: Context) -> Run:
         fingerprint=model.fingerprint,
         answers={suite.name: answers for suite in source.suites},
         measurements={one.metric: one for one in context.store.measurements(stage)},
-        facts={f"{source.name}: {DRAWN}": str(source.total)},
+        facts={f"{source.name}: {DRAWN}": source.fact} if source.fact else {},
     )

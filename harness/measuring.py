@@ -10,6 +10,7 @@ from harness import metrics
 from harness.asking import PROTOCOL, asked, own, suite_stage
 from harness.benchmarks import BenchmarkResult, kinds, measure_benchmark, measure_served, task_identity
 from harness.digest import digest
+from harness.drawing import set_fact
 from harness.endpoints import CHAT
 from harness.errors import HarnessError
 from harness.fidelity.corpus import Corpus
@@ -71,7 +72,7 @@ def measured(subject: Subject, context: Context) -> tuple[str, ...]:
 
 def measured_pair(before: Subject, after: Subject, corpora: Sequence[Corpus], context: Context) -> PairStages:
     """Fidelity and the plan's metrics on a candidate against its original."""
-    pairs = [_faithful(before, after, corpus, context) for corpus in corpora]
+    pairs = [faithful(before, after, corpus, context) for corpus in corpora]
     if len(corpora) > 1:
         stages = {corpus.label: stage for corpus, (_, stage) in zip(corpora, pairs, strict=True)}
         pairs.append((pairs[0][0], _macro(after, stages, context)))
@@ -97,8 +98,8 @@ class Drawn:
     """Documents of a benchmark that were drawn."""
 
     documents: tuple[int, ...]
-    total: int
-    """Of how many."""
+    whole: tuple[int, ...]
+    """Those that they were drawn from."""
 
 
 def benchmarked(subject: Subject, benchmark: Benchmark, context: Context, drawn: Drawn | None = None) -> str:
@@ -110,7 +111,7 @@ def benchmarked(subject: Subject, benchmark: Benchmark, context: Context, drawn:
     whole = stage = _benchmark_stage(subject, benchmark, context)
     if drawn:
         part = benchmark.model_copy(update={"documents": drawn.documents, "limit": None})
-        facts = {DRAWN: str(drawn.total)}
+        facts = {DRAWN: set_fact(drawn.whole)}
         stage = _benchmark_stage(subject, part, context, DRAWN, facts[DRAWN])
     if not stage.finished:
         progress = named(context.progress, f"{subject.spec.name}: {benchmark.task}")
@@ -161,8 +162,11 @@ def _not_measured(
     context.store.finish_stage(stage, instead, {"not measured": str(error)})
 
 
-def _faithful(before: Subject, after: Subject, corpus: Corpus, context: Context) -> tuple[str, str]:
-    """The original's pass over the corpus is kept on disk: for another candidate it does not run again."""
+def faithful(before: Subject, after: Subject, corpus: Corpus, context: Context) -> tuple[str, str]:
+    """Fidelity on one corpus; returns the ids of both stages.
+
+    The original's pass over the corpus is kept on disk: for another candidate it does not run again.
+    """
     store, since = context.store, context.since
     key = digest("fidelity", PROTOCOL, corpus.identity, corpus.label)
     pair_key = digest(key, before.fingerprint)

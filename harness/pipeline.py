@@ -46,6 +46,8 @@ def run(
     for the page.
     Raises HarnessError for a plan that cannot be run; a candidate that cannot be judged is in `failures`.
     """
+    if not plan.candidates:
+        raise HarnessError(f"plan {plan.name}: no candidates to run; `secateur search` makes some, or name them")
     suites = loaded_suites(plan)
     refuse_impossible(plan, suites)
     if (out / PAGE).is_dir():
@@ -109,7 +111,7 @@ def _judged(original: Subject, after: Subject, shared: tuple[str, ...], context:
         shared, own = asked.before, asked.after
     else:
         own = measured(after, context)
-    corpora = load_corpora(plan.fidelity) if plan.fidelity else []
+    corpora = load_corpora(plan.fidelity, plan.half) if plan.fidelity else []
     pair = measured_pair(original, after, corpora, context)
     after.release()
     before_run = Run(digest(job.id, name, "before")[:8], original.spec, original.fingerprint)

@@ -7,11 +7,13 @@ from typing import Annotated, Any
 
 from pydantic import Field, field_validator, model_validator
 
+from compress import methods
 from compress.recipe import Recipe
 from harness.errors import HarnessError
 from harness.gates import Gate, Reference
 from harness.plan_models import DTYPE, Candidate, CandidateName, Line, Model, Part
 from harness.records import GIVEN, ORIGINAL, SERVED
+from harness.search.form import Half, Search
 from harness.telling.sharing import Sharing, Telemetry
 from suites.allowance import Allowance
 from suites.document import Document, read, validated
@@ -70,7 +72,9 @@ class Plan(Part):
 
     name: Line
     original: Model
-    candidates: dict[CandidateName, Candidate] = Field(min_length=1)
+    candidates: dict[CandidateName, Candidate] = Field(default={})
+    search: Search | None = None
+    """How `secateur search` makes candidates; `run` makes those of `candidates`."""
     suites: list[str] = Field(default=[])
     benchmarks: list[Benchmark] = Field(default=[])
     fidelity: Fidelity | None = None
@@ -96,6 +100,8 @@ class Plan(Part):
     """None: nothing is kept for PromptLayer."""
     otlp: Telemetry | None = None
     """None: nothing is kept for a collector."""
+    half: Half | None = None
+    """Only this half of the suites and corpora; a search says so, never the file."""
 
     @field_validator("original", mode="before")
     @classmethod
@@ -108,6 +114,12 @@ class Plan(Part):
         if all(gate.severity == "warn" for gate in gates):
             raise ValueError("nothing can be decided: give at least one gate of severity: block")
         return gates
+
+    @model_validator(mode="after")
+    def _something_to_judge(self) -> Plan:
+        if not self.candidates and self.search is None:
+            raise ValueError("nothing to judge: give 'candidates', or 'search', which makes some")
+        return self
 
     @model_validator(mode="after")
     def _known_references(self) -> Plan:
@@ -148,6 +160,8 @@ def load_plan(source: str) -> Plan:
             if getattr(plan, key):
                 option = f"--{key.replace('_', '-')}"
                 raise SuiteError(document.fault((key,), f"who runs the plan says so, by {option}"))
+        if plan.half:
+            raise SuiteError(document.fault(("half",), "`secateur search` parts a plan, its file does not"))
         return _anchored(plan, document)
     except SuiteError as error:
         raise HarnessError(str(error)) from error
@@ -223,4 +237,7 @@ def _anchored(plan: Plan, document: Document) -> Plan:
     if plan.fidelity:
         paths = {name: one if one == "builtin" else str(folder / one) for name, one in plan.fidelity.corpora.items()}
         update["fidelity"] = plan.fidelity.model_copy(update={"corpus": paths.get("", paths)})
+    if plan.search:
+        sources = [name if name in methods.names() else there(name) for name in plan.search.methods]
+        update["search"] = plan.search.model_copy(update={"methods": sources})
     return plan.model_copy(update=update)

@@ -21,7 +21,7 @@ ORIGINAL = "original"
 DIGEST = "digest"
 """The fact of a suite's stage that says which cases were asked."""
 DRAWN = "drawn from"
-"""The fact of a benchmark's stage that says of how many documents it asked some."""
+"""The fact of a benchmark's stage that says of which documents it asked some."""
 
 
 @dataclass(frozen=True)

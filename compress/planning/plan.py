@@ -44,12 +44,24 @@ def planned(model: PreTrainedModel, recipe: Recipe, stats: Stats, progress: Prog
     Raises CompressError if the sparsity cannot be reached, or a weight is NaN.
     """
     found = blocks(model)
-    check_finite(found)
     removes = recipe.chosen().removes
+    if removes != "width":
+        check_finite(found)
     if removes == "weights":
         return Planned(whole(found))
     if removes == "layers":
         return Planned(without_layers(found, recipe, stats, ratios.parameters(model)))
+    layers = scores(model, recipe, stats, progress)
+    return Planned(shape_of(layers, recipe, ratios.parameters(model)), score_deciles(layers))
+
+
+def scores(model: PreTrainedModel, recipe: Recipe, stats: Stats, progress: Progress = silent) -> list[Layer]:
+    """Every layer with the scores of a `Width` method, which do not depend on the recipe's target.
+
+    `shape_of` makes a shape of them for any target. Raises CompressError if a weight is NaN.
+    """
+    found = blocks(model)
+    check_finite(found)
     if recipe.chosen().attention:
         check_groups(model)
     layers = []
@@ -57,7 +69,7 @@ def planned(model: PreTrainedModel, recipe: Recipe, stats: Stats, progress: Prog
         layers.append(scored(block, seen, recipe))
         give_back()
         progress("choosing", block.index + 1, len(found))
-    return Planned(shape_of(layers, recipe, ratios.parameters(model)), score_deciles(layers))
+    return layers
 
 
 def scored(block: Block, stats: BlockStats, recipe: Recipe) -> Layer:

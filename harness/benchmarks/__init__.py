@@ -6,7 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from harness.benchmarks.documents import count_items, drawable
+    from harness.benchmarks.documents import contents, count_items, drawable
     from harness.benchmarks.lm import ScoringLM
     from harness.benchmarks.measure import BenchmarkResult, measure_benchmark, measure_served
     from harness.benchmarks.stock import run_lm_eval
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 __all__ = [
     "BenchmarkResult",
     "ScoringLM",
+    "contents",
     "count_items",
     "drawable",
     "kinds",
@@ -29,6 +30,7 @@ _HOMES = {
     "run_lm_eval": "stock",
     "BenchmarkResult": "measure",
     "ScoringLM": "lm",
+    "contents": "documents",
     "count_items": "documents",
     "drawable": "documents",
     "kinds": "tasks",

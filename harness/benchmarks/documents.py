@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from harness.benchmarks.data import local_files
@@ -22,16 +23,36 @@ def count_items(benchmark: Benchmark, data_root: Path | None) -> int | None:
     return sum(min(length, benchmark.limit or length) for length in lengths)
 
 
-def drawable(benchmark: Benchmark, data_root: Path | None) -> int | None:
-    """Documents of a benchmark that can be asked a few at a time, else None.
+def drawable(benchmark: Benchmark, data_root: Path | None) -> tuple[int, ...] | None:
+    """The numbers of a benchmark's documents where they can be asked a few at a time, else None.
 
     A group's tasks are clusters; lm-eval draws examples in the order of documents; written answers are not kept.
     """
-    if benchmark.documents is not None or len(index_of(benchmark).configs) != 1:
+    if len(index_of(benchmark).configs) != 1:
         return None
-    (task,) = build(benchmark, data_root).tasks["tasks"].values()
-    whole = task.config.num_fewshot or task.OUTPUT_TYPE not in ("multiple_choice", "loglikelihood")
-    return None if whole else min(len(task.eval_docs), benchmark.limit or len(task.eval_docs))
+    built = build(benchmark, data_root)
+    (task,) = built.tasks["tasks"].values()
+    if task.config.num_fewshot or task.OUTPUT_TYPE not in ("multiple_choice", "loglikelihood"):
+        return None
+    return tuple(_numbers(benchmark, built))
+
+
+def contents(benchmark: Benchmark, data_root: Path | None) -> dict[int, object] | None:
+    """Number -> content of every document that a single task will ask; None for a group of tasks."""
+    if len(index_of(benchmark).configs) != 1:
+        return None
+    built = build(benchmark, data_root)
+    (task,) = built.tasks["tasks"].values()
+    return {number: task.eval_docs[number] for number in _numbers(benchmark, built)}
+
+
+def _numbers(benchmark: Benchmark, built: BuiltTasks) -> Sequence[int]:
+    """Of the documents of a single task that are asked, in rising order."""
+    given = chosen(benchmark, built)
+    if given is None:
+        return range(built.documents)[: benchmark.limit]
+    (numbers,) = given.values()
+    return numbers
 
 
 def chosen(benchmark: Benchmark, built: BuiltTasks) -> dict[str, list[int]] | None:

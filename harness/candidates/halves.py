@@ -1,4 +1,4 @@
-"""Halves of a suite: candidates learn from one, the other judges; which case is where depends on what it asks alone."""
+"""Halves of a suite: one is learned from or searched with, the other judges; what a case asks alone decides."""
 
 from __future__ import annotations
 
@@ -27,6 +27,11 @@ class Halves:
     held_out: Suite
     """Of another digest than the whole, so that results of the one are never taken for those of the other."""
 
+    @property
+    def searched(self) -> Suite:
+        """The cases that are not held out, as a suite of their own."""
+        return replace(self.whole, cases=self.learned, digest=digest(self.whole.digest, "only", RULE))
+
     def line(self) -> str:
         """What was learned from, for receipts and `secateur check`."""
         suite = f"{len(self.whole.cases)} cases of suite {self.whole.name} ({self.whole.digest[:12]})"
@@ -35,13 +40,14 @@ class Halves:
 
 def halves(suite: Suite) -> Halves:
     """The suite, parted. Cases that ask the same are in the same half, whatever they are called."""
-    learned = tuple(case for case in suite.cases if _is_learned(case))
-    rest = tuple(case for case in suite.cases if not _is_learned(case))
+    learned = tuple(case for case in suite.cases if in_first_half(case.messages))
+    rest = tuple(case for case in suite.cases if not in_first_half(case.messages))
     return Halves(suite, learned, replace(suite, cases=rest, digest=digest(suite.digest, "without", RULE)))
 
 
-def _is_learned(case: Case) -> bool:
-    return int(digest(case.messages)[0], 16) % 2 == 0
+def in_first_half(content: object) -> bool:
+    """Whether content, by its hash alone, is of the half that is learned from, or searched with."""
+    return int(digest(content)[0], 16) % 2 == 0
 
 
 def learned_suites(plan: Plan) -> dict[str, Halves]:

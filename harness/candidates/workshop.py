@@ -58,10 +58,7 @@ class Workshop:
         return folder
 
     def _place(self, name: str) -> Path:
-        recipe = self.recipes[name]
-        read = [text_digest(recipe.calibration), *(file_sha256(path) for path in recipe.files)]
-        key = digest(PROTOCOL, self.original.fingerprint, recipe.model_dump(mode="json"), read)
-        return self.folder / f"{name}-{key[:12]}"
+        return self.folder / f"{name}-{made_key(self.original, self.recipes[name])[:12]}"
 
     def _calibrated(self, recipe: Recipe) -> Stats:
         """What this recipe needs, gathered together with what the others need.
@@ -84,6 +81,12 @@ class Workshop:
         """What all recipes that were not made before need of this calibration."""
         needs = [recipe.needs for recipe in self._waiting if recipe.calibration == calibration]
         return frozenset().union(*(need for need in needs if "grams" not in need))
+
+
+def made_key(original: Subject, recipe: Recipe) -> str:
+    """Equal for what is made of the same original by the same recipe from the same files."""
+    read = [text_digest(recipe.calibration), *(file_sha256(path) for path in recipe.files)]
+    return digest(PROTOCOL, original.fingerprint, recipe.model_dump(mode="json"), read)
 
 
 @contextmanager

@@ -18,6 +18,7 @@ COMMANDS = (
     "check",
     "power",
     "run",
+    "search",
     "compress",
     "recipes",
     "methods",

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from harness.candidates.halves import in_first_half
 from harness.digest import digest
 from harness.errors import HarnessError
 from harness.plan import Fidelity
+from harness.search.form import Half
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -57,13 +59,22 @@ class Window:
         return f"{self.document}/{self.number}"
 
 
-def load_corpora(fidelity: Fidelity) -> list[Corpus]:
-    """The corpora of a plan.
+def load_corpora(fidelity: Fidelity, half: Half | None = None) -> list[Corpus]:
+    """The corpora of a plan, or of each the documents that are of this half.
 
     JSON lines hold a document each, in one field. A .txt file holds documents with blank lines between them, or if it
     has none, a document a line. Raises HarnessError with file and line.
     """
-    return [_loaded(fidelity, label, name) for label, name in fidelity.corpora.items()]
+    return [_half(_loaded(fidelity, label, name), half) for label, name in fidelity.corpora.items()]
+
+
+def _half(corpus: Corpus, half: Half | None) -> Corpus:
+    if half is None:
+        return corpus
+    chosen = tuple(text for text in corpus.documents if in_first_half(text) == (half == "searched"))
+    if not chosen:
+        raise HarnessError(f"{corpus.name}: too few documents to part in halves: {len(corpus.documents)}")
+    return replace(corpus, documents=chosen)
 
 
 def _loaded(fidelity: Fidelity, label: str, name: str) -> Corpus:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import copy
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from harness.errors import HarnessError
@@ -16,13 +17,23 @@ if TYPE_CHECKING:
     from harness.endpoints import Connection
 
 
+@dataclass(frozen=True)
+class Made:
+    """A model that lies nowhere: what is made of another one in memory, and can be made again."""
+
+    fingerprint: str
+    make: Callable[[], LoadedModel]
+
+
 class Subject:
     """Opened at most once, here or as a connection to where it is served; `release` lets go of it."""
 
-    def __init__(self, spec: ModelSpec, progress: Progress) -> None:
+    def __init__(self, spec: ModelSpec, progress: Progress, made: Made | None = None) -> None:
+        """made: where it comes from, instead of from the source that `spec` names."""
         self.spec = spec
         self.batching = Batching()
-        self.fingerprint = fingerprint_of(spec, progress)
+        self.fingerprint = made.fingerprint if made else fingerprint_of(spec, progress)
+        self._made = made
         self._progress = progress
         self._loaded: LoadedModel | None = None
         self._connection: Connection | None = None
@@ -43,7 +54,7 @@ class Subject:
     def loaded(self) -> LoadedModel:
         """The open model, with its weights."""
         if self._loaded is None:
-            loaded = open_spec(self.spec, self._progress)
+            loaded = self._made.make() if self._made else open_spec(self.spec, self._progress)
             if loaded.fingerprint != self.fingerprint:
                 raise HarnessError(f"{self.spec.source}: the model changed while the job ran; run it again")
             self._loaded = loaded

@@ -23,6 +23,7 @@ HIGH = "Upper bound, one-sided 95 %"
 PAIRS = "Items that were compared"
 LOSSES = "Items that passed before and fail after"
 GAINS = "Items that failed before and pass after"
+SPARSITY = "Share of the decoder layers' weights removed"
 DECISION = "PASS, REGRESSION or INCONCLUSIVE; ERROR: could not be judged"
 
 TABLES: dict[str, dict[str, str]] = {
@@ -124,6 +125,26 @@ TABLES: dict[str, dict[str, str]] = {
         "": "Results named as the ones to beat; of one name the newest counts", "name": "Of the baseline", "job": JOB,
         "candidate": CANDIDATE, "blessed": "When", "note": "Why",
     },
+    "trials": {
+        "": "One step of a search: a cut looked at on text, a candidate held against the gates, or a finalist judged",
+        "job": JOB, "kind": "screen, gates (on the searched half), verdict (on that held out) or variant (its fate)",
+        "variant": "Method and recovery", "sparsity": SPARSITY, "parameters": "Of the whole model",
+        "measured": "What the search minimises, where it is measured and not counted: seconds a token",
+        "divergence": "From the original on the text of the screen, nats a token; of a trial as the curve has it",
+        "divergence_low": LOW, "divergence_high": HIGH,
+        "predicted": "At which sparsity the gates were expected to break when this trial was chosen",
+        "predicted_low": "Lower end of that expectation", "predicted_high": "Upper end",
+        "decision": "Of gates and verdicts: PASS, REGRESSION or INCONCLUSIVE; empty: a screen",
+        "reason": "In one sentence", "findings": "One object a gate, as JSON",
+        "verdict_job": "The job that judged a finalist; empty: none", "seconds": "It took", "created": "When it ended",
+    },
+    "v_predictions": {
+        "": "Where every search expected the gates to break before its first trial, and where they did", "plan": PLAN,
+        "variant": "Method and recovery", "started": STARTED, "job": JOB,
+        "predicted": "Sparsity at which the gates were expected to break", "predicted_low": "Lower end",
+        "predicted_high": "Upper end", "largest_passing": "Largest sparsity whose gates all passed",
+        "smallest_failing": "Smallest that did not pass", "trials": "Candidates held against the gates",
+    },
     "v_latest": {
         "": "The newest verdict of every candidate of every plan", "plan": PLAN, "candidate": CANDIDATE,
         "decision": DECISION, "reason": "In one sentence", "started": STARTED, "finished": "When it ended, UTC",
@@ -153,7 +174,7 @@ TABLES: dict[str, dict[str, str]] = {
     "v_tradeoff": {
         "": "What each candidate of the newest jobs costs and saves, one row a quality metric", "plan": PLAN,
         "candidate": CANDIDATE, "decision": DECISION, "method": "Of its recipe; empty: not made here",
-        "sparsity": "Share of the decoder layers' weights removed", "size_ratio": "Bytes, after by before",
+        "sparsity": SPARSITY, "size_ratio": "Bytes, after by before",
         "decode_ratio": "Decoding speed, after by before", "metric": METRIC, "unit": UNIT, "before": BEFORE,
         "after": AFTER, "drop": DROP, "low": LOW, "high": HIGH, "job": JOB,
     },

@@ -37,6 +37,7 @@ TAKEN = {
     "checks": f"run IN ({RUNS})",
     "grades": f"run IN ({RUNS})",
     "baselines": f"job IN ({JOBS})",
+    "trials": f"job IN ({JOBS})",
 }
 """Table -> which of its rows are taken."""
 

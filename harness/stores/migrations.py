@@ -178,4 +178,21 @@ CREATE OR REPLACE VIEW v_findings AS
     unnest(range(CAST(json_array_length(findings) AS BIGINT))) AS position FROM verdicts) v JOIN jobs j ON j.id = v.job;
 """
 
-STEPS: tuple[str, ...] = (M001, M002, M003, M004, M005, M006, M007, M008, M009, M010)
+M011 = """
+CREATE TABLE trials (
+  job VARCHAR NOT NULL, kind VARCHAR NOT NULL, variant VARCHAR NOT NULL, sparsity DOUBLE NOT NULL,
+  parameters BIGINT NOT NULL, measured DOUBLE, divergence DOUBLE, divergence_low DOUBLE, divergence_high DOUBLE,
+  predicted DOUBLE, predicted_low DOUBLE, predicted_high DOUBLE, decision VARCHAR NOT NULL, reason VARCHAR NOT NULL,
+  findings JSON NOT NULL, verdict_job VARCHAR NOT NULL, seconds DOUBLE NOT NULL, created VARCHAR NOT NULL,
+  PRIMARY KEY (job, kind, variant, sparsity));
+CREATE VIEW v_predictions AS
+  SELECT j.plan_name AS plan, t.variant, CAST(j.started AS TIMESTAMP) AS started, t.job,
+    arg_min(t.predicted, t.created) AS predicted, arg_min(t.predicted_low, t.created) AS predicted_low,
+    arg_min(t.predicted_high, t.created) AS predicted_high,
+    max(t.sparsity) FILTER (WHERE t.decision = 'PASS') AS largest_passing,
+    min(t.sparsity) FILTER (WHERE t.decision <> 'PASS') AS smallest_failing, count(*) AS trials
+  FROM trials t JOIN jobs j ON j.id = t.job WHERE t.kind = 'gates' AND t.predicted IS NOT NULL
+  GROUP BY j.plan_name, t.variant, j.started, t.job;
+"""
+
+STEPS: tuple[str, ...] = (M001, M002, M003, M004, M005, M006, M007, M008, M009, M010, M011)

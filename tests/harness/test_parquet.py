@@ -26,7 +26,7 @@ def filled(path: Path) -> DuckdbStore:
     """A store with a row in every table, by no more than its columns' types."""
     store = DuckdbStore(path)
     values = {"INTEGER": "7", "DOUBLE": "0.1", "BOOLEAN": "true", "JSON": """'[{"a": "é"}]'""", "INTEGER[]": "[1, 2]",
-              "DOUBLE[]": "NULL", "VARCHAR[]": "['a', 'b']", "VARCHAR": "'2026-11-28'"}  # fmt: skip
+              "BIGINT": "7", "DOUBLE[]": "NULL", "VARCHAR[]": "['a', 'b']", "VARCHAR": "'2026-11-28'"}  # fmt: skip
 
     def fill(db: Connection) -> None:
         for (table,) in db.execute(TABLES).fetchall():

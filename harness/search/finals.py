@@ -1,0 +1,51 @@
+"""Finalists, judged by the main job on the cases and documents that the search has not seen."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from harness.errors import HarnessError
+from harness.pipeline import run
+from harness.plan_models import Candidate
+from harness.search.bench import Bench
+from harness.search.courses import Course
+from harness.search.strategy import finalists
+from harness.search.variants import Variant
+from harness.stores.trials import TrialRow
+
+
+def judge_finalists(course: Course, bench: Bench, command: str) -> None:
+    """Judge what passed among the searched cases, a safer candidate first, while each PASSes and time is left."""
+    best = course.best
+    if best is None:
+        return
+    for number, sparsity in enumerate(finalists(best.sparsity, bench.form.sparsity[0], bench.form.resolution)):
+        reserve = bench.ledger.dearest("gates") if not bench.ledger.dearest("verdict") else 0.0
+        if number and not bench.ledger.affords("verdict", course.variant.name, sparsity, reserve):
+            return
+        if _judged(course.variant, sparsity, bench, command).decision != "PASS":
+            return
+
+
+def _judged(variant: Variant, sparsity: float, bench: Bench, command: str) -> TrialRow:
+    """The verdict on one finalist, now or before."""
+    parameters = bench.cuts.forecast(variant, sparsity).parameters[1]
+    row = replace(bench.ledger.begun("verdict", variant.name, sparsity), parameters=parameters)
+
+    def work() -> TrialRow:
+        name, context = variant.candidate(sparsity), bench.searched
+        candidate = Candidate(recipe=variant.at(sparsity), dtype=bench.held_out.original.dtype)
+        plan = bench.held_out.model_copy(update={"candidates": {name: candidate}, "search": None})
+        outcome = run(plan, context.out, progress=context.progress, command=command)
+        for why in outcome.failures.values():
+            raise HarnessError(f"{name}: {why}")
+        (verdict,) = bench.store.verdicts(outcome.job)
+        return replace(
+            row,
+            decision=verdict.decision,
+            reason=verdict.reason,
+            findings=verdict.findings,
+            verdict_job=outcome.job,
+        )
+
+    return bench.ledger.step(row, work)

@@ -1,0 +1,127 @@
+"""What a search does next: pure rules over what it has seen. `tests/races/search.py` measures their error rates."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from harness.statistics.rising import Band, Rising
+
+TRIALS = 6
+"""Candidates of one variant that are held against the gates at most."""
+GRAIN = 0.005
+"""Sparsities that are tried are multiples of this."""
+STEP = 4.0
+"""Divergence grows about with the square of sparsity: this much more of it is twice the cut."""
+SAFER = 0.7
+"""The first finalist cuts this share of what passed among the searched cases."""
+
+
+@dataclass(frozen=True)
+class Bracket:
+    """Where the gates of one variant break."""
+
+    passed: float | None = None
+    """The largest sparsity that passed."""
+    failed: float | None = None
+    """The smallest that did not."""
+
+    def with_trial(self, sparsity: float, passes: bool) -> Bracket:
+        """After one more trial; one that fails below another that passed makes that one a stroke of luck."""
+        if passes and (self.failed is None or sparsity < self.failed):
+            return replace(self, passed=sparsity)
+        if passes:
+            return self
+        unlucky = self.passed is not None and self.passed >= sparsity
+        return Bracket(None if unlucky else self.passed, sparsity)
+
+
+@dataclass(frozen=True)
+class Levels:
+    """How far from the original candidates of any variant were, in nats a token, that passed or did not."""
+
+    passed: tuple[float, ...] = ()
+    failed: tuple[float, ...] = ()
+
+    def band(self) -> Band | None:
+        """Where the gates seem to break; None before the first trial."""
+        if self.passed and self.failed:
+            low, high = sorted((max(self.passed), min(self.failed)))
+            return Band(low, math.sqrt(low * high), high)
+        if self.passed:
+            best = max(self.passed)
+            return Band(best, best * math.sqrt(STEP), best * STEP)
+        if self.failed:
+            worst = min(self.failed)
+            return Band(worst / STEP, worst / math.sqrt(STEP), worst)
+        return None
+
+
+def expected(divergence: Rising, levels: Levels, gated: Sequence[Band]) -> Band | None:
+    """At which sparsity the gates break. gated: where each gate on fidelity does, by the screen alone.
+
+    Once candidates have passed and failed, what they were says more than the screen.
+    """
+    band = levels.band()
+    bands = [] if band is None else [Band(*(divergence.reaches(level).middle for level in band))]
+    if not (levels.passed and levels.failed):
+        bands += gated
+    return Band(*map(min, zip(*bands, strict=True))) if bands else None
+
+
+def next_sparsity(bracket: Bracket, seen: Band | None, span: tuple[float, float], resolution: float) -> float | None:
+    """What to try next; None: the bracket is narrow enough, or ends where the search does.
+
+    The first trial is where the gates should still hold; then upwards while they do, and by halves once they break.
+    """
+    low, high = span
+    passed, failed = bracket.passed, bracket.failed
+    if (passed is not None and passed >= high) or (failed is not None and failed <= low):
+        return None
+    if passed is not None and failed is not None:
+        width = failed - passed
+        if width <= resolution + 1e-9:
+            return None
+        middle = seen.middle if seen and passed < seen.middle < failed else passed + width / 2
+        return _on_grain(min(max(middle, passed + width / 4), failed - width / 4), (passed, failed))
+    if passed is not None:
+        higher = [min(end, high) for end in seen or () if end >= passed + resolution]
+        nearest = passed + resolution if seen else (passed + high) / 2
+        return _on_grain(min([*higher, high] if higher else [nearest, high]), (passed, high + GRAIN))
+    if failed is not None:
+        lower = min(seen.low, (low + failed) / 2) if seen else (low + failed) / 2
+        return low if lower <= low + resolution else _on_grain(lower, (low, failed))
+    return _on_grain(min(max(seen.low, low), high) if seen else (low + high) / 2, (low - GRAIN, high + GRAIN))
+
+
+def _on_grain(wanted: float, between: tuple[float, float]) -> float:
+    """The nearest multiple of GRAIN that lies strictly between the two; as it is where there is none."""
+    low, high = between
+    near = round(round(wanted / GRAIN) * GRAIN, 6)
+    return near if low < near < high else round(wanted, 6)
+
+
+def kept(standing: Mapping[str, Band]) -> list[str]:
+    """The variants worth holding against the gates, the best first: one round of successive halving.
+
+    standing: variant -> the sparsity at which it is as far from the original as the others are at theirs. Out are those
+    that are clearly worse than the best, and of three or more the worse half.
+    """
+    order = sorted(standing, key=lambda name: -standing[name].middle)
+    best = standing[order[0]]
+    level = [name for name in order if standing[name].high >= best.low]
+    return level[: max(1, math.ceil(len(order) / 2))] if len(order) > 2 else level
+
+
+def finalists(passed: float, low: float, resolution: float) -> list[float]:
+    """The sparsities to be judged on held-out cases, in this order, while each PASSes.
+
+    passed: the largest that passed among the searched cases, which it did partly by luck, so a safer one comes first.
+    In a sequence that is fixed beforehand and ends with the first that does not PASS, each may be judged at the whole
+    alpha: to declare a candidate that should have failed, the first such in the sequence has to be passed wrongly
+    (Maurer, Hothorn and Lehmacher 1995). From the largest downwards, to the first PASS, every step would be one more
+    chance.
+    """
+    safer = _on_grain(max(low, SAFER * passed), (low - GRAIN, passed))
+    return [safer, passed] if passed - safer >= resolution - 1e-9 else [passed]

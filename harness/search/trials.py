@@ -1,0 +1,95 @@
+"""One candidate held against the gates on the searched half, and given up as soon as one of them is broken."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from harness.digest import digest
+from harness.fidelity.corpus import load_corpora
+from harness.looks import looked, sources
+from harness.measuring import measured_pair
+from harness.models.subject import Subject
+from harness.records import Run
+from harness.search.bench import Bench
+from harness.search.blame import blame
+from harness.search.variants import Variant
+from harness.showing.outputs import finding_facts
+from harness.statistics.rising import Band
+from harness.stores.trials import TrialRow
+from harness.verdicts.compare import Comparison, compare
+from harness.verdicts.gate import Verdict, judge
+from harness.verdicts.outcome import sentence
+
+
+@dataclass(frozen=True)
+class Trials:
+    """Holds candidates against the gates."""
+
+    bench: Bench
+
+    def tried(self, variant: Variant, sparsity: float, seen: Band | None, divergence: Band) -> TrialRow:
+        """The candidate against the gates, now or before. seen: where they were expected to break."""
+        low, middle, high = seen or (None, None, None)
+        forecast = self.bench.cuts.forecast(variant, sparsity)
+        row = replace(
+            self.bench.ledger.begun("gates", variant.name, sparsity),
+            parameters=forecast.parameters[1],
+            measured=float(forecast.weights_bytes[1]) if self.bench.form.minimise == "memory" else None,
+            divergence=divergence.middle,
+            divergence_low=divergence.low,
+            divergence_high=divergence.high,
+            predicted=middle,
+            predicted_low=low,
+            predicted_high=high,
+        )
+        return self.bench.ledger.step(row, lambda: self._judged(row, variant))
+
+    def _judged(self, row: TrialRow, variant: Variant) -> TrialRow:
+        after = self.bench.cuts.subject(variant, row.sparsity)
+        verdict, comparison = self._asked(after)
+        after.release()
+        reason = sentence([verdict])
+        if verdict.decision != "PASS" and (cause := blame(comparison)):
+            reason = f"{reason} {cause}"
+        findings = json.dumps([finding_facts(finding) for finding in verdict.findings])
+        return replace(row, decision=verdict.decision, reason=reason, findings=findings)
+
+    def _asked(self, after: Subject) -> tuple[Verdict, Comparison]:
+        """Source by source, the shortest first, until one breaks a gate or all were asked."""
+        stages: tuple[list[str], list[str]] = ([], [])
+        for name, (before_stages, after_stages) in self._sources(after):
+            stages[0].extend(before_stages)
+            stages[1].extend(after_stages)
+            comparison = self._compared(after, stages)
+            asked = [gate for gate in self.bench.searched.plan.gates if gate.metric in comparison.series]
+            own = [gate for gate in asked if gate.metric.startswith(f"{name}.") and gate.severity == "block"]
+            if own and judge(comparison, own).decision == "REGRESSION":
+                break
+        return judge(comparison, asked), comparison
+
+    def _sources(self, after: Subject) -> Iterator[tuple[str, tuple[Sequence[str], Sequence[str]]]]:
+        """Name and stages of each thing that a gate looks at, once it was asked."""
+        plan = self.bench.searched.plan
+        if plan.fidelity and self._gated("fidelity"):
+            corpora = load_corpora(plan.fidelity, plan.half)
+            pair = measured_pair(self.bench.original, after, corpora, self.bench.searched)
+            yield "fidelity", (pair.before, pair.after)
+        gated = [source for source in sources(self.bench.searched) if self._gated(source.name)]
+        for source in sorted(gated, key=lambda one: one.total):
+            first, second = looked(source, self.bench.original, after, self.bench.searched)
+            yield source.name, ([first], [second])
+
+    def _gated(self, name: str) -> bool:
+        return any(gate.metric.startswith(f"{name}.") for gate in self.bench.searched.plan.gates)
+
+    def _compared(self, after: Subject, stages: tuple[Sequence[str], Sequence[str]]) -> Comparison:
+        """The two models on what was asked so far, as runs of this job."""
+        store, job, runs = self.bench.searched.store, self.bench.searched.job, []
+        for side, subject, own in zip(("before", "after"), (self.bench.original, after), stages, strict=True):
+            run = Run(digest(job.id, after.spec.name, side)[:8], subject.spec, subject.fingerprint)
+            store.save_run(run, job.id, own)
+            runs.append(store.run(run.id))
+        asked = [suite for suite in self.bench.searched.suites if suite.name in runs[1].answers]
+        return compare(runs[0], runs[1], asked, in_looks=True)

@@ -1,0 +1,112 @@
+"""What a search does next, by hand; and the curve that it reads."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from harness.search.account import Account
+from harness.search.strategy import TRIALS, Bracket, Levels, expected, finalists, kept, next_sparsity
+from harness.statistics.rising import Band, Rising, rising
+from harness.stores.trials import TrialRow
+
+SPAN = (0.05, 0.5)
+SHARP = Rising(np.array([0.0, 0.25, 0.5]), np.array([[0.0, 0.5, 1.0]] * 3))
+"""The height is four times the square of the place, and surely so."""
+
+
+def test_a_curve_only_rises_and_says_where_it_reaches_a_height() -> None:
+    values = np.array([[1.0, 0.5, 4.0]] * 6)  # the first two are averaged
+    curve = rising(np.array([0.1, 0.2, 0.4]), values, np.ones(6))
+    assert curve.height(0.1).middle == curve.height(0.15).middle == pytest.approx(0.75)
+    assert curve.height(0.4) == pytest.approx((4.0, 4.0, 4.0))
+    assert curve.reaches(4.5) == (math.inf, math.inf, math.inf)
+    # Between 0.2 and 0.4 the root goes from 0.866 to 2: it is 1.5 at 0.2 + 0.2 * 0.634 / 1.134.
+    assert curve.reaches(2.25).middle == pytest.approx(0.2 + 0.2 * (1.5 - 0.75**0.5) / (2 - 0.75**0.5))
+    assert curve.reaches(0.0).middle == 0.0
+
+
+def test_the_band_covers_the_truth_as_often_as_it_says() -> None:
+    places, hits = np.array([0.1, 0.3, 0.5]), 0
+    for seed in range(60):
+        noise = np.random.default_rng(seed).gamma(2.0, 0.5, (30, 1))
+        low, _, high = rising(places, noise * 8 * places**2, np.ones(30)).reaches(8 * 0.3**2)
+        hits += low <= 0.3 <= high
+    assert 0.8 < hits / 60 < 0.98, "90 % less what a bootstrap of 30 units lacks, and chance"
+
+
+def followed(breaks: float, gated: list[Band]) -> tuple[list[float], Bracket]:
+    """The trials where all below `breaks` pass."""
+    bracket, levels, tried = Bracket(), Levels(), []
+    while len(tried) < TRIALS:
+        sparsity = next_sparsity(bracket, expected(SHARP, levels, gated), SPAN, 0.02)
+        if sparsity is None:
+            break
+        passes, level = sparsity < breaks, SHARP.height(sparsity).middle
+        tried.append(sparsity)
+        bracket = bracket.with_trial(sparsity, passes)
+        levels = Levels(levels.passed + (level,) * passes, levels.failed + (level,) * (not passes))
+    return tried, bracket
+
+
+@pytest.mark.parametrize("breaks", [0.03, 0.07, 0.12, 0.2, 0.33, 0.49, 0.6])
+@pytest.mark.parametrize("seen", [True, False])
+def test_a_few_trials_find_where_the_gates_break(breaks: float, seen: bool) -> None:
+    tried, bracket = followed(breaks, [Band(0.9 * breaks, breaks, 1.1 * breaks)] if seen else [])
+    assert len(tried) == len(set(tried)) <= (4 if seen else 6)
+    assert all(SPAN[0] <= sparsity <= SPAN[1] for sparsity in tried)
+    assert bracket.passed is None if breaks < SPAN[0] else bracket.passed is not None
+    if SPAN[0] < breaks < SPAN[1]:
+        assert bracket.passed is not None
+        assert bracket.failed is not None
+        assert bracket.passed < breaks <= bracket.failed
+        assert bracket.failed - bracket.passed <= 0.0351
+
+
+def test_a_failure_below_what_passed_takes_the_pass_back() -> None:
+    assert Bracket(0.2, 0.3).with_trial(0.1, passes=False) == Bracket(None, 0.1)
+    assert Bracket(0.2, 0.3).with_trial(0.4, passes=True) == Bracket(0.2, 0.3)
+
+
+def test_of_many_variants_the_better_half_is_kept_and_of_two_whoever_may_be_as_good() -> None:
+    near, far = Band(0.18, 0.2, 0.22), Band(0.05, 0.06, 0.07)
+    assert kept({"a": near, "b": Band(0.19, 0.21, 0.23)}) == ["b", "a"]
+    assert kept({"a": near, "b": far}) == ["a"]
+    assert kept({"a": near, "b": near, "c": near, "d": near, "e": far}) == ["a", "b", "c"]
+
+
+def test_finalists_rise_and_end_with_what_passed() -> None:
+    assert finalists(0.2, 0.05, 0.02)[-1] == 0.2
+    assert finalists(0.2, 0.05, 0.02) == sorted(finalists(0.2, 0.05, 0.02))
+    assert finalists(0.06, 0.05, 0.02) == [0.06]
+
+
+def row(kind: str, sparsity: float, decision: str, variant: str = "cfsp") -> TrialRow:
+    return TrialRow("j", kind, variant, sparsity, 100, decision=decision, reason="acc: it dropped.")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("rows", "code", "said"),
+    [
+        ([row("verdict", 0.1, "PASS"), row("verdict", 0.2, "REGRESSION")], 0, "cfsp 0.2 fails on held-out cases"),
+        (
+            [row("gates", 0.15, "INCONCLUSIVE"), row("verdict", 0.1, "PASS")],
+            0,
+            "0.15 is inconclusive on searched cases",
+        ),
+        ([row("gates", 0.1, "PASS"), row("verdict", 0.1, "REGRESSION")], 1, "cfsp 0.1 fails on held-out cases: acc"),
+        ([row("gates", 0.1, "PASS"), row("verdict", 0.1, "INCONCLUSIVE")], 2, "cfsp 0.1 is inconclusive on held-out"),
+        ([row("gates", 0.05, "REGRESSION")], 1, "No candidate passed among the searched cases"),
+        (
+            [row("gates", 0.05, "REGRESSION"), row("gates", 0.05, "INCONCLUSIVE", "flap")],
+            2,
+            "flap 0.05 is inconclusive",
+        ),
+    ],
+)
+def test_the_result_in_words_and_its_exit_code(rows: list[TrialRow], code: int, said: str) -> None:
+    account = Account("plan", "j", tuple(rows))
+    assert account.exit_code == code
+    assert said in " ".join(account.sentences())
