@@ -25,7 +25,7 @@ from harness.stores.duckdb_store import DuckdbStore
 from harness.trends.drawing import drawn
 from harness.verdicts.compare import compare
 from harness.verdicts.gate import Verdict, judge
-from reports.page import Fact
+from reports.page import Fact, Page
 from suites import Suite
 
 STORE = "secateur.duckdb"
@@ -76,6 +76,12 @@ def compared(store: DuckdbStore, before: str, after: str, plan: Plan | None) -> 
 
 def publish(store: DuckdbStore, job: Job, path: Path) -> Path:
     """Judge a job's candidates again from what is stored, and write the page."""
+    reports.write(judged_again(store, job), path)
+    return path
+
+
+def judged_again(store: DuckdbStore, job: Job) -> Page:
+    """Judge a job's candidates again from what is stored. Raises HarnessError if none has a verdict."""
     plan = Plan.model_validate_json(job.plan)
     suites = loaded_suites(plan)
     rows = sorted(store.verdicts(job.id), key=lambda row: list(plan.candidates).index(row.candidate))
@@ -97,8 +103,7 @@ def publish(store: DuckdbStore, job: Job, path: Path) -> Path:
     noise = stored_noise(store, job.id, suites)
     floor = floors(noise) if noise else {}
     heading = Heading(plan.name, _readable(job.started), job.command, _provenance(job), notes, floor)
-    reports.write(page(heading, judged), path)
-    return path
+    return page(heading, judged)
 
 
 def _judged(store: DuckdbStore, row: VerdictRow, job: Job, suites: list[Suite]) -> Judged:

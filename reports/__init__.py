@@ -1,4 +1,4 @@
-"""Draw pages: one self-contained HTML file from a Page of plain values."""
+"""Draw pages from a Page of plain values: one self-contained HTML file, or a folder."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from reports.errors import ReportError
 
 if TYPE_CHECKING:
+    from reports.folder import write_folder
     from reports.page import CandidatePage, Page
     from reports.render import render, write
 
@@ -16,10 +17,11 @@ _HOMES = {
     "Page": "reports.page",
     "render": "reports.render",
     "write": "reports.render",
+    "write_folder": "reports.folder",
 }
 """Public names -> the module that has them; the templates' library takes a tenth of a second."""
 
-__all__ = ["CandidatePage", "Page", "ReportError", "render", "write"]
+__all__ = ["CandidatePage", "Page", "ReportError", "render", "write", "write_folder"]
 
 
 def __getattr__(name: str) -> object:

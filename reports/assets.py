@@ -22,10 +22,15 @@ def script() -> str:
     return joined("scripts")
 
 
-def policy(style: str, script: str) -> str:
-    """A Content-Security-Policy that allows this style and this script by their hashes, and nothing else."""
+def policy(style: str, script: str, loads: bool = False) -> str:
+    """A Content-Security-Policy that allows this style and this script by their hashes, and nothing else.
+
+    `loads`: the script may run files that lie beside the page. They cannot be named by hash, since a browser refuses to
+    check the hash of a file on disk; only a script that is allowed itself can ask for them.
+    """
+    more = " 'strict-dynamic'" if loads else ""
     return (
-        f"default-src 'none'; style-src '{_hash(style)}'; script-src '{_hash(script)}'; "
+        f"default-src 'none'; style-src '{_hash(style)}'; script-src '{_hash(script)}'{more}; "
         "img-src data:; base-uri 'none'; form-action 'none'"
     )
 

@@ -11,7 +11,6 @@ from markupsafe import Markup
 from reports import charts, figures
 from reports.diff import words
 from reports.errors import ReportError
-from reports.listing import listing
 from reports.visible import visible
 
 FOLLOWABLE = re.compile(r"https?://[\w.:/?=&%#-]+", re.ASCII)
@@ -29,10 +28,10 @@ def environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    for function in (figures.quantity, figures.difference, figures.interval, figures.percent):
+    for function in (figures.quantity, figures.difference, figures.interval, figures.percent, visible):
         made.filters[function.__name__] = function
     made.tests["followable"] = lambda url: FOLLOWABLE.fullmatch(url) is not None
-    made.globals.update(charts=charts, listing=listing, words=words)
+    made.globals.update(charts=charts, words=words)
     return made
 
 

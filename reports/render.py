@@ -5,29 +5,42 @@ Style and script are the package's own files; the page's Content-Security-Policy
 
 from __future__ import annotations
 
-import os
-import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from markupsafe import Markup
 
 from reports import assets
 from reports.environment import environment
-from reports.errors import ReportError
+from reports.listing import listing
 from reports.page import Page
+from reports.payload import Payload, payload
+from reports.saving import save
 
 
 def render(page: Page) -> str:
     """The whole page as one HTML text."""
+    return drawn(page, payloads(page))
+
+
+def payloads(page: Page) -> list[Payload]:
+    """The cases of each candidate as data."""
+    return [payload(listing(candidate.cases)) for candidate in page.candidates]
+
+
+def drawn(page: Page, payloads: Sequence[Payload], beside: bool = False) -> str:
+    """The page with the cases of each candidate; if `beside`, what they say is not in it but in files beside it."""
     style, script = assets.style(), assets.script()
     return (
         environment()
         .get_template("page.html")
         .render(
             page=page,
+            payloads=payloads,
+            beside=beside,
             style=Markup(style),
             script=Markup(script),
-            policy=assets.policy(style, script),
+            policy=assets.policy(style, script, loads=beside),
         )
     )
 
@@ -37,18 +50,4 @@ def write(page: Page, path: Path) -> None:
 
     Raises: ReportError, if the folder is absent or cannot be written to.
     """
-    html = render(page).encode("utf-8")
-    try:
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
-    except OSError as error:
-        raise ReportError(f"{path}: cannot write the report: {error.strerror}") from error
-    part = Path(name)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(html)
-        part.chmod(0o644)
-        part.replace(path)
-    except OSError as error:
-        raise ReportError(f"{path}: cannot write the report: {error.strerror}") from error
-    finally:
-        part.unlink(missing_ok=True)
+    save(render(page), path)

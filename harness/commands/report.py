@@ -13,10 +13,23 @@ import click
     "--out", type=click.Path(path_type=Path), default=Path("out"), show_default=True, help="Where results are."
 )
 @click.option("--page", type=click.Path(path_type=Path), help="File to write.  [default: OUT/report.html]")
-def command(job: str | None, out: Path, page: Path | None) -> int:
+@click.option(
+    "--folder",
+    type=click.Path(path_type=Path),
+    help="Folder to write instead: a page that reads the texts of cases as they are shown, for very many.",
+)
+def command(job: str | None, out: Path, page: Path | None, folder: Path | None) -> int:
     """Write the HTML page of JOB (id of a job or of one of its runs; the newest if not given)."""
-    from harness.history import found, opened, publish
+    import reports
+    from harness.errors import HarnessError
+    from harness.history import found, judged_again, opened, publish
 
+    if page and folder:
+        raise HarnessError("--page and --folder: a report is one file or a folder; give one of them")
     store = opened(out)
-    click.echo(publish(store, found(store, job), page or out / "report.html"))
+    wanted = found(store, job)
+    if folder:
+        click.echo(reports.write_folder(judged_again(store, wanted), folder))
+    else:
+        click.echo(publish(store, wanted, page or out / "report.html"))
     return 0

@@ -59,7 +59,7 @@ def may_load() -> tuple[str, ...]:
 @pytest.fixture
 def page(browser: Browser, context_options: dict[str, Any], may_load: tuple[str, ...]) -> Iterator[Tab]:
     """An empty page; the test fails if it then logs an error, raises one, asks, or loads more than what is opened."""
-    context = browser.new_context(viewport=DESKTOP, **context_options)
+    context = browser.new_context(**{"viewport": DESKTOP, **context_options})
     tab = context.new_page()
     watch = Watch(may_load)
     watch.follow(context)

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from reports.render import visible
+from reports.visible import visible
 from tests.browser.hostile import page_of, page_of_all, strings
 
 if TYPE_CHECKING:
@@ -15,8 +15,10 @@ if TYPE_CHECKING:
 KINDS = 6
 """Fields that allow some words only have at most so many."""
 
-LOOK = """() => {
+LOOK = """async () => {
   for (const one of document.querySelectorAll("details")) one.open = true;
+  const drawn = () => [...document.querySelectorAll(".case")].every((one) => one.querySelector(".body"));
+  while (!drawn()) await new Promise((resolve) => setTimeout(resolve, 10));
   const all = [...document.querySelectorAll("*")];
   const tally = {};
   for (const one of all) {
@@ -38,7 +40,8 @@ LOOK = """() => {
 
 
 def looked(tab: Tab) -> dict[str, Any]:
-    """What is in the document once everything in it is open."""
+    """What is in the document once everything in it is drawn and open."""
+    tab.locator("form.filters output:not(:empty)").wait_for()
     seen: dict[str, Any] = tab.evaluate(LOOK)
     return seen
 
@@ -55,7 +58,7 @@ def test_every_string_in_every_field_is_text(show: Callable[..., Tab]) -> None:
         assert seen["tally"] == want["tally"], text
         assert seen["policies"] == 1, text
         assert all(re.fullmatch(r"[a-z][a-z0-9-]*", name) for name in seen["named"]), text
-        assert all(re.fullmatch(r"#[a-z0-9-]+", address) for address in seen["followed"]), text
+        assert all(re.fullmatch(r"#[a-z0-9-]+|#cases=[\w.*%+&=-]+", address) for address in seen["followed"]), text
         shown = plain(str(visible(text)))
         if shown:
             assert plain(seen["text"]).count(shown) >= want["text"].count("plainword"), text
@@ -68,6 +71,11 @@ def test_all_strings_side_by_side(show: Callable[..., Tab]) -> None:
     seen = looked(tab)
     assert {one.partition(" ")[0] for one in seen["tally"]} <= expected
     assert len(set(seen["ids"])) == len(seen["ids"])
+    tab.get_by_role("radio", name="All").check()
+    following = tab.get_by_role("button", name="Next")
+    while following.is_enabled():
+        following.click()
+        assert {one.partition(" ")[0] for one in looked(tab)["tally"]} <= expected
     assert tab.evaluate("document.body instanceof HTMLBodyElement && document.cookie === '' && self === window")
     for text in strings():
         assert plain(str(visible(text))) in plain(seen["text"]), text

@@ -19,7 +19,7 @@ import pytest
 
 from harness.commands import entry
 from harness.errors import HarnessError
-from harness.history import compared
+from harness.history import compared, found, judged_again, opened
 from harness.models.opening import LoadedModel
 from harness.pipeline import run
 from harness.plan import load_plan, only
@@ -153,10 +153,11 @@ def test_what_is_noise_is_measured_and_shown(place: Path, tmp_path: Path) -> Non
 
 def test_tokens_and_their_log_probabilities_reach_the_assertions(done: tuple[Path, Outcome]) -> None:
     out, outcome = done
-    assert outcome.report
-    page = outcome.report.read_text()
-    assert "tokens are the original&#39;s" in page
-    assert "the perplexity of the answer is" in page
+    store = opened(out)
+    cases = judged_again(store, found(store, outcome.job)).candidates[0].cases
+    reasons = " ".join(check.reason for case in cases for check in case.after.checks)
+    assert "tokens are the original's" in reasons
+    assert "the perplexity of the answer is" in reasons
     columns = [(row[9], row[10]) for row in rows(out, "answers")]
     assert all(len(tokens) == len(logprobs) for tokens, logprobs in columns)
 
@@ -239,6 +240,9 @@ def test_stored_runs_can_be_listed_shown_compared_and_drawn(
     page = tmp_path / "again.html"
     assert entry(["report", outcome.job[:6], *out, "--page", str(page)]) == 0
     assert "cut" in page.read_text()
+    assert entry(["report", outcome.job, *out, "--folder", str(tmp_path / "page")]) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == str(tmp_path / "page" / "index.html")
+    assert entry(["report", *out, "--folder", str(tmp_path), "--page", str(page)]) == 3
 
 
 def test_a_candidate_that_was_edited_is_made_again(place: Path, tmp_path: Path) -> None:

@@ -1,0 +1,99 @@
+"""Cases as compact data for the page's script: an index of all of them, and what they say in chunks.
+
+Both are JSON, deflated, in base64; templates/scripts/payload.js has their form as types and reads them.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import math
+import zlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import get_args
+
+from reports.listing import Listed, Listing
+from reports.page import AnswerRow, CheckRow, Kind, TokenRow
+from reports.visible import visible
+
+CHUNK = 200
+"""Cases whose texts are read together."""
+CHUNKS = "cases"
+"""The folder of chunks beside a page."""
+
+
+@dataclass(frozen=True)
+class Payload:
+    """All cases of one candidate."""
+
+    listing: Listing
+    chunks: tuple[str, ...]
+
+    def index(self, beside: bool) -> str:
+        """Columns over all cases, and, if the chunks lie beside the page, the name of each."""
+        return _packed(_columns(self.listing, [chunk_name(chunk) for chunk in self.chunks] if beside else []))
+
+
+def payload(listing: Listing) -> Payload:
+    """Put the texts of all cases into chunks."""
+    rows = [_texts(row) for row in listing.rows]
+    return Payload(listing, tuple(_packed(rows[at : at + CHUNK]) for at in range(0, len(rows), CHUNK)))
+
+
+def chunk_name(chunk: str) -> str:
+    """A chunk's file name: of its content, so that a chunk that stays the same stays where it is."""
+    return f"{CHUNKS}/{hashlib.sha256(chunk.encode()).hexdigest()[:16]}.js"
+
+
+def _columns(listing: Listing, files: Sequence[str]) -> dict[str, object]:
+    """Names as lists, cases as positions in them."""
+    kinds: list[Kind] = list(get_args(Kind))
+    suites = {name: at for at, name in enumerate(listing.suites)}
+    tags = {name: at for at, name in enumerate(listing.tags)}
+
+    def column(value: Callable[[Listed], object]) -> list[object]:
+        return [value(row) for row in listing.rows]
+
+    return {
+        "size": CHUNK,
+        "files": list(files),
+        "kinds": kinds,
+        "suites": [visible(name) for name in suites],
+        "tags": [visible(name) for name in tags],
+        "kind": column(lambda row: kinds.index(row.case.kind)),
+        "suite": column(lambda row: suites[row.case.suite]),
+        "tag": column(lambda row: [tags[tag] for tag in row.case.tags]),
+        "id": column(lambda row: visible(row.case.id)),
+        "title": column(lambda row: visible(row.case.description)),
+        "place": column(lambda row: row.place),
+        "score": column(lambda row: row.score),
+        "distance": column(lambda row: row.distance),
+    }
+
+
+def _texts(row: Listed) -> list[object]:
+    """Prompt and both answers, side by side in the data, where the second costs little."""
+    turns = [[visible(turn.role), visible(turn.content)] for turn in row.case.messages]
+    return [turns, _answer(row.case.before), _answer(row.case.after)]
+
+
+def _answer(answer: AnswerRow) -> list[object]:
+    text = None if answer.text is None else visible(answer.text)
+    checks, tokens = [_check(check) for check in answer.checks], [_token(token) for token in answer.tokens]
+    return [text, visible(answer.error), checks, tokens]
+
+
+def _token(token: TokenRow) -> list[object]:
+    return [visible(token.text), None if token.kl is None or math.isnan(token.kl) else round(token.kl, 4)]
+
+
+def _check(check: CheckRow) -> list[object]:
+    state = ("passed" if check.passed else "failed") if check.checked else "unchecked"
+    return [visible(check.type), state, visible(check.reason)]
+
+
+def _packed(value: object) -> str:
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return base64.b64encode(zlib.compress(text.encode("utf-8"), 9)).decode("ascii")

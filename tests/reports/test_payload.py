@@ -1,0 +1,52 @@
+"""What the page's script is given is what the cases say."""
+
+from __future__ import annotations
+
+import base64
+import json
+import math
+import zlib
+from dataclasses import replace
+from typing import Any
+
+from reports.listing import listing
+from reports.page import AnswerRow, CheckRow, Page, TokenRow
+from reports.payload import CHUNK, chunk_name, payload
+from tests.reports.conftest import case
+
+
+def unpacked(text: str) -> Any:
+    return json.loads(zlib.decompress(base64.b64decode(text)))
+
+
+def test_texts_of_a_case() -> None:
+    checks = (CheckRow("equals", True, "same"), CheckRow("llm", False, "no judge", checked=False))
+    before = AnswerRow("a\u202e", checks, tokens=(TokenRow("a", 0.123456), TokenRow("b", math.nan)))
+    one = replace(case("c", "loss", "", ""), before=before, after=AnswerRow(None, error="too long"))
+    (chunk,) = payload(listing((one,))).chunks
+    (row,) = unpacked(chunk)
+    assert row == [
+        [["system", "Answer in one sentence."], ["user", "What is the capital of France?"]],
+        [
+            "a⟨U+202E⟩",
+            "",
+            [["equals", "passed", "same"], ["llm", "unchecked", "no judge"]],
+            [["a", 0.1235], ["b", None]],
+        ],
+        [None, "too long", [], []],
+    ]
+
+
+def test_index_and_chunks_name_every_case_once(example: Page) -> None:
+    cases = tuple(replace(row, id=f"{at}") for at, row in enumerate(example.candidates[2].cases * 10))
+    packed = payload(listing(cases))
+    index = unpacked(packed.index(beside=True))
+    assert sorted(index["id"], key=int) == [row.id for row in cases]
+    assert [int(name) for name in index["id"]] == index["place"]
+    assert [index["kinds"][kind] for kind in index["kind"]] == [row.case.kind for row in packed.listing.rows]
+    assert [index["tags"][tag] for tag in index["tag"][0]] == ["facts", "easy"]
+    rows = [unpacked(chunk) for chunk in packed.chunks]
+    assert [len(some) for some in rows] == [CHUNK, CHUNK, len(cases) - 2 * CHUNK]
+    assert rows[0][0][1][0] == packed.listing.rows[0].case.before.text
+    assert index["files"] == [chunk_name(chunk) for chunk in packed.chunks]
+    assert unpacked(packed.index(beside=False))["files"] == []
