@@ -24,7 +24,11 @@ def derived(comparison: Comparison, before_run: str, after_run: str) -> Derived:
         tuple(_delta(delta, series[name].higher_is_better) for name, delta in comparison.deltas.items()),
         tuple(FlipRow(flip.metric, flip.id, flip.kind) for flip in comparison.flips),
         tuple(row for mark in marks for row in _checks(*mark)),
-        tuple(GradeRow(run, pair.suite, pair.case.id, graded.passed, graded.score) for run, pair, graded in marks),
+        tuple(
+            GradeRow(run, pair.suite, pair.case.id, graded.passed, graded.score)
+            for run, pair, graded in marks
+            if graded.decided
+        ),
     )
 
 

@@ -24,6 +24,7 @@ from harness.verdicts.beside import SIZE
 from harness.verdicts.choices import CHOICE_KL
 from harness.verdicts.finding import limit_of
 from suites import Suite
+from suites.advice import KINDS
 from suites.document import suggestion
 from suites.errors import SuiteError
 
@@ -69,7 +70,7 @@ def refuse_impossible(plan: Plan, suites: Sequence[Suite]) -> None:
                 faults.append(f"candidates.{name}: a recipe needs the original's weights; an endpoint has none")
         else:
             faults += _source_faults(name, candidate)
-    faults += [*_source_faults(ORIGINAL, plan.original), *_endpoint_faults(plan)]
+    faults += [*_source_faults(ORIGINAL, plan.original), *_endpoint_faults(plan), *_advice_faults(plan, suites)]
     for path in plan.fidelity.corpora.values() if plan.fidelity else ():
         if path != "builtin" and not Path(path).is_file():
             faults.append(f"fidelity.corpus: no file {path}")
@@ -102,6 +103,18 @@ def _source_faults(name: str, model: Model | Candidate) -> list[str]:
     except HarnessError as error:
         return [f"{name}: {error}"]
     return []
+
+
+def _advice_faults(plan: Plan, suites: Sequence[Suite]) -> list[str]:
+    faults = _source_faults("judge", plan.judge) if plan.judge else []
+    if plan.embeddings:
+        faults += _source_faults("embeddings", Model(model=plan.embeddings.model))
+    asking = [suite.name for suite in suites if suite.needs & set(KINDS)]
+    if asking and plan.sequential:
+        faults.append(
+            f"{', '.join(asking)}: a judge and embeddings are asked at the end, not in looks; not --sequential"
+        )
+    return faults
 
 
 def _endpoint_faults(plan: Plan) -> list[str]:

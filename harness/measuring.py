@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 
 from harness import metrics
+from harness.advising.consulting import consulted
+from harness.advising.panel import Panel
 from harness.asking import PROTOCOL, asked, own, suite_stage
 from harness.benchmarks import BenchmarkResult, kinds, measure_benchmark, measure_served, task_identity
 from harness.digest import digest
@@ -51,6 +54,11 @@ class Context:
         """Where the original's passes over corpora are kept; a fresh job makes its own."""
         return self.out / "fidelity" / (self.job.id if self.job.fresh else "")
 
+    @cached_property
+    def panel(self) -> Panel:
+        """Who is asked about answers."""
+        return Panel.of(self.plan, self.job.id, self.progress)
+
     @property
     def data_root(self) -> Path | None:
         return Path(self.plan.data_root) if self.plan.data_root else None
@@ -78,6 +86,15 @@ def measured_pair(before: Subject, after: Subject, corpora: Sequence[Corpus], co
         pairs.append((pairs[0][0], _macro(after, stages, context)))
     pairs += [_metered(name, before, after, context) for name in context.plan.metrics]
     return PairStages(tuple(b for b, _ in pairs), tuple(a for _, a in pairs))
+
+
+def advised(before: Subject, after: Subject, context: Context) -> tuple[str, ...]:
+    """What judges and embeddings say of a candidate's answers and the original's; ids of stages that are of both."""
+    found: list[str] = []
+    for suite in context.suites:
+        sides = [context.store.answers(suite_stage(one, suite, context).id) for one in (after, before)]
+        found += consulted(suite, (sides[0], sides[1]), context.panel, context)
+    return tuple(found)
 
 
 def unfinished(subject: Subject, context: Context) -> set[str]:

@@ -32,14 +32,15 @@ AGAIN = f"{ORIGINAL}, again"
 def measured_again(original: Subject, shared: Sequence[str], context: Context) -> Comparison:
     """The original against itself on the plan's suites and benchmarks; `shared` are the stages of its first time."""
     # Loads lm-eval, which a page that only shows noise does not need.
-    from harness.measuring import measured
+    from harness.measuring import advised, measured
 
     again = original.again(AGAIN, OTHER)
     stages = measured(again, context)
     again.release()
+    advice = advised(original, again, context)
     store, job = context.store, context.job
     for name, model, kept in (("noise", again.spec, stages), ("noise before", original.spec, shared)):
-        store.save_run(Run(digest(job.id, name)[:8], model, original.fingerprint), job.id, kept)
+        store.save_run(Run(digest(job.id, name)[:8], model, original.fingerprint), job.id, (*kept, *advice))
     found = stored_noise(store, job.id, context.suites)
     assert found is not None, "both runs were stored just now"
     return found

@@ -12,13 +12,13 @@ from harness.candidates.observations import observations
 from harness.candidates.workshop import Workshop
 from harness.deriving import derived
 from harness.digest import digest
-from harness.endpoints import EndpointError, refuse_unable
+from harness.endpoints import CHAT, EndpointError, refuse_unable
 from harness.errors import HarnessError
 from harness.fidelity.corpus import load_corpora
 from harness.history import PAGE, STORE, environment, publish
 from harness.inspection import loaded_suites, not_checked, refuse_impossible
 from harness.looks import measured_in_looks
-from harness.measuring import Context, measured, measured_pair, unfinished
+from harness.measuring import Context, advised, measured, measured_pair, unfinished
 from harness.models.subject import Subject
 from harness.noise import floor_lines, measured_again
 from harness.plan import Plan
@@ -88,6 +88,9 @@ def _refuse_unable(original: Subject, context: Context) -> None:
     """Raise HarnessError, before any work, for an endpoint that is not there or cannot do what is asked of it."""
     candidates = context.plan.candidates.items()
     served = [Subject(spec(name, one), context.progress) for name, one in candidates if one.endpoint]
+    judge = context.panel.specs.get("judge")
+    if judge is not None and judge.endpoint is not None and any("judge" in suite.needs for suite in context.suites):
+        refuse_unable(judge.endpoint, {CHAT})
     for subject in [original, *served]:
         if subject.spec.endpoint is not None:
             refuse_unable(subject.spec.endpoint, unfinished(subject, context))
@@ -114,10 +117,11 @@ def _judged(original: Subject, after: Subject, shared: tuple[str, ...], context:
     corpora = load_corpora(plan.fidelity, plan.half) if plan.fidelity else []
     pair = measured_pair(original, after, corpora, context)
     after.release()
+    advice = advised(original, after, context)
     before_run = Run(digest(job.id, name, "before")[:8], original.spec, original.fingerprint)
     after_run = Run(digest(job.id, name, "after")[:8], after.spec, after.fingerprint)
-    store.save_run(before_run, job.id, (*shared, *pair.before))
-    store.save_run(after_run, job.id, (*own, *pair.after))
+    store.save_run(before_run, job.id, (*shared, *pair.before, *advice))
+    store.save_run(after_run, job.id, (*own, *pair.after, *advice))
     if plan.candidates[name].recipe is not None:
         store.save_receipt(after_run.id, read_receipt(after.spec.source).to_json())
     before_run, after_run = store.run(before_run.id), store.run(after_run.id)

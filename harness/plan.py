@@ -11,10 +11,11 @@ from compress import methods
 from compress.recipe import Recipe
 from harness.errors import HarnessError
 from harness.gates import Gate, Reference
-from harness.plan_models import DTYPE, Candidate, CandidateName, Line, Model, Part
+from harness.plan_models import DTYPE, Candidate, CandidateName, Embeddings, Line, Model, Part
 from harness.records import GIVEN, ORIGINAL, SERVED
 from harness.search.form import Half, Search
 from harness.telling.sharing import Sharing, Telemetry
+from suites.advice import KINDS
 from suites.allowance import Allowance
 from suites.document import Document, read, validated
 from suites.errors import SuiteError
@@ -88,6 +89,10 @@ class Plan(Part):
     """Ask in growing looks, and stop asking a suite or a benchmark once its gates are decided."""
     data_root: str | None = None
     """Folder with benchmark data and an index.json, instead of the hub."""
+    judge: Model | None = None
+    """Asked where an assertion needs a judge."""
+    embeddings: Embeddings | None = None
+    """What assertions on the meaning of texts go by."""
     skip_unsupported: bool = False
     """Count assertions that cannot be checked here as not checked, instead of refusing the suite."""
     allow_code: bool = False
@@ -103,7 +108,7 @@ class Plan(Part):
     half: Half | None = None
     """Only this half of the suites and corpora; a search says so, never the file."""
 
-    @field_validator("original", mode="before")
+    @field_validator("original", "judge", "embeddings", mode="before")
     @classmethod
     def _model_by_name(cls, value: Any) -> Any:
         return {"model": value} if isinstance(value, str) else value
@@ -189,6 +194,7 @@ def permitting(plan: Plan, granted: Allowance) -> Plan:
 def allowance(plan: Plan) -> Allowance:
     """What the plan's suites may do, and what is known of every answer."""
     known = SERVED if any(model.endpoint for model in (plan.original, *plan.candidates.values())) else GIVEN
+    known |= {kind for kind in KINDS if getattr(plan, kind) is not None}
     return Allowance(plan.allow_code, plan.skip_unsupported, known, plan.allow_outside, frozenset(plan.allow_env))
 
 
@@ -223,12 +229,17 @@ def _anchored(plan: Plan, document: Document) -> Plan:
         )
         for name, candidate in plan.candidates.items()
     }
-    original = plan.original
-    if original.endpoint is None:
-        paths = {"model": there(original.model), "adapter": there(original.adapter)}
-        original = original.model_copy(update={**paths, "dtype": original.dtype or DTYPE})
-    update = {
-        "original": original,
+
+    def anchored(model: Model) -> Model:
+        if model.endpoint is not None:
+            return model
+        paths = {"model": there(model.model), "adapter": there(model.adapter)}
+        return model.model_copy(update={**paths, "dtype": model.dtype or DTYPE})
+
+    update: dict[str, object] = {
+        "original": anchored(plan.original),
+        "judge": plan.judge and anchored(plan.judge),
+        "embeddings": plan.embeddings and plan.embeddings.model_copy(update={"model": there(plan.embeddings.model)}),
         "candidates": candidates,
         "benchmarks": [one.model_copy(update={"include_path": there(one.include_path)}) for one in plan.benchmarks],
         "suites": [there(name) for name in plan.suites],

@@ -72,6 +72,14 @@ class Model(Source):
     model: Line
 
 
+class Embeddings(Part):
+    """A model that texts are turned into vectors by."""
+
+    model: Line
+    """Hub id or folder."""
+    revision: Line | None = None
+
+
 class SuiteText(Part):
     """A suite, by name or file, half of which is learned from, with the original's answers."""
 

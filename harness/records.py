@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
+from suites.advice import Advice
+
 Scale = Literal["binary", "graded", "reading"]
 """binary: items are 0 or 1. graded: items are real numbers. reading: a meter, repeated in blocks or exact."""
 
@@ -151,3 +153,5 @@ class Run:
     """Provenance to show: versions, machine, dates, notes such as a dropped split."""
     divergences: tuple[Divergence, ...] = ()
     """From the original, one a corpus; none on an original, and in results from before they were kept."""
+    advice: dict[str, Advice] = field(default_factory=dict)
+    """Id of a question -> what a judge or a model of embeddings replied about answers to suites."""

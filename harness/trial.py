@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from harness.advising.consulting import consulted
+from harness.advising.panel import Panel
 from harness.asking import asked
 from harness.history import STORE
 from harness.marking import Marked, marked
 from harness.models.opening import refuse_missing
 from harness.models.subject import Subject
-from harness.progress import Progress, silent
+from harness.progress import Progress
 from harness.records import ModelSpec
 from harness.stores import Store
 from harness.stores.duckdb_store import DuckdbStore
 from suites import Case, Suite
+from suites.advice import Advice
+
+NOBODY = Panel({})
 
 
 @dataclass(frozen=True)
@@ -29,11 +34,25 @@ class _Kept:
 
 
 def tried(
-    spec: ModelSpec, suite: Suite, cases: Sequence[Case], out: Path = Path("out"), progress: Progress = silent
+    spec: ModelSpec,
+    suite: Suite,
+    cases: Sequence[Case],
+    out: Path = Path("out"),
+    panel: Panel = NOBODY,
 ) -> list[Marked]:
-    """The cases with the model's answers, graded. out: folder of the store. Raises HarnessError for a wrong model."""
-    refuse_missing(spec)
-    subject = Subject(spec, progress)
+    """The cases with the model's answers, graded. out: folder of the store; panel: who is asked about answers.
+
+    Raises HarnessError for a wrong model.
+    """
+    for one in (spec, *panel.specs.values()):
+        refuse_missing(one)
+    subject = Subject(spec, panel.progress)
     store = DuckdbStore(out / STORE)
-    stage = asked(subject, suite, cases, _Kept(store, progress))
-    return marked(cases, store.answers(stage))
+    kept = _Kept(store, panel.progress)
+    answers = store.answers(asked(subject, suite, cases, kept))
+    subject.release()
+    part = replace(suite, cases=tuple(cases))
+    advice: dict[str, Advice] = {}
+    for stage in consulted(part, (answers, None), panel, kept):
+        advice |= store.advice(stage)
+    return marked(cases, answers, advice)

@@ -14,7 +14,8 @@ HOW: dict[str, str] = {
     "wordnet": "it needs NLTK's WordNet: python -m nltk.downloader wordnet, or NLTK_DATA=folder with corpora/wordnet",
     "mini-racer": "it needs mini-racer: pip install 'secateur[javascript]'",
     "sqlglot": "it needs sqlglot: pip install 'secateur[sql]'",
-    "embeddings": "it needs a model of sentence embeddings, which a suite cannot be given yet",
+    "judge": "it needs a judge; the plan names one, as judge: {model: ...}, and suite run takes --judge",
+    "embeddings": "it needs a model of embeddings; the plan names one, as embeddings: {model: ...}",
     "logprobs": "it needs the log-probabilities of an answer's tokens, which an endpoint is not asked for",
 }
 """What an assertion may need, and what to say where it cannot be had; of what is installed, only what is not."""
@@ -27,7 +28,7 @@ class Allowance:
     code: bool = False
     skip_unsupported: bool = False
     """Whether assertions that cannot be checked here are counted as not checked, instead of refused."""
-    known: frozenset[str] = frozenset(HOW) - {"code", "embeddings", "mini-racer", "sqlglot", "wordnet"}
+    known: frozenset[str] = frozenset(HOW) - {"code", "embeddings", "judge", "mini-racer", "sqlglot", "wordnet"}
     """Facts that every answer will come with."""
     outside: bool = False
     """Whether the files that a suite names may lie outside its own folder."""

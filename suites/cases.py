@@ -6,7 +6,7 @@ import dataclasses
 import hashlib
 import itertools
 import json
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 from suites.allowance import CAREFUL, Allowance
@@ -24,6 +24,8 @@ from suites.unsupported import reason_against
 from suites.variables import MAX_CASES, choices, filled_vars, given_vars
 
 Stated = tuple[AssertionPart, Place]
+VAR = "vars."
+"""How the name of a var begins among the needs of a rule."""
 
 
 @dataclass(frozen=True)
@@ -191,6 +193,7 @@ def _rule(part: AssertionPart, values: Vars, setting: Setting) -> Assertion:
     if why is None:
         options = {name: _given(part, value, values, setting) for name, value in part.given.items()}
         rule = transformed(build(part.type, options), (setting.transform, part.transform), setting.files)
+        _refuse_lacking(rule.needs, values)
         why = setting.allowance.missing(rule.needs)
     if rule is not None and why is None:
         return rule
@@ -198,6 +201,13 @@ def _rule(part: AssertionPart, values: Vars, setting: Setting) -> Assertion:
         return Unchecked(part.type, str(why))
     counted = "remove it, or count it as not checked by --skip-unsupported"
     raise SuiteError(f"{part.type} cannot be checked here: {why}; {counted}")
+
+
+def _refuse_lacking(needs: Collection[str], values: Vars) -> None:
+    """Raise SuiteError for a var that a rule needs and that the test has not."""
+    for name in sorted(need.removeprefix(VAR) for need in needs if need.startswith(VAR)):
+        if not values.get(name):
+            raise SuiteError(f"it needs the var {name!r}, which the test has not, or empty")
 
 
 def _given(part: AssertionPart, value: object, values: Vars, setting: Setting) -> object:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from suites.assertions import Assertion, Check, unchecked
+from suites.assertions import Assertion, Check, unchecked, undecided
+from suites.errors import UndecidedError
 from suites.reply import Reply
 
 
@@ -24,7 +25,10 @@ class Asserted:
         if "original" in self.rule.needs and original is None:
             check = unchecked(self.type, "there is no answer of the original to compare with")
         else:
-            check = self.rule.check(answer, original)
+            try:
+                check = self.rule.check(answer, original)
+            except UndecidedError as error:
+                check = undecided(self.type, error)
         # In promptfoo a weight of 0 saves a single assertion, not a set.
         passed = check.passed or (self.weight == 0 and not isinstance(self.rule, AssertSet))
         return replace(check, passed=passed, weight=self.weight, metric=self.metric)

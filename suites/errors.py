@@ -1,4 +1,4 @@
-"""The one exception of this package that a user is meant to read."""
+"""The one exception of this package that a user is meant to read, and the one that becomes a check."""
 
 MAX_LINE = 3_000
 """Characters of one line; the list of all assertion types fits in."""
@@ -12,6 +12,10 @@ class SuiteError(Exception):
 
     def __init__(self, message: str) -> None:
         super().__init__("\n".join(map(_cut, message.split("\n"))))
+
+
+class UndecidedError(SuiteError):
+    """An assertion can say nothing of this answer: who was asked did not reply, or not so that it can be read."""
 
 
 def _cut(line: str) -> str:

@@ -7,7 +7,7 @@ from typing import ClassVar, Literal
 
 from pydantic import ConfigDict, Field, RootModel
 
-from suites.schema import PROGRAM, AssertionPart, FilePart
+from suites.schema import JUDGE, PROGRAM, WORDS, AssertionPart, FilePart
 
 MODELS = "the plan says which models are asked, and how"
 
@@ -21,9 +21,9 @@ class OptionsPart(FilePart):
     }
     unused: ClassVar[Mapping[str, str]] = {
         "disable_conversation_var": "a test knows nothing of another anyway",
-        "provider": "there is no judge to choose",
+        "provider": JUDGE,
         "repeat": "greedy answers are the same every time",
-        "rubric_prompt": "there is no judge to ask",
+        "rubric_prompt": WORDS,
         "run_serially": "the order changes no answer",
     }
     prefix: str = ""
@@ -166,3 +166,8 @@ def unused_in(part: FilePart) -> Iterator[str]:
         yield f"{fields[name].alias or name}: not used: {unused[name]}"
     if isinstance(part, DefaultPart):
         yield from (f"options.{line}" for line in unused_in(part.options))
+        yield from (f"assert.{line}" for one in part.assertions for line in unused_in(one))
+    if isinstance(part, SuitePart) and isinstance(part.default_test, DefaultPart):
+        yield from (f"defaultTest.{line}" for line in unused_in(part.default_test))
+    if isinstance(part, AssertionPart):
+        yield from (line for one in part.assertions or () for line in unused_in(one))

@@ -26,6 +26,11 @@ class Graded:
     reason: str = ""
     """Why it failed, a sentence; empty if it passed."""
 
+    @property
+    def decided(self) -> bool:
+        """False: an assertion that counts got no advice, so that passed and score say nothing."""
+        return not any(check.undecided and check.weight > 0 for check in self.checks)
+
 
 def grade(case: Case, answer: Reply | str | None, original: Reply | str | None = None) -> Graded:
     """Grade an answer to a case; None, no answer, fails whatever the case asks.

@@ -10,7 +10,8 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from suites.allowance import CAREFUL, Allowance
+from suites.advice import KINDS
+from suites.allowance import CAREFUL, HOW, Allowance
 from suites.assertions import Not, Unchecked
 from suites.cases import Entry, Setting, cases_of, entry
 from suites.combining import Asserted, AssertSet
@@ -145,6 +146,7 @@ def check(name_or_path: str | Path, allowance: Allowance = CAREFUL) -> list[str]
         if counter:
             lines.append(f"{what}: " + ", ".join(f"{name} {count}" for name, count in sorted(counter.items())))
     lines += [f"without assertions: {bare} cases, which pass whatever is answered"] if bare else []
+    lines += [f"{kind}: {HOW[kind]}" for kind in KINDS if kind in suite.needs]
     lines += [f"not checked: {suite.not_checked}"] if suite.not_checked else []
     return [*lines, *suite.notes]
 

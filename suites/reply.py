@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from suites.advice import Advised, nobody
+
 if TYPE_CHECKING:
     from suites.grading import Graded
 
@@ -30,6 +32,8 @@ class Reply:
     """What those assertions of the case came to that look at this answer alone."""
     data: object = None
     """What a transform made of the answer, where that is no text; `text` is then its JSON."""
+    advised: Advised = nobody
+    """What others said of this answer when they were asked."""
 
     @property
     def output(self) -> object:

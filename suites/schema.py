@@ -17,6 +17,8 @@ from suites.unsupported import reason_against
 
 MAX_NEW_TOKENS = 64
 PROGRAM = "it is a program, and a suite runs none"
+JUDGE = "the plan says which judge is asked"
+WORDS = "a judge is asked in words of our own"
 ASSERT_SET = "assert-set"
 
 
@@ -67,7 +69,8 @@ class FilePart(BaseModel):
 class AssertionPart(FilePart):
     """One entry of `assert`."""
 
-    refused: ClassVar[Mapping[str, str]] = {"contextTransform": "an answer has no context here"}
+    refused: ClassVar[Mapping[str, str]] = {"contextTransform": "the context is the var `context`"}
+    unused: ClassVar[Mapping[str, str]] = {"provider": JUDGE, "rubric_prompt": WORDS}
     type: str
     value: object = None
     threshold: float | None = Field(default=None, allow_inf_nan=False)
@@ -82,9 +85,8 @@ class AssertionPart(FilePart):
     @property
     def given(self) -> dict[str, object]:
         """The options of the assertion itself, under their names in the file."""
-        options = {"value": "value", "threshold": "threshold", "config": "config"}
-        options |= {"provider": "provider", "rubric_prompt": "rubricPrompt"}
-        named = {shown: getattr(self, name) for name, shown in options.items() if name in self.model_fields_set}
+        options = [name for name in ("value", "threshold", "config") if name in self.model_fields_set]
+        named = {name: getattr(self, name) for name in options}
         return {name: option for name, option in named.items() if name == "value" or option is not None}
 
     @field_validator("type")

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-_JUDGE = "it needs another model as a judge, which a suite cannot be given yet"
-_EMBEDDINGS = "it needs a model of sentence embeddings, which a suite cannot be given yet"
-_CONTEXT = "it needs a judge and the context that an answer was made from"
+_SPECIAL = "it needs a model trained for this one task"
+_AGENT = "it needs a judge that acts by itself, searches or keeps a conversation"
 _TOOLS = "it is about tool calls, which a plain answer has not"
 _TRACE = "it needs the trace of an agent, which a plain answer has not"
 _SERVICE = "it asks a service on the network"
 
 UNSUPPORTED: dict[str, str] = {
-    **dict.fromkeys(("agent-rubric", "answer-relevance", "classifier", "conversation-relevance"), _JUDGE),
-    **dict.fromkeys(("factuality", "g-eval", "llm-rubric", "model-graded-closedqa"), _JUDGE),
-    **dict.fromkeys(("model-graded-factuality", "moderation", "search-rubric", "select-best"), _JUDGE),
-    **dict.fromkeys(("similar", "similar:cosine", "similar:dot", "similar:euclidean"), _EMBEDDINGS),
-    **dict.fromkeys(("context-faithfulness", "context-recall", "context-relevance"), _CONTEXT),
+    **dict.fromkeys(("agent-rubric", "conversation-relevance", "search-rubric"), _AGENT),
+    **dict.fromkeys(("classifier", "moderation"), _SPECIAL),
     **dict.fromkeys(("is-valid-function-call", "is-valid-openai-function-call"), _TOOLS),
     **dict.fromkeys(("is-valid-openai-tools-call", "skill-used", "tool-call-f1"), _TOOLS),
     **dict.fromkeys(("trace-error-spans", "trace-span-count", "trace-span-duration"), _TRACE),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -21,8 +21,8 @@ def permissions(command: Command) -> Command:
     return command
 
 
-def given() -> Allowance:
-    """What the options of the running command allow."""
+def given(more: Collection[str] = ()) -> Allowance:
+    """What the options of the running command allow. more: what assertions may need besides the facts of an answer."""
     from harness.records import GIVEN
     from suites import Allowance
 
@@ -30,7 +30,7 @@ def given() -> Allowance:
     return Allowance(
         code=said["allow_code"],
         skip_unsupported=said["skip_unsupported"],
-        known=GIVEN,
+        known=GIVEN | set(more),
         outside=said["allow_outside"],
         env=frozenset(said["allow_env"]),
     )

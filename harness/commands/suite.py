@@ -25,8 +25,9 @@ command.add_command(run)
 def check(file: str) -> int:
     """Load a suite file (or a built-in suite by name) and say what is in it; every fault is listed with its line."""
     import suites
+    from suites.advice import KINDS
 
-    for note in suites.check(file, given()):
+    for note in suites.check(file, given(KINDS)):
         click.echo(note)
     return 0
 
@@ -49,9 +50,10 @@ def list_() -> int:
 def show(file: str, out: Path) -> int:
     """Show the cases of a suite as they are asked: messages with vars filled in, assertions, tags."""
     import suites
+    from suites.advice import KINDS
     from suites.showing import shown
 
-    suite = suites.load(file, given())
+    suite = suites.load(file, given(KINDS))
     for line in shown(chosen_of(suite, out)):
         click.echo(line)
     return 0

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from harness.commands.advisers import advisers, named, panel
 from harness.commands.choice import choice, chosen_of
 from harness.commands.permissions import given, permissions
 
@@ -18,6 +19,7 @@ from harness.commands.permissions import given, permissions
 @click.option("--dtype", type=click.Choice(["float32", "bfloat16", "float16"]), default="float32", show_default=True)
 @choice
 @permissions
+@advisers
 @click.option("--fail-below", type=click.FloatRange(0, 1), metavar="SHARE", help="Exit 1 if fewer pass.")
 @click.option("--json", "as_json", is_flag=True, help="Print every case as JSON.")
 @click.option("-q", "--quiet", is_flag=True, help="No progress.")
@@ -41,10 +43,10 @@ def command(
     from harness.records import ModelSpec
     from harness.trial import tried
 
-    suite = suites.load(file, given())
+    suite = suites.load(file, given(named()))
     cases = chosen_of(suite, out)
     with shown(quiet) as progress:
-        results = tried(ModelSpec(model, model, adapter=adapter, dtype=dtype), suite, cases, out, progress)
+        results = tried(ModelSpec(model, model, adapter=adapter, dtype=dtype), suite, cases, out, panel(progress))
     rate = marking.pass_rate(results)
     if as_json:
         said = {"suite": suite.name, "model": model, "pass_rate": rate, "cases": marking.rows(results)}

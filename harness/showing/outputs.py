@@ -37,7 +37,8 @@ def verdict_lines(verdict: Verdict) -> list[str]:
     unmet = [finding for finding in verdict.findings if finding.severity == "block" and finding.decision != "PASS"]
     reasons = [f"  {finding.gate.title}: {finding.reason}" for finding in unmet]
     others = [line for one in verdict.beside for line in _beside_lines(one)]
-    return [f"{verdict.candidate}: {verdict.decision}", *table, *reasons, *others]
+    notes = [f"  {note}" for note in verdict.notes]
+    return [f"{verdict.candidate}: {verdict.decision}", *table, *reasons, *notes, *others]
 
 
 def _beside_lines(one: Beside) -> list[str]:
@@ -95,6 +96,7 @@ def as_json(outcome: Outcome) -> str:
                 "reason": sentence([verdict]),
                 "findings": [finding_facts(finding) for finding in verdict.findings],
                 "beside": {one.name: _beside_facts(one) for one in verdict.beside},
+                "notes": list(verdict.notes),
             }
             for verdict in outcome.verdicts
         },
@@ -179,7 +181,8 @@ def append_markdown(outcome: Outcome, path: Path) -> None:
         lines += [f"### {verdict.candidate}: {verdict.decision}", "", _inline(sentence([verdict])), ""]
         lines += ["| gate | before | after | bounds | items | decision |", "|---|---|---|---|---|---|"]
         lines += ["| " + " | ".join(_escaped(_cells(finding))) + " |" for finding in verdict.findings]
-        lines += [*(f"- {_inline(one.told)}" for one in verdict.beside), ""]
+        lines += [f"- {_inline(line)}" for line in (*verdict.notes, *(one.told for one in verdict.beside))]
+        lines.append("")
     lines += [f"- {name}: could not finish: {_inline(why)}" for name, why in outcome.failures.items()]
     lines += [f"- {_inline(line)}" for line in (*outcome.not_checked, *outcome.noise)]
     try:

@@ -20,6 +20,7 @@ from harness.verdicts.finding import Finding, limit_of
 from harness.verdicts.gate import Verdict
 from harness.verdicts.outcome import EXIT_CODES, rule, sentence, worst
 from harness.verdicts.pairing import CasePair
+from harness.verdicts.reasons import why_left_out
 from reports.page import (
     AnswerRow,
     BesidePage,
@@ -171,10 +172,10 @@ def metric_row(delta: Delta, noise: str) -> MetricRow:
 
 
 def _tags(cases: Sequence[CasePair]) -> list[TagRow]:
-    """Pass rates by suite and tag, over the cases the original answered."""
+    """Pass rates by suite and tag, over the cases that count."""
     groups: dict[tuple[str, str], list[tuple[bool, bool]]] = {}
     for pair in cases:
-        if pair.before_graded is None:
+        if pair.before_graded is None or not pair.counts:
             continue
         for tag in sorted(pair.case.tags):
             groups.setdefault((pair.suite, tag), []).append((pair.before_graded.passed, pair.after_graded.passed))
@@ -231,13 +232,13 @@ def _link(one: Judged) -> tuple[Fact, ...]:
 
 def _notes(one: Judged) -> list[str]:
     """What a reader must know before believing a number."""
-    notes = receipts.notes(one.receipt) if one.receipt else []
+    notes = [*one.comparison.notes, *(receipts.notes(one.receipt) if one.receipt else ())]
     notes += [f"{name}: {why}" for name, why in one.after.facts.items() if name.endswith("not measured")]
     for delta in one.comparison.deltas.values():
         if delta.metric.endswith(".score"):
             continue
         if delta.dropped:
-            notes.append(f"{delta.metric}: {delta.dropped} items left out, the original did not answer them")
+            notes.append(f"{delta.metric}: {delta.dropped} items left out, {why_left_out('the original')}")
         if delta.unanswered:
             notes.append(f"{delta.metric}: {delta.unanswered} items not answered by the candidate, counted as failed")
     return notes

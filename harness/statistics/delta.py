@@ -60,7 +60,7 @@ class Delta:
     detectable: float | None = None
     """Smallest true drop, or shift of the estimate, shown with 80 % power."""
     dropped: int = 0
-    """Items left out because the original did not answer them."""
+    """Items left out because the original has no value for them, or a judge could not say."""
     unanswered: int = 0
     drawn_from: int | None = None
     """Size of the set of which these are the items asked so far; None: all of it was asked."""

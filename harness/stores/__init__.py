@@ -8,18 +8,19 @@ from typing import Literal, Protocol
 
 from harness.records import Answer, Divergence, Measurement, Run
 from harness.stores.derived import Derived
+from suites.advice import Advice, Question
 
 
 @dataclass(frozen=True)
 class Stage:
-    """One piece of work on one model: a suite, a benchmark, a fidelity corpus or a metric."""
+    """One piece of work on one model: a suite, advice on one, a benchmark, a fidelity corpus or a metric."""
 
     id: str
     fingerprint: str
     key: str
     """Hash of all that could change the result, the model aside."""
     kind: str
-    """"suite", "benchmark", "fidelity" or "metric"."""
+    """"suite", "advice", "benchmark", "fidelity" or "metric"."""
     name: str
     finished: bool
     facts: dict[str, str] = field(default_factory=dict)
@@ -135,6 +136,18 @@ class Store(Protocol):
         ...
 
     def answers(self, stage: str) -> list[Answer]: ...
+
+    def add_advice(self, stage: str, replies: Mapping[Question, Advice]) -> None:
+        """Append; a question that has its reply there is left as it is."""
+        ...
+
+    def advice(self, stage: str) -> dict[str, Advice]:
+        """By the id of the question."""
+        ...
+
+    def advice_of(self, fingerprint: str, questions: Sequence[str], not_before: str) -> dict[str, Advice]:
+        """Those of these questions that this model replied to in any stage begun at `not_before` or later."""
+        ...
 
     def measurements(self, stage: str) -> list[Measurement]: ...
 

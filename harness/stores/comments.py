@@ -38,7 +38,7 @@ TABLES: dict[str, dict[str, str]] = {
     "stages": {
         "": "One suite, benchmark, corpus or metric on one model; runs with equal hashes share it",
         "id": "Twelve letters", "fingerprint": "Identity of the model: weights, tokenizer, template and dtype",
-        "key": "Hash of all else that could change the result", "kind": "suite, benchmark, fidelity or metric",
+        "key": "Hash of all else that could change the result", "kind": "suite, advice, benchmark, fidelity or metric",
         "name": "Of the suite, task, corpus or metric", "started": "Begin", "finished": "End; empty: not all is there",
         "facts": "What else is known, as JSON",
         "divergence": "Histogram, percentiles and worst passages of token KL divergences, as JSON; fidelity only",
@@ -61,6 +61,11 @@ TABLES: dict[str, dict[str, str]] = {
         "": "Log-likelihoods of benchmark requests, kept so that an interrupted benchmark goes on",
         "stage": STAGE, "request": "Hash of context and continuation", "log_likelihood": "Of the continuation, in nats",
         "greedy": "Whether it is what greedy decoding would say",
+    },
+    "advice": {
+        "": "What a judge or a model of embeddings replied about answers of a suite, each question once",
+        "stage": STAGE, "question": "Hash of kind and text", "kind": "judge or embeddings", "asked": "The text",
+        "reply": "Words of the judge, or a vector as JSON; empty: none", "error": "Why there is no reply",
     },
     "measurements": {
         "": "Named numbers of one model; value is empty when it was NaN",

@@ -22,6 +22,7 @@ from harness.stores.rows import (
     STAGE,
     VERDICT,
     Connection,
+    advice_in,
     answer_of,
     append,
     finish,
@@ -34,6 +35,7 @@ from harness.stores.rows import (
     values_of,
     whole_run,
 )
+from suites.advice import Advice, Question
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -122,6 +124,26 @@ class DuckdbStore:
             answer_of(row)
             for row in self.file.rows(f"SELECT {ANSWER} FROM answers WHERE stage = ? ORDER BY case_id", [stage])
         ]
+
+    def add_advice(self, stage: str, replies: Mapping[Question, Advice]) -> None:
+        rows = [
+            {"stage": stage, "question": question.id, "kind": question.kind, "asked": question.text,
+             "reply": advice.reply, "error": advice.error}
+            for question, advice in replies.items()
+        ]  # fmt: skip
+        self.file.transaction(lambda db: append(db, "advice", rows))
+
+    def advice(self, stage: str) -> dict[str, Advice]:
+        return self.file.transaction(lambda db: advice_in(db, stage))
+
+    def advice_of(self, fingerprint: str, questions: Sequence[str], not_before: str) -> dict[str, Advice]:
+        rows = self.file.rows(
+            "SELECT question, any_value(reply) FROM advice JOIN stages ON id = stage WHERE fingerprint = ?"
+            " AND stages.kind = 'advice' AND started >= ? AND list_contains(?, question) AND reply IS NOT NULL"
+            " GROUP BY question",
+            [fingerprint, not_before, list(questions)],
+        )
+        return {question: Advice(reply) for question, reply in rows}
 
     def measurements(self, stage: str) -> list[Measurement]:
         return self.file.transaction(lambda db: stage_measurements(db, stage))

@@ -27,6 +27,7 @@ TAKEN = {
     # One that was finished here since does not go back to where it was there.
     "stages": f"id IN ({STAGES}) AND (finished IS NOT NULL OR id NOT IN ({FINISHED_HERE}))",
     "answers": f"stage IN ({STAGES})",
+    "advice": f"stage IN ({STAGES})",
     "scores": f"stage IN ({STAGES})",
     "measurements": f"stage IN ({STAGES})",
     "items": f"stage IN ({STAGES})",

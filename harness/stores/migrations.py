@@ -195,4 +195,10 @@ CREATE VIEW v_predictions AS
   GROUP BY j.plan_name, t.variant, j.started, t.job;
 """
 
-STEPS: tuple[str, ...] = (M001, M002, M003, M004, M005, M006, M007, M008, M009, M010, M011)
+M012 = """
+CREATE TABLE advice (
+  stage VARCHAR NOT NULL, question VARCHAR NOT NULL, kind VARCHAR NOT NULL, asked VARCHAR NOT NULL, reply VARCHAR,
+  error VARCHAR NOT NULL, PRIMARY KEY (stage, question));
+"""
+
+STEPS: tuple[str, ...] = (M001, M002, M003, M004, M005, M006, M007, M008, M009, M010, M011, M012)

@@ -13,6 +13,7 @@ import duckdb
 from harness.records import Answer, Divergence, Item, Measurement, ModelSpec, Passage, Run
 from harness.stores import Job, Stage, VerdictRow
 from harness.stores.derived import Derived
+from suites.advice import Advice
 
 Connection = duckdb.DuckDBPyConnection
 Row = tuple[Any, ...]
@@ -32,6 +33,8 @@ def whole_run(db: Connection, run: Run, stages: list[Stage]) -> Run:
         if stage.kind == "suite":
             rows = db.execute(f"SELECT {ANSWER} FROM answers WHERE stage = ? ORDER BY case_id", [stage.id]).fetchall()
             run.answers[stage.name] = tuple(map(answer_of, rows))
+        if stage.kind == "advice":
+            run.advice.update(advice_in(db, stage.id))
         run.measurements.update({m.metric: m for m in stage_measurements(db, stage.id)})
     return replace(run, divergences=_divergences(db, [stage.id for stage in stages]))
 
@@ -57,6 +60,12 @@ def stage_measurements(db: Connection, stage: str) -> list[Measurement]:
         Measurement(m, number_or_nan(v), unit, better, scale, tuple(items.get(m, ())))
         for m, v, unit, better, scale in heads
     ]
+
+
+def advice_in(db: Connection, stage: str) -> dict[str, Advice]:
+    """Replies by the id of their question."""
+    rows = db.execute("SELECT question, reply, error FROM advice WHERE stage = ?", [stage]).fetchall()
+    return {question: Advice(reply, error) for question, reply, error in rows}
 
 
 def answer_of(row: Row) -> Answer:

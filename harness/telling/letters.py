@@ -99,7 +99,7 @@ def _request(told: Told, pair: CasePair, identity: str) -> dict[str, object]:
     answer = pair.before if told.side == "original" else pair.after
     graded = pair.before_graded if told.side == "original" else pair.after_graded
     hide = told.sharing.hidden(told.sharing.api_key_env)
-    passed = 100 * (graded is not None and graded.passed)
+    passed = 100 * (graded is not None and graded.decided and graded.passed)
     text = answer.text if answer else None
     messages = [_message(turn["role"], redacted(turn["content"], hide)) for turn in pair.case.messages]
     reply = [] if text is None else [_message("assistant", redacted(text, hide))]
@@ -195,7 +195,7 @@ def _metadata(told: Told, pair: CasePair, graded: Graded | None) -> dict[str, st
 
 def _scores(graded: Graded | None) -> dict[str, int]:
     """Scores beside `passed`, which goes with the request itself: 0 to 100, each its own series."""
-    if graded is None:
+    if graded is None or not graded.decided:
         return {}
     named = {check.metric: round(100 * check.score) for check in graded.checks if check.metric}
     score = round(100 * graded.score)

@@ -14,8 +14,11 @@ from harness.statistics.delta import Delta, drop_of, value_of
 from harness.statistics.series import Series
 from harness.verdicts.choices import choice_series, offering
 from harness.verdicts.pairing import CasePair, case_pairs, suite_series
+from suites.advice import KINDS
 from suites.grading import Graded
 from suites.schema import Suite
+
+ERRS = "such grading has errors of its own, so read its reasons before believing a small change"
 
 __all__ = ["CasePair", "Comparison", "Delta", "Flip", "Series", "compare"]
 
@@ -51,6 +54,8 @@ class Comparison:
     """Every case of every suite."""
     flips: tuple[Flip, ...]
     """Of suites and yes-or-no benchmarks, losses first."""
+    notes: tuple[str, ...] = ()
+    """Who graded besides the rules of a suite, and of how many cases nobody could say."""
 
 
 def compare(
@@ -83,7 +88,19 @@ def compare(
         deltas={one.metric: _delta(one) for one in everything},
         cases=tuple(cases),
         flips=tuple(sorted(flips, key=lambda flip: flip.kind == "gain")),
+        notes=tuple(_advisers(after, cases)),
     )
+
+
+def _advisers(after: Run, cases: Sequence[CasePair]) -> Iterator[str]:
+    """A line for each suite that somebody was asked about."""
+    for suite in after.answers:
+        asked = [f"{kind} {after.facts[key]}" for kind in KINDS if (key := f"{suite}: {kind}") in after.facts]
+        if asked:
+            undecided = sum(
+                pair.suite == suite and pair.before_graded is not None and not pair.counts for pair in cases
+            )
+            yield f"{suite}: {'; '.join(asked)}; {ERRS}; cases left out because of it: {undecided}"
 
 
 def _delta(series: Series) -> Delta:

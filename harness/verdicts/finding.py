@@ -16,13 +16,13 @@ from harness.statistics.power import items_to_settle, pairs_to_settle
 from harness.statistics.sequential import EARLY, look_sizes
 from harness.statistics.series import Series
 from harness.verdicts.compare import Comparison
-from harness.verdicts.reasons import bounded, counted, estimated, limited
+from harness.verdicts.reasons import bounded, counted, estimated, limited, why_left_out
 from suites.document import suggestion
 
 Decision = Literal["PASS", "REGRESSION", "INCONCLUSIVE"]
 
 MOST_DROPPED = 0.01
-"""Share of the items that the original may leave unanswered before a gate can no longer be decided."""
+"""Share of the items that may be left out before a gate can no longer be decided."""
 
 
 @dataclass(frozen=True)
@@ -122,7 +122,7 @@ def _measured(series: Series, gate: Gate) -> Delta:
         )
     if not _known_before(series):
         raise HarnessError(
-            f"gate on {gate.metric!r}: {gate.reference} has no value, so there is nothing to compare with"
+            f"gate on {gate.metric!r}: {gate.reference} has no value that counts, so there is nothing to compare with"
         )
     if counts_losses:
         return value_of(series, gate.alpha)
@@ -157,8 +157,8 @@ def _decided(gate: Gate, delta: Delta) -> tuple[Decision, str, int | None]:
     if delta.estimate is None:
         return "REGRESSION", "the candidate has no value, or items without a value; missing counts as broken", None
     if delta.dropped > MOST_DROPPED * (delta.n + delta.dropped):
-        lost = f"{gate.reference} did not answer {delta.dropped} of {delta.n + delta.dropped} items"
-        return "INCONCLUSIVE", f"{lost}, more than {100 * MOST_DROPPED:g} %", None
+        lost = f"{delta.dropped} of {delta.n + delta.dropped} items are left out, more than {100 * MOST_DROPPED:g} %"
+        return "INCONCLUSIVE", f"{lost}: {why_left_out(gate.reference)}", None
     said, allowed, counts = estimated(delta), limited(name, limit, delta), counted(delta, gate.reference)
     if delta.low is not None and delta.low == delta.high:
         inside = delta.estimate <= limit if _from_above(name) else delta.estimate >= limit

@@ -27,6 +27,8 @@ class Verdict:
     findings: tuple[Finding, ...]
     beside: tuple[Beside, ...] = ()
     """Results that were blessed, beside this candidate."""
+    notes: tuple[str, ...] = ()
+    """What a reader must know of how answers were graded."""
 
 
 def judge(comparison: Comparison, gates: Sequence[Gate], others: Sequence[Beside] = ()) -> Verdict:
@@ -45,7 +47,7 @@ def judge(comparison: Comparison, gates: Sequence[Gate], others: Sequence[Beside
         worst = "REGRESSION"
     elif "INCONCLUSIVE" in decisions:
         worst = "INCONCLUSIVE"
-    return Verdict(comparison.candidate.name, worst, findings, tuple(others))
+    return Verdict(comparison.candidate.name, worst, findings, tuple(others), comparison.notes)
 
 
 def _side(gate: Gate, comparison: Comparison, others: Sequence[Beside]) -> Comparison:

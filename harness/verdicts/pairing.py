@@ -13,6 +13,7 @@ from harness.errors import HarnessError
 from harness.records import Answer, Item, Measurement, Run
 from harness.statistics.paired import FloatArray
 from harness.statistics.series import Series
+from suites.advice import Advised, looked_up, nobody
 from suites.grading import Graded, grade
 from suites.reply import Reply
 from suites.schema import Case, Suite
@@ -22,7 +23,7 @@ LOG_RATIOS = ".perplexity_ratio"
 
 Kind = Literal["loss", "gain", "churn", "same", "unknown"]
 """loss: pass before, fail after. gain: the reverse. churn: both fail, by different answers.
-unknown: the original did not answer."""
+unknown: the original did not answer, or one of the two could not be graded."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,11 @@ class CasePair:
     """None: the original did not answer."""
     after_graded: Graded
 
+    @property
+    def counts(self) -> bool:
+        """Whether both sides could be graded; a candidate's missing answer is a failed one."""
+        return self.before_graded is not None and self.before_graded.decided and self.after_graded.decided
+
 
 def case_pairs(suite: Suite, before: Run, after: Run, original: Run | None = None) -> list[CasePair]:
     """Every case of the suite, in its order, whether answered or not.
@@ -46,8 +52,10 @@ def case_pairs(suite: Suite, before: Run, after: Run, original: Run | None = Non
     """
     old, new = _by_case(suite, before), _by_case(suite, after)
     first = _by_case(suite, original) if original else old
+    runs = [before, after, *([original] if original else [])]
+    advised = looked_up({question: advice for run in runs for question, advice in run.advice.items()})
     return [
-        _case_pair(suite.name, case, old.get(case.id), new.get(case.id), first.get(case.id)) for case in suite.cases
+        _case_pair(suite.name, case, [side.get(case.id) for side in (old, new, first)], advised) for case in suite.cases
     ]
 
 
@@ -62,21 +70,24 @@ def _by_case(suite: Suite, run: Run) -> dict[str, Answer]:
     return answers
 
 
-def _case_pair(
-    suite: str, case: Case, before: Answer | None, after: Answer | None, original: Answer | None
-) -> CasePair:
-    old, new, first = reply_of(before), reply_of(after), reply_of(original)
+def _case_pair(suite: str, case: Case, answers: Sequence[Answer | None], advised: Advised) -> CasePair:
+    """answers: before, after, and those of the original."""
+    before, after, _ = answers
+    old, new, first = (reply_of(answer, advised) for answer in answers)
     old_graded = grade(case, old, first) if old is not None else None
     new_graded = grade(case, new, first)
     same_text = (old.text if old else None) == (new.text if new else None)
-    return CasePair(suite, case, _kind(old_graded, new_graded, same_text), before, after, old_graded, new_graded)
+    pair = CasePair(suite, case, "unknown", before, after, old_graded, new_graded)
+    return replace(pair, kind=_kind(old_graded, new_graded, same_text)) if pair.counts else pair
 
 
-def reply_of(answer: Answer | None) -> Reply | None:
+def reply_of(answer: Answer | None, advised: Advised = nobody) -> Reply | None:
     """The answer as assertions see it, with all that `harness.records.GIVEN` says; None if there is none."""
     if answer is None or answer.text is None:
         return None
-    return Reply(answer.text, answer.finish, answer.seconds, tokens=answer.tokens, logprobs=answer.logprobs)
+    return Reply(
+        answer.text, answer.finish, answer.seconds, tokens=answer.tokens, logprobs=answer.logprobs, advised=advised
+    )
 
 
 def _kind(before: Graded | None, after: Graded, same_text: bool) -> Kind:
@@ -89,6 +100,7 @@ def _kind(before: Graded | None, after: Graded, same_text: bool) -> Kind:
 
 def suite_series(suite: str, pairs: Sequence[CasePair], asked: bool) -> list[Series]:
     """The metrics of a suite: pass_rate, score, losses. asked: whether the candidate was asked this suite at all."""
+    before = [pair.before_graded if pair.counts else None for pair in pairs]
     passed = Series(
         metric=f"{suite}.pass_rate",
         unit="share",
@@ -97,7 +109,7 @@ def suite_series(suite: str, pairs: Sequence[CasePair], asked: bool) -> list[Ser
         ids=tuple(pair.case.id for pair in pairs),
         clusters=("",) * len(pairs),
         tags=tuple(frozenset(pair.case.tags) for pair in pairs),
-        before=_numbers([float(pair.before_graded.passed) if pair.before_graded else None for pair in pairs]),
+        before=_numbers([float(graded.passed) if graded else None for graded in before]),
         after=_numbers([float(pair.after_graded.passed) if asked else None for pair in pairs]),
         weights=np.ones(len(pairs)),
         unanswered=sum(pair.after is None or pair.after.text is None for pair in pairs),
@@ -107,7 +119,7 @@ def suite_series(suite: str, pairs: Sequence[CasePair], asked: bool) -> list[Ser
         metric=f"{suite}.score",
         unit="score",
         scale="graded",
-        before=_numbers([pair.before_graded.score if pair.before_graded else None for pair in pairs]),
+        before=_numbers([graded.score if graded else None for graded in before]),
         after=_numbers([pair.after_graded.score if asked else None for pair in pairs]),
     )
     losses = replace(passed, metric=f"{suite}.losses", unit="cases", higher_is_better=False, summary="losses")

@@ -61,6 +61,11 @@ def counted(delta: Delta, before: str) -> str:
     return f" ({', '.join(parts)})" if parts else ""
 
 
+def why_left_out(before: str) -> str:
+    """Why an item has no pair. before: whose result it was to be compared with."""
+    return f"{before} did not answer them, or a judge did not grade both answers"
+
+
 def _plural(count: int, noun: str) -> str:
     if count == 1:
         return f"1 {noun}"

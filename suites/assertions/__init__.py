@@ -34,6 +34,8 @@ class Check:
     """Name under which the score is shown."""
     checked: bool = True
     """False: it could not be decided, and counts neither for nor against the answer."""
+    undecided: bool = False
+    """Not checked because whoever was asked about this answer gave no advice; of another answer it might."""
     turned: tuple[bool, float] | None = None
     """Passed and score of the `not-` form, where they are not simply the reverse."""
     parts: tuple[Check, ...] = ()
@@ -45,7 +47,7 @@ class Assertion(Protocol):
 
     @property
     def needs(self) -> frozenset[str]:
-        """What it must be given besides the text: names of `suites.allowance.HOW`, and graded, original."""
+        """What it must be given besides the text: names of `suites.allowance.HOW`, graded, original, and vars.NAME."""
         ...
 
     def check(self, answer: Reply, original: Reply | None) -> Check: ...
@@ -103,6 +105,11 @@ def references(type: str, value: object) -> list[str]:
 def unchecked(type: str, why: str) -> Check:
     """Return the check of a rule that could not be decided."""
     return Check(type, True, 0.0, f"not checked: {why}", checked=False)
+
+
+def undecided(type: str, why: object) -> Check:
+    """Return the check of a rule on which no advice could be had for this answer."""
+    return replace(unchecked(type, str(why)), undecided=True)
 
 
 def shown(text: str) -> str:

@@ -14,6 +14,7 @@ from suites.assertions.overlap import rouge
 from suites.assertions.pattern import Regex, search
 from suites.errors import SuiteError
 from suites.reply import Reply
+from suites.vectors import cosine, vector
 from suites.words import words
 
 NUMBER = re.compile(r"[-+]?\d[\d,]*(?:\.\d+)?(?:[eE][-+]?\d+)?")
@@ -70,8 +71,14 @@ class SimilarToOriginal:
 
     def check(self, answer: Reply, original: Reply | None) -> Check:
         assert original is not None, "Asserted.check asks for the original"
-        score = _kept(answer.text, original.text) if self.value == "edit" else _shared(answer.text, original.text)
-        return graded_check("similar-to-original", score, self.threshold, 0.75)
+        return graded_check("similar-to-original", self._score(answer, original), self.threshold, 0.75)
+
+    def _score(self, answer: Reply, original: Reply) -> float:
+        if self.value == "embedding" and answer.text != original.text:
+            return max(cosine(vector(answer, answer.text), vector(answer, original.text)), 0.0)
+        if self.value == "edit":
+            return _kept(answer.text, original.text)
+        return _shared(answer.text, original.text)
 
 
 def _kept(one: str, other: str) -> float:

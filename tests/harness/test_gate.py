@@ -190,7 +190,7 @@ def test_losses_among_named_cases_are_counted_exactly(capitals, after, tag, deci
 def test_too_many_unanswered_by_the_original_is_inconclusive(capitals):
     finding = found(capitals(("Paris", None, "Oslo"), ("Paris", "Rome", "Oslo")), metric="capitals.losses", max=0)
     assert finding.decision == "INCONCLUSIVE"
-    assert "the original did not answer 1 of 3 items, more than 1 %" in finding.reason
+    assert "1 of 3 items are left out, more than 1 %: the original did not answer them" in finding.reason
 
 
 @pytest.mark.parametrize("missing", [math.nan, math.inf, None])

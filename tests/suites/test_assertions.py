@@ -11,8 +11,10 @@ from hypothesis import strategies as st
 from suites import Check, Graded, Reply, SuiteError, assertion_names
 from suites.allowance import CAREFUL
 from suites.assertions import Not, load
+from tests.suites.replay import facts_of
 
-TABLES = {file.stem: json.loads(file.read_text("utf-8")) for file in (Path(__file__).parent / "cases").glob("*.json")}
+FILES = (Path(__file__).parent / "cases").glob("*.json")
+TABLES = {file.stem.replace("_", ":"): json.loads(file.read_text("utf-8")) for file in FILES}
 SLOW = ("meteor",)
 """Types that import NLTK, which takes seconds."""
 CASES = [
@@ -48,7 +50,7 @@ def test_every_type_has_cases_of_both_kinds():
 
 def reply(text, graded=None, **facts):
     """A reply; lists of facts as the tuples that it holds, what it was graded as types and scores of checks."""
-    known = {name: tuple(v) if isinstance(v, list) else v for name, v in facts.items()}
+    known = facts_of(facts)
     if graded is not None:
         checks = tuple(Check(type, True, score, "why") for type, score in graded["checks"])
         known["graded"] = Graded(graded["passed"], graded["score"], checks)

@@ -1,0 +1,71 @@
+"""A judge holds the facts of the answer against those of the value: factuality, model-graded-factuality."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from suites.assertions import Check, found
+from suites.errors import SuiteError
+from suites.filters import dump
+from suites.judge import REASON, json_only, object_in, question, reason_in, unreadable
+from suites.reply import Reply
+
+KINDS = {
+    "A": "the answer says part of what the reference says, and nothing against it",
+    "B": "the answer says all that the reference says and more, and nothing against it",
+    "C": "the answer and the reference say the same",
+    "D": "the answer and the reference contradict each other",
+    "E": "they differ in ways that matter nothing to what is true",
+}
+TASK = """\
+You compare the facts in an answer with those in a reference that is known to be right. Pass over style, order and \
+spelling. Choose the one letter that is true:
+""" + "\n".join(f"{letter}: {meaning}" for letter, meaning in KINDS.items())
+FORM = json_only(f'{{{REASON}, "category": "A", "B", "C", "D" or "E"}}')
+
+
+@dataclass(frozen=True)
+class Factuality:
+    """A judge finds that the answer does not contradict the value, a reference that is right."""
+
+    value: object
+    needs: ClassVar[frozenset[str]] = frozenset({"judge"})
+
+    def __post_init__(self) -> None:
+        _reference("factuality", self.value)
+
+    def check(self, answer: Reply, original: Reply | None) -> Check:
+        return _compared("factuality", self.value, answer)
+
+
+@dataclass(frozen=True)
+class ModelGradedFactuality:
+    """The same as factuality, by its older name."""
+
+    value: object
+    needs: ClassVar[frozenset[str]] = frozenset({"judge"})
+
+    def __post_init__(self) -> None:
+        _reference("model-graded-factuality", self.value)
+
+    def check(self, answer: Reply, original: Reply | None) -> Check:
+        return _compared("model-graded-factuality", self.value, answer)
+
+
+def _reference(type: str, value: object) -> str:
+    if not isinstance(value, str) or not value.strip():
+        raise SuiteError(f"{type}: the value must be a reference in words, not empty")
+    return value
+
+
+def _compared(type: str, value: object, answer: Reply) -> Check:
+    material = {"question": answer.prompt, "reference": _reference(type, value), "answer": answer.text}
+    said = object_in(answer, question(TASK, FORM, material))
+    letter = said.get("category")
+    if not isinstance(letter, str) or letter not in KINDS:
+        raise unreadable(dump(said))
+    return found(type, letter != "D", f"{letter}, {KINDS[letter]}; {reason_in(said)}")
+
+
+TYPES: dict[str, type] = {"factuality": Factuality, "model-graded-factuality": ModelGradedFactuality}
