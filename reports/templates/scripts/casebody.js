@@ -46,14 +46,14 @@ function caseBody(row, byToken, link) {
   const sides = element(
     "div",
     { class: "sides" },
-    side("Before", before, byToken && before[3].length ? tokenNodes(before[3]) : marks(marked.before, "del")),
-    side("After", after, byToken && after[3].length ? tokenNodes(after[3]) : marks(marked.after, "ins")),
+    caseSide("Before", before, byToken && before[3].length ? tokenNodes(before[3]) : diffNodes(marked.before, "del")),
+    caseSide("After", after, byToken && after[3].length ? tokenNodes(after[3]) : diffNodes(marked.after, "ins")),
   );
-  return element("div", { class: "body" }, ...prompt(turns), sides, element("p", { class: "id" }, link));
+  return element("div", { class: "body" }, ...caseTurns(turns), sides, element("p", { class: "id" }, link));
 }
 
 /** @param {Turn[]} turns */
-function prompt(turns) {
+function caseTurns(turns) {
   if (!turns.length) return [];
   const lines = turns.map(([role, content]) =>
     element("div", {}, element("dt", {}, role), element("dd", { dir: "auto" }, content)),
@@ -66,9 +66,9 @@ function prompt(turns) {
  * @param {AnswerRow} answer
  * @param {(Node | string)[]} text
  */
-function side(title, answer, text) {
-  const box = element("div", { class: "side" }, element("h4", {}, title), answerText(answer, text));
-  if (answer[2].length) box.append(element("ul", { class: "checks" }, ...answer[2].map(check)));
+function caseSide(title, answer, text) {
+  const box = element("div", { class: "side" }, element("h4", {}, title), caseAnswer(answer, text));
+  if (answer[2].length) box.append(element("ul", { class: "checks" }, ...answer[2].map(caseCheck)));
   return box;
 }
 
@@ -76,7 +76,7 @@ function side(title, answer, text) {
  * @param {AnswerRow} answer
  * @param {(Node | string)[]} text
  */
-function answerText([said, error], text) {
+function caseAnswer([said, error], text) {
   if (said) return element("p", { class: "answer", dir: "auto" }, ...text);
   const why = said === null ? `not answered${error ? `: ${error}` : ""}` : "(empty answer)";
   return element("p", { class: "answer soft" }, why);
@@ -86,12 +86,12 @@ function answerText([said, error], text) {
  * @param {Segment[]} parts
  * @param {"del" | "ins"} tag
  */
-function marks(parts, tag) {
+function diffNodes(parts, tag) {
   return parts.map(({ text, changed }) => (changed ? element(tag, {}, text) : text));
 }
 
 /** @param {CheckRow} row */
-function check([type, state, reason]) {
+function caseCheck([type, state, reason]) {
   const [tone, mark] = CHECK_MARKS[state];
   return element("li", { class: tone }, element("b", {}, mark), " ", element("code", {}, type), ` ${reason}`);
 }

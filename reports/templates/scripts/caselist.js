@@ -129,7 +129,7 @@ class CaseList {
       }
       return true;
     };
-    await search(this.payload, this.choice.text, report).catch((error) => this.say(error.message));
+    await searchCases(this.payload, this.choice.text, report).catch((error) => this.say(error.message));
   }
 
   /** @param {number} [searched] Share of the texts that were looked at. */

@@ -41,7 +41,7 @@ function chosen(index, choice, found) {
     if (choice.kind === "all" || kind === choice.kind) rows.push(row);
   }
   counts.set("all", all);
-  return { rows: sorted(index, rows, choice.sort), counts };
+  return { rows: sortedRows(index, rows, choice.sort), counts };
 }
 
 /**
@@ -50,7 +50,7 @@ function chosen(index, choice, found) {
  * @param {number[]} rows
  * @param {string} sort "size", "place" or anything else for the order they have.
  */
-function sorted(index, rows, sort) {
+function sortedRows(index, rows, sort) {
   const { score, distance, place } = index;
   if (sort === "place") return rows.sort((one, other) => place[one] - place[other]);
   if (sort !== "size") return rows;
@@ -65,7 +65,7 @@ function sorted(index, rows, sort) {
  * @param {string} text
  * @param {(found: Set<number>, share: number) => boolean} report Told how far it is; false ends the search.
  */
-async function search(payload, text, report) {
+async function searchCases(payload, text, report) {
   const { index, rows } = payload;
   const wanted = text.toLowerCase();
   /** @type {Set<number>} */

@@ -21,8 +21,8 @@ function wordDiff(before, after) {
   const [old, fresh] = [before.match(WORD) ?? [], after.match(WORD) ?? []];
   const stretches = withoutFlecks(stretchesOf(old, fresh));
   return {
-    before: segments(stretches.map((stretch) => ({ text: stretch.old, changed: stretch.changed }))),
-    after: segments(stretches.map((stretch) => ({ text: stretch.new, changed: stretch.changed }))),
+    before: joinedSegments(stretches.map((stretch) => ({ text: stretch.old, changed: stretch.changed }))),
+    after: joinedSegments(stretches.map((stretch) => ({ text: stretch.new, changed: stretch.changed }))),
   };
 }
 
@@ -66,7 +66,7 @@ function withoutFlecks(stretches) {
  * Join neighbours of one kind and leave empty ones out.
  * @param {Segment[]} parts
  */
-function segments(parts) {
+function joinedSegments(parts) {
   /** @type {Segment[]} */
   const joined = [];
   for (const part of parts) {

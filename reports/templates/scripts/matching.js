@@ -2,7 +2,7 @@
 // Where two lists of words are equal: the longest common block first, then left and right of it (Ratcliff and Obershelp).
 
 /** @typedef {{i: number, j: number, size: number}} Block Equal words from `i` in the one list and from `j` in the other. */
-/** @typedef {{start: number, end: number, otherStart: number, otherEnd: number}} Range */
+/** @typedef {{start: number, end: number, otherStart: number, otherEnd: number}} Within */
 
 /**
  * @param {string[]} words
@@ -35,7 +35,7 @@ function matchingBlocks(words, others) {
  * The longest block in a range; of equally long ones the first in `words`, then the first in the other list.
  * @param {string[]} words
  * @param {Map<string, number[]>} places Word -> where the other list has it.
- * @param {Range} range
+ * @param {Within} range
  * @returns {Block}
  */
 function longestBlock(words, places, range) {
