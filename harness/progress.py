@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+from reports.visible import visible
+
 Progress = Callable[[str, int, int], None]
 
 
@@ -42,7 +44,7 @@ class Lines:
 
     @staticmethod
     def _say(line: str) -> None:
-        print(line, file=sys.stderr, flush=True)
+        print(visible(line), file=sys.stderr, flush=True)
 
 
 @contextmanager
@@ -64,7 +66,7 @@ def _bars() -> Iterator[Progress]:
     from rich.progress import Progress as RichProgress
 
     columns = (
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(bar_width=24),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
@@ -75,10 +77,10 @@ def _bars() -> Iterator[Progress]:
         tasks: dict[str, TaskID] = {}
 
         def show(what: str, done: int, total: int) -> None:
-            name = what.partition(": ")[0]
+            name, said = what.partition(": ")[0], visible(what)
             if name not in tasks:
-                tasks[name] = bars.add_task(what, total=total)
-            bars.update(tasks[name], completed=done, total=total, description=what)
+                tasks[name] = bars.add_task(said, total=total)
+            bars.update(tasks[name], completed=done, total=total, description=said)
             if done >= total:
                 bars.stop_task(tasks.pop(name))
 

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import click
 
 from compress.errors import CompressError
+from harness.commands.saying import say
 from harness.errors import HarnessError
 from reports.errors import ReportError
 from suites.errors import SuiteError
@@ -78,17 +79,17 @@ def entry(arguments: Sequence[str]) -> int:
         error.show()
         return COULD_NOT_FINISH
     except (click.Abort, KeyboardInterrupt):
-        click.echo("secateur: interrupted; the same command goes on where it stopped", err=True)
+        say("secateur: interrupted; the same command goes on where it stopped", err=True)
         return INTERRUPTED
     except (HarnessError, SuiteError, CompressError, ReportError, OSError) as error:
         if debug:
             raise
-        click.echo(f"secateur: {error}", err=True)
+        say(f"secateur: {error}", err=True)
         return COULD_NOT_FINISH
     except Exception as error:
         if debug:
             raise
-        click.echo(f"secateur: a bug: {type(error).__name__}: {error}; `secateur --debug ...` shows where", err=True)
+        say(f"secateur: a bug: {type(error).__name__}: {error}; `secateur --debug ...` shows where", err=True)
         return COULD_NOT_FINISH
 
 

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from harness.commands.saying import say
+
 OUT = click.option(
     "--out", type=click.Path(path_type=Path), default=Path("out"), show_default=True, help="Where results are."
 )
@@ -32,7 +34,7 @@ def bless(identifier: str | None, candidate: str | None, name: str | None, note:
     store = opened(out)
     verdict = baselines.chosen(store, identifier, candidate)
     blessed = baselines.bless(BaselineTable(store.file), verdict, name, note, utc_now())
-    click.echo(f"{blessed.name} is now {verdict.candidate} of job {verdict.job}: {verdict.decision}")
+    say(f"{blessed.name} is now {verdict.candidate} of job {verdict.job}: {verdict.decision}")
     return 0
 
 
@@ -46,5 +48,5 @@ def list_(out: Path) -> int:
 
     store = opened(out)
     for line in baselines.listed(BaselineTable(store.file), store):
-        click.echo(line)
+        say(line)
     return 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from harness.commands.permissions import given, permissions
+from harness.commands.saying import say
 
 
 @click.command("check", short_help="Is a plan right, and can its gates decide anything?")
@@ -16,5 +17,5 @@ def command(plan: str) -> int:
     from harness.plan import load_plan, permitting
 
     for line in inspected(permitting(load_plan(plan), given())):
-        click.echo(line)
+        say(line)
     return 0

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from harness.commands.saying import say
+
 
 @click.command("compare", short_help="Judge two stored runs again, or two files of results made elsewhere.")
 @click.argument("before", metavar="RUN|FILE")
@@ -39,5 +41,5 @@ def command(before: str, after: str, plan: str | None, margin: float, out: Path)
         verdict = judged_files(before, after, chosen.gates if chosen else None, margin)
     else:
         verdict = compared(opened(out), before, after, chosen)
-    click.echo("\n".join(outputs.verdict_lines(verdict)))
+    say("\n".join(outputs.verdict_lines(verdict)))
     return EXIT_CODES[verdict.decision]

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from harness.commands.saying import say
+
 if TYPE_CHECKING:
     from compress import Receipt, Shape
     from compress.shape import Layout
@@ -101,7 +103,7 @@ def command(
             if shape_out is not None and found is not None:
                 write_shape(found, shape_out)
                 lines.append(f"what stays is in {shape_out}; edit it, and cut with --shape {shape_out}")
-    click.echo("\n".join(lines))
+    say("\n".join(lines))
     return 0
 
 

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from harness.commands.saying import say
+
 
 @click.command("doctor", short_help="What this machine has, what is missing, and how to mend it.")
 @click.option("--bring", is_flag=True, help="Bring the embedded model into the cache first.")
@@ -23,15 +25,15 @@ def command(bring: bool, noise: bool, out: Path, quiet: bool) -> int:
         from harness.models import embedded
 
         with shown(quiet) as progress:
-            click.echo(f"embedded model: {embedded.bring(progress=progress)}")
+            say(f"embedded model: {embedded.bring(progress=progress)}")
     if noise:
         from harness.noise import floor_lines, noise_of
         from harness.plan import load_plan
 
         with shown(quiet) as progress:
             found = noise_of(load_plan("noise"), progress)
-        click.echo("\n".join(floor_lines(found)))
+        say("\n".join(floor_lines(found)))
     findings = examined(out)
     for finding in findings:
-        click.echo(finding.line())
+        say(finding.line())
     return 3 if any(finding.missing for finding in findings) else 0

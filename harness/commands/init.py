@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from harness.commands.saying import say
+
 
 @click.command("init", short_help="Write a plan and a suite that run as they are.")
 @click.argument("folder", metavar="[DIR]", type=click.Path(path_type=Path), default=Path("."))
@@ -18,8 +20,8 @@ def command(folder: Path) -> int:
         raise HarnessError(f"{folder} is a file; give a folder")
     written = write_starter(folder)
     for path in written:
-        click.echo(f"wrote {path}")
+        say(f"wrote {path}")
     if not written:
-        click.echo("nothing written: the files are there already and were left alone")
-    click.echo(f"next: secateur check {folder / 'plan.yaml'} && secateur run {folder / 'plan.yaml'}")
+        say("nothing written: the files are there already and were left alone")
+    say(f"next: secateur check {folder / 'plan.yaml'} && secateur run {folder / 'plan.yaml'}")
     return 0

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from harness.commands.saying import say
+
 
 @click.command("ls", short_help="List stored jobs, runs and verdicts.")
 @click.option(
@@ -16,5 +18,5 @@ def command(out: Path) -> int:
     from harness.history import listed, opened
 
     for line in listed(opened(out)):
-        click.echo(line)
+        say(line)
     return 0

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from harness.commands.saying import say
+
 if TYPE_CHECKING:
     from harness.stores.outbox import Outbox, State
 
@@ -28,11 +30,11 @@ def listing(out: Path) -> int:
     census = outbox.census()
     for one in census:
         said = f"  {one.error}" if one.error else ""
-        click.echo(f"{one.account:24}{one.kind:12}{one.state:10}{one.letters:6}{said}")
+        say(f"{one.account:24}{one.kind:12}{one.state:10}{one.letters:6}{said}")
     for name, what, why in outbox.refused():
-        click.echo(f"refused: {name}  {what}: {why}")
+        say(f"refused: {name}  {what}: {why}")
     if not census:
-        click.echo("no letters: a plan with `promptlayer` or `otlp` writes some with each verdict")
+        say("no letters: a plan with `promptlayer` or `otlp` writes some with each verdict")
     return 0
 
 
@@ -46,7 +48,7 @@ def retry(letter: str | None, out: Path) -> int:
     letters = _opened(out).retry(letter)
     if letter is not None and letters == 0:
         raise HarnessError(f"no refused letter starts with {letter!r}; `secateur outbox ls` lists them")
-    click.echo(f"{letters} letters wait again")
+    say(f"{letters} letters wait again")
     return 0
 
 
@@ -61,7 +63,7 @@ def purge(dead: bool, everything: bool, out: Path) -> int:
         states += ["dead", "skipped"]
     if everything:
         states += ["pending", "inflight"]
-    click.echo(f"{_opened(out).purge(states)} letters forgotten")
+    say(f"{_opened(out).purge(states)} letters forgotten")
     return 0
 
 

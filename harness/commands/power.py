@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import click
 
+from harness.commands.saying import say
+
 
 @click.command("power", short_help="What drop can a plan's gates detect, and how many items do they need?")
 @click.argument("plan", metavar="PLAN")
@@ -20,5 +22,5 @@ def command(plan: str) -> int:
     suites = loaded_suites(chosen)
     refuse_impossible(chosen, suites)
     for line in powered(chosen, suites):
-        click.echo(line)
+        say(line)
     return 0

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from harness.commands.saying import say
+
 
 @click.command("report", short_help="Draw the page of a stored job again.")
 @click.argument("job", metavar="[JOB]", required=False)
@@ -29,7 +31,7 @@ def command(job: str | None, out: Path, page: Path | None, folder: Path | None) 
     store = opened(out)
     wanted = found(store, job)
     if folder:
-        click.echo(reports.write_folder(judged_again(store, wanted), folder))
+        say(str(reports.write_folder(judged_again(store, wanted), folder)))
     else:
-        click.echo(publish(store, wanted, page or out / "report.html"))
+        say(str(publish(store, wanted, page or out / "report.html")))
     return 0

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from harness.commands.permissions import given, permissions
+from harness.commands.saying import say
 
 
 @click.command("run", short_help="The main job: compress, ask both models, compare, judge, report.")
@@ -62,15 +63,15 @@ def command(
         if target.is_dir() or not target.absolute().parent.is_dir():
             raise HarnessError(f"cannot write {target}: give a file in a folder that is there")
     for line in hopeless(chosen, loaded_suites(chosen)):
-        click.echo(f"warning: {line}", err=True)
+        say(f"warning: {line}", err=True)
     with shown(quiet) as progress, told(out, chosen.name, progress) as telling:
         outcome = run(chosen, out, fresh=fresh, progress=telling, command=f"secateur run {plan}")
         telling.ended(outcome.job, outcome.exit_code)
     exit_code = 0 if allow_inconclusive and outcome.exit_code == 2 else outcome.exit_code
-    click.echo(outputs.as_json(outcome) if as_json else outputs.as_text(outcome, exit_code))
+    say(outputs.as_json(outcome) if as_json else outputs.as_text(outcome, exit_code))
     for line in annotated(outcome, plan) if annotations else ():
         # The runner reads both streams, and --json has standard output for itself.
-        click.echo(line, err=True)
+        say(line, err=True)
     if junit:
         outputs.write_junit(outcome, junit)
     if summary:
@@ -78,5 +79,5 @@ def command(
     # Last, so that nobody waits for the verdict because of a slow network.
     with shown(quiet) as progress:
         for line in after_run(chosen, out, outcome.job, progress):
-            click.echo(line, err=True)
+            say(line, err=True)
     return exit_code

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from harness.commands.permissions import given, permissions
+from harness.commands.saying import say
 
 if TYPE_CHECKING:
     from harness.stores.schedules import ScheduleTable
@@ -65,8 +66,8 @@ def add(
     schedule = Schedule(called, place, cron, timezone, jitter, retries, told, utc_now(), allowed)
     _table(out, new=True).add(schedule)
     for line in described(schedule, utc_now()):
-        click.echo(line)
-    click.echo("something must look at the clock: `secateur schedule daemon`, or see `secateur schedule export --help`")
+        say(line)
+    say("something must look at the clock: `secateur schedule daemon`, or see `secateur schedule export --help`")
     return 0
 
 
@@ -78,7 +79,7 @@ def list_(out: Path) -> int:
     from harness.schedules.listing import listed
 
     for line in listed(_table(out), utc_now()):
-        click.echo(line)
+        say(line)
     return 0
 
 
@@ -88,7 +89,7 @@ def list_(out: Path) -> int:
 def remove(name: str, out: Path) -> int:
     """Forget the schedule NAME; what it has run stays stored."""
     _table(out).remove(name)
-    click.echo(f"removed {name}")
+    say(f"removed {name}")
     return 0
 
 
@@ -123,7 +124,7 @@ def run_due(out: Path, quiet: bool) -> int:
                 "; ".join(told(written(schedule, turn, table, out), Path(schedule.notify))) if schedule.notify else ""
             )
 
-        return turns.run_due(turns.Desk(table, work, tell, utc_now, time.sleep, click.echo))
+        return turns.run_due(turns.Desk(table, work, tell, utc_now, time.sleep, say))
 
 
 @command.command("notify", short_help="Try the channels of a file.")
@@ -138,7 +139,7 @@ def notify(file: Path) -> int:
     unsent = []
     for channel in load_channels(file):
         failures = sent(notice, channel, file.resolve().parent)
-        click.echo(failures[0] if failures else f"{channel.name} was told; usually on {', '.join(channel.on)}")
+        say(failures[0] if failures else f"{channel.name} was told; usually on {', '.join(channel.on)}")
         unsent += failures
     return 3 if unsent else 0
 
@@ -152,7 +153,7 @@ def daemon(out: Path) -> int:
     from harness.schedules import utc_now
     from harness.schedules.daemon import launched, serve
 
-    serve(_table(out), utc_now, time.sleep, lambda: launched(out), click.echo)
+    serve(_table(out), utc_now, time.sleep, lambda: launched(out), say)
     return 0
 
 

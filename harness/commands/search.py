@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from harness.commands.permissions import given, permissions
+from harness.commands.saying import say
 
 
 @click.command("search", short_help="Find the smallest model that passes the gates of a plan.")
@@ -32,7 +33,7 @@ def command(plan: str | None, out: Path, history: bool, as_json: bool, quiet: bo
     from harness.stores.trials import TrialTable
 
     if history:
-        click.echo("\n".join(searches.history_lines(TrialTable(opened(out).file).forecasts())))
+        say("\n".join(searches.history_lines(TrialTable(opened(out).file).forecasts())))
         return 0
     if plan is None:
         raise click.UsageError("give a PLAN with `search` in it, or --history")
@@ -40,5 +41,5 @@ def command(plan: str | None, out: Path, history: bool, as_json: bool, quiet: bo
 
     with shown(quiet) as progress:
         account = search(permitting(load_plan(plan), given()), out, progress, f"secateur search {plan}")
-    click.echo(searches.as_json(account) if as_json else searches.as_text(account))
+    say(searches.as_json(account) if as_json else searches.as_text(account))
     return account.exit_code

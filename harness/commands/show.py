@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from harness.commands.saying import say
+
 
 @click.command("show", short_help="Show one stored job or run.")
 @click.argument("identifier", metavar="JOB|RUN")
@@ -17,5 +19,5 @@ def command(identifier: str, out: Path) -> int:
     from harness.history import opened, shown
 
     for line in shown(opened(out), identifier):
-        click.echo(line)
+        say(line)
     return 0

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from harness.commands.saying import say
+
 
 @click.command("site", short_help="The whole history as pages in a folder.")
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
@@ -33,6 +35,6 @@ def command(folder: Path, out: Path, reports: int, quiet: bool) -> int:
 
     with shown(quiet) as progress:
         built = build(opened(out), folder, reports, progress)
-    click.echo(f"{built.drawn} pages drawn, {built.kept} as they were, {built.removed} removed")
-    click.echo(folder / FIRST)
+    say(f"{built.drawn} pages drawn, {built.kept} as they were, {built.removed} removed")
+    say(str(folder / FIRST))
     return 0

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from harness.commands.saying import say
+
 OUT = click.option(
     "--out", type=click.Path(path_type=Path), default=Path("out"), show_default=True, help="Where results are."
 )
@@ -29,7 +31,7 @@ def check(rebuild: bool, out: Path) -> int:
     wrong = list(rebuilding.rebuild(store)) if rebuild else []
     wrong += soundness.faults(store.file)
     for line in (*soundness.counted(store.file), *wrong):
-        click.echo(line)
+        say(line)
     return 3 if wrong else 0
 
 
@@ -71,10 +73,10 @@ def merge(other: Path, out: Path) -> int:
     merged = merging.merge(opened(out).file, other)
     _count(merged.added)
     if merged.unfinished:
-        click.echo(f"{merged.unfinished} jobs of {other} are not finished, and were left there")
+        say(f"{merged.unfinished} jobs of {other} are not finished, and were left there")
     return 0
 
 
 def _count(rows: dict[str, int]) -> None:
     for table, number in rows.items():
-        click.echo(f"{table:16}{number:>12,}")
+        say(f"{table:16}{number:>12,}")

@@ -8,6 +8,7 @@ import click
 
 from harness.commands.choice import choice, chosen_of
 from harness.commands.permissions import given, permissions
+from harness.commands.saying import say
 from harness.commands.suite_run import command as run
 
 
@@ -28,7 +29,7 @@ def check(file: str) -> int:
     from suites.advice import KINDS
 
     for note in suites.check(file, given(KINDS)):
-        click.echo(note)
+        say(note)
     return 0
 
 
@@ -39,7 +40,7 @@ def list_() -> int:
 
     for name in suites.names():
         suite = suites.load(name)
-        click.echo(f"{name:24} {len(suite.cases):>5} cases  {suite.description}")
+        say(f"{name:24} {len(suite.cases):>5} cases  {suite.description}")
     return 0
 
 
@@ -55,7 +56,7 @@ def show(file: str, out: Path) -> int:
 
     suite = suites.load(file, given(KINDS))
     for line in shown(chosen_of(suite, out)):
-        click.echo(line)
+        say(line)
     return 0
 
 
@@ -72,7 +73,7 @@ def pull(file: Path, api_key_env: str) -> int:
     from harness.telling.registry import pulled
 
     for line in pulled(file, api_key_env):
-        click.echo(line)
+        say(line)
     return 0
 
 
@@ -96,5 +97,5 @@ def from_csv(table: Path, prompt: str, expected: str | None, type_: str, to: Pat
     if to.exists():
         raise HarnessError(f"{to} is there already; remove it or choose another name")
     drafts.write(to, pieces)
-    click.echo(f"{to}: `secateur suite check {to}` says what is in it")
+    say(f"{to}: `secateur suite check {to}` says what is in it")
     return 0

@@ -10,6 +10,7 @@ import click
 from harness.commands.advisers import advisers, named, panel
 from harness.commands.choice import choice, chosen_of
 from harness.commands.permissions import given, permissions
+from harness.commands.saying import say
 
 
 @click.command("run", short_help="Ask one model and grade its answers; no comparison.")
@@ -50,9 +51,9 @@ def command(
     rate = marking.pass_rate(results)
     if as_json:
         said = {"suite": suite.name, "model": model, "pass_rate": rate, "cases": marking.rows(results)}
-        click.echo(json.dumps(said, ensure_ascii=False, indent=2))
+        click.echo(json.dumps(said, indent=2))
     else:
-        click.echo("\n".join(marking.told(suite.name, model, results)))
+        say("\n".join(marking.told(suite.name, model, results)))
         if suite.not_checked:
-            click.echo(f"skipped in the whole suite: {suite.not_checked}")
+            say(f"skipped in the whole suite: {suite.not_checked}")
     return int(fail_below is not None and rate < fail_below)

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from harness.commands.saying import say
+
 
 @click.command("sync", short_help="Send what waits for PromptLayer or a collector.")
 @click.option(
@@ -31,10 +33,10 @@ def command(out: Path, dry_run: bool, max_requests: int, max_seconds: float, qui
     store = opened(out)
     waiting = list(announced(Outbox(store.file)))
     if dry_run or not waiting:
-        click.echo("\n".join(waiting) or "nothing waits to be sent")
+        say("\n".join(waiting) or "nothing waits to be sent")
         return 0
     with shown(quiet) as progress:
         deliveries = list(delivered(store, Limits(max_requests, max_seconds), progress))
     for delivery in deliveries:
-        click.echo(delivery.line())
+        say(delivery.line())
     return 3 if any(delivery.troubled for delivery in deliveries) else 0

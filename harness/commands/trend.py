@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from harness.commands.saying import say
+
 
 @click.command("trend", short_help="How a metric went, and whether it declines.")
 @click.argument("metric", metavar="[METRIC]", required=False)
@@ -29,8 +31,8 @@ def command(metric: str | None, plan: str | None, candidate: str | None, last: i
 
     found = [(one, events(one)) for one in histories(BaselineTable(opened(out).file), metric, plan, candidate)]
     if metric is None:
-        click.echo("\n".join(overview(found)))
+        say("\n".join(overview(found)))
     else:
-        click.echo("\n\n".join("\n".join(shown(history, unusual, last)) for history, unusual in found))
+        say("\n\n".join("\n".join(shown(history, unusual, last)) for history, unusual in found))
     declined = any(event.kind == "drift" and event.now for _, unusual in found for event in unusual)
     return 1 if strict and declined else 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from xml.etree import ElementTree
@@ -15,7 +16,10 @@ from harness.verdicts.finding import Finding
 from harness.verdicts.gate import Verdict
 from harness.verdicts.outcome import Outcome, sentence
 from harness.verdicts.reasons import amount
+from reports.visible import visible
 
+MEANINGFUL = re.compile(r"^[#>+=-]|[\\`*~$\[\]]|(?<![^\W_])_|_(?![^\W_])|(?<=:)//|(?<=www)\.", re.IGNORECASE)
+"""What Markdown takes for more than text, and what makes a link of a bare address on GitHub."""
 XML_LETTERS = (range(9, 11), range(0x20, 0xD800), range(0xE000, 0xFFFE), range(0x10000, 0x110000))
 
 
@@ -197,5 +201,6 @@ def _escaped(cells: Iterable[str]) -> list[str]:
 
 
 def _inline(text: str) -> str:
-    """One line of Markdown that holds no HTML."""
-    return " ".join(text.split()).replace("&", "&amp;").replace("<", "&lt;")
+    """One line of Markdown that is nothing but text: no HTML, no image, no link, no emphasis."""
+    line = MEANINGFUL.sub(r"\\\g<0>", " ".join(visible(text).split()))
+    return line.replace("&", "&amp;").replace("<", "&lt;")
