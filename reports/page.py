@@ -126,6 +126,8 @@ class CheckRow:
     reason: str
     checked: bool = True
     """False: it could not be decided, and `reason` says why."""
+    score: float | None = None
+    """0 to 1; shown where it is between."""
 
 
 @dataclass(frozen=True)

@@ -82,16 +82,20 @@ def _texts(row: Listed) -> list[object]:
 def _answer(answer: AnswerRow) -> list[object]:
     text = None if answer.text is None else visible(answer.text)
     checks, tokens = [_check(check) for check in answer.checks], [_token(token) for token in answer.tokens]
-    return [text, visible(answer.error), checks, tokens]
+    return [text, visible(answer.error), checks, tokens, _rounded(answer.score)]
 
 
 def _token(token: TokenRow) -> list[object]:
-    return [visible(token.text), None if token.kl is None or math.isnan(token.kl) else round(token.kl, 4)]
+    return [visible(token.text), _rounded(token.kl)]
 
 
 def _check(check: CheckRow) -> list[object]:
     state = ("passed" if check.passed else "failed") if check.checked else "unchecked"
-    return [visible(check.type), state, visible(check.reason)]
+    return [visible(check.type), state, visible(check.reason), _rounded(check.score)]
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None or math.isnan(value) else round(value, 4)
 
 
 def _packed(value: object) -> str:

@@ -207,7 +207,7 @@ def _case(pair: CasePair) -> CaseRow:
 
 
 def _answer(answer: Answer | None, graded: Graded | None) -> AnswerRow:
-    checks = tuple(CheckRow(c.type, c.passed, c.reason, c.checked) for c in graded.checks) if graded else ()
+    checks = tuple(CheckRow(c.type, c.passed, c.reason, c.checked, c.score) for c in graded.checks) if graded else ()
     if answer is None:
         return AnswerRow(None, checks, "not asked")
     return AnswerRow(answer.text, checks, answer.error or "", graded.score if graded else None)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from reports import Page, write_folder
-from reports.page import AnswerRow, CaseRow, Kind, TokenRow
+from reports.page import AnswerRow, CaseRow, CheckRow, Kind, TokenRow
 from tests.browser.conftest import PHONE
 from tests.browser.pages import many, small
 
@@ -154,6 +154,17 @@ def test_keys(listed: Show) -> None:
     assert not tab.get_by_role("dialog", name="Keys").is_visible()
     tab.keyboard.press("?")
     assert not tab.get_by_role("dialog", name="Keys").is_visible()
+
+
+def test_scores_are_said_where_an_assertion_is_partly_met(listed: Show) -> None:
+    checks = (CheckRow("rouge-n", False, "shares words", score=0.417), CheckRow("equals", True, "equal", score=1.0))
+    one = replace(case("c", "loss"), after=AnswerRow("no", checks, score=0.7085))
+    tab = listed(single(one))
+    assert tab.locator(".side h4").all_inner_texts() == ["Before", "After, score 0.71"]
+    assert tab.locator(".checks li").all_inner_texts() == [
+        "✗ failed rouge-n shares words, score 0.42",
+        "✓ passed equals equal",
+    ]
 
 
 def test_words_that_changed_and_tokens_that_diverge(listed: Show) -> None:

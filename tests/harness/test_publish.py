@@ -65,3 +65,4 @@ def test_flips_are_shown_with_wilsons_interval(words: Suite) -> None:
 def test_both_answers_of_a_case_carry_their_score(words: Suite) -> None:
     (lost,) = (row for row in candidate(words, {"hard": 1}).cases if row.kind == "loss")
     assert (lost.before.score, lost.after.score) == (1.0, 0.0)
+    assert [check.score for check in lost.after.checks] == [0.0]

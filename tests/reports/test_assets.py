@@ -31,16 +31,8 @@ def test_no_two_scripts_declare_the_same_name() -> None:
 
 @pytest.mark.skipif(shutil.which("tsc") is None, reason="no TypeScript compiler: npm install --global typescript")
 def test_types_of_the_scripts() -> None:
-    options = [
-        "--noEmit",
-        "--allowJs",
-        "--checkJs",
-        "--strict",
-        "--target",
-        "es2022",
-        "--lib",
-        "es2023,dom,dom.iterable",
-    ]
+    checks = ["--noEmit", "--allowJs", "--checkJs", "--strict"]
+    language = ["--target", "es2022", "--lib", "es2023,dom,dom.iterable"]
     scripts = sorted((TEMPLATES / "scripts").iterdir())
-    done = subprocess.run(["tsc", *options, *scripts], capture_output=True, text=True, check=False)
+    done = subprocess.run(["tsc", *checks, *language, *scripts], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout

@@ -20,8 +20,8 @@ def unpacked(text: str) -> Any:
 
 
 def test_texts_of_a_case() -> None:
-    checks = (CheckRow("equals", True, "same"), CheckRow("llm", False, "no judge", checked=False))
-    before = AnswerRow("a\u202e", checks, tokens=(TokenRow("a", 0.123456), TokenRow("b", math.nan)))
+    checks = (CheckRow("equals", True, "same", score=0.5), CheckRow("llm", False, "no judge", checked=False))
+    before = AnswerRow("a\u202e", checks, score=0.25, tokens=(TokenRow("a", 0.123456), TokenRow("b", math.nan)))
     one = replace(case("c", "loss", "", ""), before=before, after=AnswerRow(None, error="too long"))
     (chunk,) = payload(listing((one,))).chunks
     (row,) = unpacked(chunk)
@@ -30,10 +30,11 @@ def test_texts_of_a_case() -> None:
         [
             "a⟨U+202E⟩",
             "",
-            [["equals", "passed", "same"], ["llm", "unchecked", "no judge"]],
+            [["equals", "passed", "same", 0.5], ["llm", "unchecked", "no judge", None]],
             [["a", 0.1235], ["b", None]],
+            0.25,
         ],
-        [None, "too long", [], []],
+        [None, "too long", [], [], None],
     ]
 
 

@@ -67,7 +67,7 @@ function caseTurns(turns) {
  * @param {(Node | string)[]} text
  */
 function caseSide(title, answer, text) {
-  const box = element("div", { class: "side" }, element("h4", {}, title), caseAnswer(answer, text));
+  const box = element("div", { class: "side" }, element("h4", {}, `${title}${caseScore(answer[4])}`), caseAnswer(answer, text));
   if (answer[2].length) box.append(element("ul", { class: "checks" }, ...answer[2].map(caseCheck)));
   return box;
 }
@@ -91,7 +91,15 @@ function diffNodes(parts, tag) {
 }
 
 /** @param {CheckRow} row */
-function caseCheck([type, state, reason]) {
+function caseCheck([type, state, reason, score]) {
   const [tone, mark] = CHECK_MARKS[state];
-  return element("li", { class: tone }, element("b", {}, mark), " ", element("code", {}, type), ` ${reason}`);
+  return element("li", { class: tone }, element("b", {}, mark), " ", element("code", {}, type), ` ${reason}${caseScore(score)}`);
+}
+
+/**
+ * Said only where passed or failed does not say it.
+ * @param {number | null} score
+ */
+function caseScore(score) {
+  return score !== null && score > 0 && score < 1 ? `, score ${score.toFixed(2)}` : "";
 }

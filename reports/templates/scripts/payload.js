@@ -11,9 +11,9 @@
  * }} Index
  *
  * @typedef {[role: string, content: string]} Turn
- * @typedef {[type: string, state: "passed" | "failed" | "unchecked", reason: string]} CheckRow
+ * @typedef {[type: string, state: "passed" | "failed" | "unchecked", reason: string, score: number | null]} CheckRow
  * @typedef {[text: string, kl: number | null]} TokenRow
- * @typedef {[text: string | null, error: string, checks: CheckRow[], tokens: TokenRow[]]} AnswerRow
+ * @typedef {[text: string | null, error: string, checks: CheckRow[], tokens: TokenRow[], score: number | null]} AnswerRow
  * @typedef {[turns: Turn[], before: AnswerRow, after: AnswerRow]} CaseRow
  *
  * @typedef {{index: Index, rows: (chunk: number) => Promise<CaseRow[]>}} Payload
