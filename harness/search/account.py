@@ -23,9 +23,8 @@ class Account:
 
     @property
     def winner(self) -> TrialRow | None:
-        """The smallest candidate with a PASS on what was held out; finalists are judged from the safest on."""
-        passed = [row for row in self.of("verdict") if row.decision == "PASS"]
-        return max(passed, key=lambda row: row.sparsity, default=None)
+        """The candidate with a PASS on what was held out; finalists are judged until there is one."""
+        return next((row for row in self.of("verdict") if row.decision == "PASS"), None)
 
     @property
     def exit_code(self) -> int:

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from harness.errors import HarnessError
 from harness.pipeline import run
+from harness.plan import Plan
 from harness.plan_models import Candidate
 from harness.search.bench import Bench
 from harness.search.courses import Course
@@ -15,27 +16,30 @@ from harness.stores.trials import TrialRow
 
 
 def judge_finalists(course: Course, bench: Bench, command: str) -> None:
-    """Judge what passed among the searched cases, a safer candidate first, while each PASSes and time is left."""
+    """Judge what passed among the searched cases, and safer ones while none PASSes and time is left."""
     best = course.best
     if best is None:
         return
-    for number, sparsity in enumerate(finalists(best.sparsity, bench.form.sparsity[0], bench.form.resolution)):
-        reserve = bench.ledger.dearest("gates") if not bench.ledger.dearest("verdict") else 0.0
-        if number and not bench.ledger.affords("verdict", course.variant.name, sparsity, reserve):
+    sparsities = finalists(best.sparsity, bench.form.sparsity[0], bench.form.resolution)
+    gates = [gate.model_copy(update={"alpha": gate.alpha / len(sparsities)}) for gate in bench.held_out.gates]
+    plan = bench.held_out.model_copy(update={"gates": gates, "search": None})
+    for number, sparsity in enumerate(sparsities):
+        if number and not bench.ledger.affords("verdict", course.variant.name, sparsity):
             return
-        if _judged(course.variant, sparsity, bench, command).decision != "PASS":
+        if _judged(course.variant, sparsity, (plan, command), bench).decision == "PASS":
             return
 
 
-def _judged(variant: Variant, sparsity: float, bench: Bench, command: str) -> TrialRow:
-    """The verdict on one finalist, now or before."""
+def _judged(variant: Variant, sparsity: float, order: tuple[Plan, str], bench: Bench) -> TrialRow:
+    """The verdict on one finalist, now or before. order: the plan without a candidate, and what was typed."""
     parameters = bench.cuts.forecast(variant, sparsity).parameters[1]
     row = replace(bench.ledger.begun("verdict", variant.name, sparsity), parameters=parameters)
+    bare, command = order
 
     def work() -> TrialRow:
         name, context = variant.candidate(sparsity), bench.searched
-        candidate = Candidate(recipe=variant.at(sparsity), dtype=bench.held_out.original.dtype)
-        plan = bench.held_out.model_copy(update={"candidates": {name: candidate}, "search": None})
+        candidate = Candidate(recipe=variant.at(sparsity), dtype=bare.original.dtype)
+        plan = bare.model_copy(update={"candidates": {name: candidate}})
         outcome = run(plan, context.out, progress=context.progress, command=command)
         for why in outcome.failures.values():
             raise HarnessError(f"{name}: {why}")

@@ -29,10 +29,10 @@ def seconds_of(given: object) -> object:
 class Screen(Part):
     """The cheap first look: a few cuts of every method, and how far each leads away from the original on text."""
 
-    tokens: int = Field(default=3000, ge=200)
+    tokens: int = Field(default=2000, ge=200)
     """Of the searched half of the plan's fidelity corpora; without fidelity in the plan, of the built-in text."""
     window: int = Field(default=256, ge=16)
-    cuts: int = Field(default=5, ge=2, le=20)
+    cuts: int = Field(default=4, ge=2, le=20)
     """Sparsities, evenly from the lowest to the highest."""
 
 

@@ -9,6 +9,9 @@ from harness.errors import HarnessError
 from harness.plan import Benchmark, Plan
 from harness.search.form import Half
 
+FEWEST = 100
+"""Tokens of a corpus that a plan asks at least."""
+
 
 def parted(plan: Plan, half: Half) -> Plan:
     """The plan with half of everything it asks: cases, documents of benchmarks, documents of corpora.
@@ -16,7 +19,8 @@ def parted(plan: Plan, half: Half) -> Plan:
     Raises HarnessError for a benchmark that cannot be parted.
     """
     benchmarks = [_parted(benchmark, plan, half) for benchmark in plan.benchmarks]
-    return plan.model_copy(update={"half": half, "benchmarks": benchmarks})
+    fidelity = plan.fidelity and plan.fidelity.model_copy(update={"tokens": max(plan.fidelity.tokens // 2, FEWEST)})
+    return plan.model_copy(update={"half": half, "benchmarks": benchmarks, "fidelity": fidelity})
 
 
 def _parted(benchmark: Benchmark, plan: Plan, half: Half) -> Benchmark:

@@ -14,8 +14,8 @@ GRAIN = 0.005
 """Sparsities that are tried are multiples of this."""
 STEP = 4.0
 """Divergence grows about with the square of sparsity: this much more of it is twice the cut."""
-SAFER = 0.7
-"""The first finalist cuts this share of what passed among the searched cases."""
+SAFER = (1.0, 0.75, 0.5)
+"""What finalists cut, as shares of what passed among the searched cases."""
 
 
 @dataclass(frozen=True)
@@ -115,13 +115,15 @@ def kept(standing: Mapping[str, Band]) -> list[str]:
 
 
 def finalists(passed: float, low: float, resolution: float) -> list[float]:
-    """The sparsities to be judged on held-out cases, in this order, while each PASSes.
+    """The sparsities to be judged on held-out cases, in this order, until one PASSes; each at its share of alpha.
 
-    passed: the largest that passed among the searched cases, which it did partly by luck, so a safer one comes first.
-    In a sequence that is fixed beforehand and ends with the first that does not PASS, each may be judged at the whole
-    alpha: to declare a candidate that should have failed, the first such in the sequence has to be passed wrongly
-    (Maurer, Hothorn and Lehmacher 1995). From the largest downwards, to the first PASS, every step would be one more
-    chance.
+    passed: the largest that passed among the searched cases, which it did partly by luck, so safer ones follow. Each
+    is one more chance of a wrong PASS, hence the shares (Bonferroni). Upwards from the safest, while each PASSes, every
+    one could be judged at the whole alpha; that found no larger cuts, and took more verdicts: `docs/search.md`.
     """
-    safer = _on_grain(max(low, SAFER * passed), (low - GRAIN, passed))
-    return [safer, passed] if passed - safer >= resolution - 1e-9 else [passed]
+    found: list[float] = []
+    for share in SAFER:
+        sparsity = max(low, _on_grain(share * passed, (0.0, passed + GRAIN)))
+        if not found or found[-1] - sparsity >= resolution - 1e-9:
+            found.append(sparsity)
+    return found

@@ -77,9 +77,9 @@ def test_of_many_variants_the_better_half_is_kept_and_of_two_whoever_may_be_as_g
     assert kept({"a": near, "b": near, "c": near, "d": near, "e": far}) == ["a", "b", "c"]
 
 
-def test_finalists_rise_and_end_with_what_passed() -> None:
-    assert finalists(0.2, 0.05, 0.02)[-1] == 0.2
-    assert finalists(0.2, 0.05, 0.02) == sorted(finalists(0.2, 0.05, 0.02))
+def test_finalists_begin_with_what_passed_and_get_safer() -> None:
+    assert finalists(0.2, 0.05, 0.02) == [0.2, 0.15, 0.1]
+    assert finalists(0.08, 0.05, 0.02) == [0.08, 0.06]
     assert finalists(0.06, 0.05, 0.02) == [0.06]
 
 
