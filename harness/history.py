@@ -102,7 +102,7 @@ def judged_again(store: DuckdbStore, job: Job) -> Page:
     notes = (*failed, *not_checked(suites))
     noise = stored_noise(store, job.id, suites)
     floor = floors(noise) if noise else {}
-    heading = Heading(plan.name, _readable(job.started), job.command, _provenance(job), notes, floor)
+    heading = Heading(plan.name, readable(job.started), job.command, provenance(job), notes, floor)
     return page(heading, judged)
 
 
@@ -126,13 +126,15 @@ def environment() -> dict[str, str]:
     }
 
 
-def _provenance(job: Job) -> tuple[Fact, ...]:
+def provenance(job: Job) -> tuple[Fact, ...]:
+    """What a page says of where it comes from."""
     known = {"job": job.id, "plan digest": job.digest[:16], "started": job.started, **job.facts}
     known |= {"decoding": "greedy, chat template of the model", "plan": job.plan}
     return tuple(Fact(name, value) for name, value in known.items())
 
 
-def _readable(moment: str) -> str:
+def readable(moment: str) -> str:
+    """To the minute."""
     return f"{moment[:10]} {moment[11:16]} UTC"
 
 
@@ -155,11 +157,12 @@ def listed(store: Store) -> Iterator[str]:
     yield f"{'job':10}{'started':22}{'plan':20}{'candidate':16}{'verdict':14}{'before':10}{'after':10}"
     for job in store.jobs():
         state = "running or interrupted" if job.finished is None else ""
-        head = f"{job.id:10}{_readable(job.started):22}{job.plan_name:20}"
+        head = f"{job.id:10}{readable(job.started):22}{job.plan_name:20}"
         for row in rows.get(job.id, []):
             yield f"{head}{row.candidate:16}{row.decision:14}{row.before_run:10}{row.after_run:10}{state}".rstrip()
         if job.id not in rows:
-            yield f"{head}{state or 'no verdict'}"
+            of_search = json.loads(job.plan).get("search") is not None
+            yield f"{head}{state or ('search' if of_search else 'no verdict')}"
 
 
 def shown(store: Store, identifier: str) -> Iterator[str]:

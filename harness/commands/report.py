@@ -21,16 +21,21 @@ from harness.commands.saying import say
     help="Folder to write instead: a page that reads the texts of cases as they are shown, for very many.",
 )
 def command(job: str | None, out: Path, page: Path | None, folder: Path | None) -> int:
-    """Write the HTML page of JOB (id of a job or of one of its runs; the newest if not given)."""
+    """Write the HTML page of JOB (id of a job, of a search, or of one of its runs; the newest if not given)."""
     import reports
     from harness.errors import HarnessError
     from harness.history import found, judged_again, opened, publish
+    from harness.showing.search_page import publish_search
+    from harness.showing.searches import SEARCH_PAGE
+    from harness.stores.trials import TrialTable
 
     if page and folder:
         raise HarnessError("--page and --folder: a report is one file or a folder; give one of them")
     store = opened(out)
     wanted = found(store, job)
-    if folder:
+    if TrialTable(store.file).rows(wanted.id):
+        say(str(publish_search(store, wanted, page or out / SEARCH_PAGE)))
+    elif folder:
         say(str(reports.write_folder(judged_again(store, wanted), folder)))
     else:
         say(str(publish(store, wanted, page or out / "report.html")))

@@ -41,5 +41,5 @@ def command(plan: str | None, out: Path, history: bool, as_json: bool, quiet: bo
 
     with shown(quiet) as progress:
         account = search(permitting(load_plan(plan), given()), out, progress, f"secateur search {plan}")
-    say(searches.as_json(account) if as_json else searches.as_text(account))
+    say(searches.as_json(account) if as_json else searches.as_text(account, out))
     return account.exit_code

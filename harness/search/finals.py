@@ -11,7 +11,6 @@ from harness.plan_models import Candidate
 from harness.search.bench import Bench
 from harness.search.courses import Course
 from harness.search.strategy import finalists
-from harness.search.variants import Variant
 from harness.stores.trials import TrialRow
 
 
@@ -26,15 +25,21 @@ def judge_finalists(course: Course, bench: Bench, command: str) -> None:
     for number, sparsity in enumerate(sparsities):
         if number and not bench.ledger.affords("verdict", course.variant.name, sparsity):
             return
-        if _judged(course.variant, sparsity, (plan, command), bench).decision == "PASS":
+        if _judged(course, sparsity, (plan, command), bench).decision == "PASS":
             return
 
 
-def _judged(variant: Variant, sparsity: float, order: tuple[Plan, str], bench: Bench) -> TrialRow:
+def _judged(course: Course, sparsity: float, order: tuple[Plan, str], bench: Bench) -> TrialRow:
     """The verdict on one finalist, now or before. order: the plan without a candidate, and what was typed."""
-    parameters = bench.cuts.forecast(variant, sparsity).parameters[1]
-    row = replace(bench.ledger.begun("verdict", variant.name, sparsity), parameters=parameters)
-    bare, command = order
+    variant, (bare, command) = course.variant, order
+    known = course.screening.divergence.height(sparsity)
+    row = replace(
+        bench.ledger.begun("verdict", variant.name, sparsity),
+        parameters=bench.cuts.forecast(variant, sparsity).parameters[1],
+        divergence=known.middle,
+        divergence_low=known.low,
+        divergence_high=known.high,
+    )
 
     def work() -> TrialRow:
         name, context = variant.candidate(sparsity), bench.searched

@@ -13,6 +13,8 @@ from harness.search.account import Account, accounted
 from harness.search.bench import Bench, prepared
 from harness.search.courses import follow_, screened, winner, write_down
 from harness.search.finals import judge_finalists
+from harness.showing.search_page import publish_search
+from harness.showing.searches import SEARCH_PAGE
 
 
 def search(plan: Plan, out: Path = Path("out"), progress: Progress = silent, command: str = "") -> Account:
@@ -34,6 +36,7 @@ def search(plan: Plan, out: Path = Path("out"), progress: Progress = silent, com
     if account.winner is not None:
         # A finalist after the winner has drawn its own page over the winner's.
         publish(bench.store, found(bench.store, account.winner.verdict_job), out / PAGE)
+    publish_search(bench.store, bench.searched.job, out / SEARCH_PAGE)
     bench.store.finish_job(account.job, account.exit_code)
     return account
 

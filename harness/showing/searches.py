@@ -5,21 +5,27 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
+from pathlib import Path
 
+from harness.history import PAGE
 from harness.search.account import Account
 from harness.stores.trials import Forecast, TrialRow
 
+SEARCH_PAGE = "search.html"
 KINDS = {"screen": "screened", "gates": "searched", "verdict": "held out"}
 """Kind of a row -> what it was looked at on."""
 
 
-def as_text(account: Account) -> str:
-    """A table of all steps, then the result in words."""
+def as_text(account: Account, out: Path) -> str:
+    """A table of all steps, then the result in words. out: where the pages are."""
     steps = [row for row in account.rows if row.kind in KINDS]
     heads = ("looked at", "candidate", "sparsity", "parameters", "nats/token", "expected", "seconds", "decision")
     spent = sum(row.seconds for row in account.rows)
     last = f"search {account.job}: {spent:,.0f} s, exit code {account.exit_code}"
-    return "\n".join([*_table([heads, *map(_cells, steps)]), "", *account.sentences(), last])
+    pages = [f"curve: {out / SEARCH_PAGE}"]
+    if account.winner is not None:
+        pages.append(f"report of {account.winner.variant} {account.winner.sparsity:g}: {out / PAGE}")
+    return "\n".join([*_table([heads, *map(_cells, steps)]), "", *account.sentences(), "", *pages, last])
 
 
 def as_json(account: Account) -> str:

@@ -25,6 +25,7 @@ from harness.plan import Benchmark, load_plan
 from harness.search.account import Account
 from harness.search.parting import parted
 from harness.search.searching import search
+from harness.showing import searches
 from harness.stores.duckdb_store import DuckdbStore
 from harness.stores.soundness import faults
 from harness.stores.trials import TrialRow, TrialTable
@@ -99,6 +100,14 @@ def test_a_search_from_plan_to_verdict(done: tuple[Path, Account, list[TrialRow]
     assert account.sentences()[0] == f"{account.winner.variant} {account.winner.sparsity:g} passes on held-out cases."
     assert "fidelity.kl" in account.sentences()[1]
     assert not faults(store.file)
+    page = (out / "search.html").read_text()
+    assert all(sentence.split(":")[0] in page for sentence in account.sentences())
+    again = out / "again.html"
+    assert entry(["report", account.job, "--out", str(out), "--page", str(again)]) == 0
+    assert again.read_text() == page
+    text = searches.as_text(account, out)
+    assert f"report of magnitude {account.winner.sparsity:g}" in text
+    assert json.loads(searches.as_json(account))["winner"]["sparsity"] == account.winner.sparsity
 
 
 def test_what_was_done_before_an_interruption_is_not_done_again(done: tuple[Path, Account, list[TrialRow]]) -> None:
