@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from typing import Protocol
@@ -12,7 +13,7 @@ from harness.digest import digest
 from harness.endpoints import served_answers
 from harness.models.subject import Subject
 from harness.progress import Progress
-from harness.records import DIGEST, Answer
+from harness.records import DECODING, DIGEST, Answer
 from harness.stores import Stage, Store
 from harness.tally import Tally
 from suites import Case, Suite
@@ -41,10 +42,17 @@ class Keeping(Protocol):
         ...
 
 
-def suite_stage(subject: Subject, suite: Suite, keeping: Keeping) -> Stage:
-    """Where the answers to a suite are kept."""
-    key = digest("suite", PROTOCOL, suite.digest, asdict(subject.batching), *own(subject, keeping))
-    return keeping.store.begin_stage(subject.fingerprint, key, "suite", suite.name, not_before=keeping.since)
+def suite_stages(subject: Subject, suite: Suite, keeping: Keeping) -> list[Stage]:
+    """Where the answers to a suite are kept: every repeat of its cases is a stage."""
+    stages = []
+    for repeat in range(suite.tries):
+        key = digest("suite", PROTOCOL, suite.digest, asdict(subject.batching), *own(subject, keeping))
+        if suite.sampling is not None:
+            cases = [case.id for case in suite.cases if case.tries > repeat]
+            key = digest(key, asdict(suite.sampling), repeat, cases)
+        stage = keeping.store.begin_stage(subject.fingerprint, key, "suite", suite.name, not_before=keeping.since)
+        stages.append(stage)
+    return stages
 
 
 def own(subject: Subject, keeping: Keeping) -> tuple[str, ...]:
@@ -52,35 +60,56 @@ def own(subject: Subject, keeping: Keeping) -> tuple[str, ...]:
     return () if subject.lasting else (keeping.owner, subject.spec.name)
 
 
-def asked(subject: Subject, suite: Suite, cases: Sequence[Case], keeping: Keeping) -> str:
-    """Ask these cases of a suite, unless they are answered; returns the id of the stage that holds the answers.
+def asked(subject: Subject, suite: Suite, cases: Sequence[Case], keeping: Keeping) -> tuple[str, ...]:
+    """Ask these cases of a suite, unless they are answered; returns the ids of the stages that hold the answers.
 
-    The stage is that of the whole suite, and is finished when all its cases are answered.
+    The stages are those of the whole suite, and are finished when all its cases are answered.
     """
-    store, stage = keeping.store, suite_stage(subject, suite, keeping)
-    if stage.finished:
-        return stage.id
-    known = {answer.case for answer in store.answers(stage.id)}
-    missing = [case for case in cases if case.id not in known]
-    prompts = [Prompt(case.id, case.messages, case.max_new_tokens) for case in missing]
-    complete = len(known) + len(missing) == len(suite.cases)
-    if not prompts and not complete:
-        return stage.id
+    stages = suite_stages(subject, suite, keeping)
+    prompts, complete = _left(suite, cases, stages, keeping.store)
+    if not prompts and not any(complete.values()):
+        return tuple(stage.id for stage in stages)
     tally = Tally(suite)
 
     def keep(batch: list[Answer]) -> None:
-        store.add_answers(stage.id, batch)
+        for repeat in {answer.repeat for answer in batch}:
+            keeping.store.add_answers(stages[repeat].id, [answer for answer in batch if answer.repeat == repeat])
         tally.add(batch)
 
     def progress(_: str, done: int, total: int) -> None:
         keeping.progress(f"{subject.spec.name}: {tally}", done, total)
 
-    facts = _answered(subject, suite, prompts, keep, progress)
-    if complete:
-        store.finish_stage(stage.id, facts={**facts, DIGEST: suite.digest})
-    else:
-        store.note_stage(stage.id, {**facts, DIGEST: suite.digest})
-    return stage.id
+    facts = {**_answered(subject, suite, prompts, keep, progress), **_drawing(suite), DIGEST: suite.digest}
+    for repeat, is_complete in complete.items():
+        if is_complete:
+            keeping.store.finish_stage(stages[repeat].id, facts=facts)
+        else:
+            keeping.store.note_stage(stages[repeat].id, facts)
+    return tuple(stage.id for stage in stages)
+
+
+def _left(
+    suite: Suite, cases: Sequence[Case], stages: Sequence[Stage], store: Store
+) -> tuple[list[Prompt], dict[int, bool]]:
+    """What of these cases is not answered yet; and for each repeat not finished, whether that is all there is of it."""
+    known = {n: {answer.case for answer in store.answers(one.id)} for n, one in enumerate(stages) if not one.finished}
+    prompts = [
+        Prompt(case.id, case.messages, case.max_new_tokens, suite.sampling, repeat)
+        for repeat in known
+        for case in cases
+        if case.tries > repeat and case.id not in known[repeat]
+    ]
+    asking = Counter(prompt.repeat for prompt in prompts)
+    wanted = {repeat: sum(case.tries > repeat for case in suite.cases) for repeat in known}
+    return prompts, {repeat: len(known[repeat]) + asking[repeat] == wanted[repeat] for repeat in known}
+
+
+def _drawing(suite: Suite) -> dict[str, str]:
+    """What a reader of sampled answers should know."""
+    if suite.sampling is None:
+        return {}
+    how = ", ".join(f"{name} {value:g}" for name, value in vars(suite.sampling).items())
+    return {DECODING: f"{how}; every case and repeat by a seed of its own, the same for all models"}
 
 
 def _answered(

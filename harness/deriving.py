@@ -15,18 +15,29 @@ def derived(comparison: Comparison, before_run: str, after_run: str) -> Derived:
     """The numbers, flips, checks and grades of one comparison."""
     series = comparison.series
     marks = [
-        (run, pair, graded)
+        (run, pair, graded, tries)
         for pair in comparison.cases
-        for run, graded in ((before_run, pair.before_graded), (after_run, pair.after_graded))
+        for run, graded, tries in (
+            (before_run, pair.before_graded, pair.before_tries),
+            (after_run, pair.after_graded, pair.after_tries),
+        )
         if graded
     ]
     return Derived(
         tuple(_delta(delta, series[name].higher_is_better) for name, delta in comparison.deltas.items()),
         tuple(FlipRow(flip.metric, flip.id, flip.kind) for flip in comparison.flips),
-        tuple(row for mark in marks for row in _checks(*mark)),
+        tuple(row for run, pair, graded, _ in marks for row in _checks(run, pair, graded)),
         tuple(
-            GradeRow(run, pair.suite, pair.case.id, graded.passed, graded.score)
-            for run, pair, graded in marks
+            GradeRow(
+                run,
+                pair.suite,
+                pair.case.id,
+                graded.passed,
+                graded.score,
+                tries=len(tries),
+                passes=sum(each.passed for each in tries),
+            )
+            for run, pair, graded, tries in marks
             if graded.decided
         ),
     )

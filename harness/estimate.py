@@ -34,7 +34,8 @@ def estimated_seconds(plan: Plan, suites: Sequence[Suite], documents: int) -> fl
     for suite in suites:
         for case in suite.cases:
             letters = sum(len(message["content"]) for message in case.messages)
-            tokens += letters // LETTERS_A_TOKEN + TEMPLATE_TOKENS + case.max_new_tokens * NEW_TOKEN_WEIGHT
+            once = letters // LETTERS_A_TOKEN + TEMPLATE_TOKENS + case.max_new_tokens * NEW_TOKEN_WEIGHT
+            tokens += once * case.tries
     models = 1 + sum(candidate.endpoint is None for candidate in plan.candidates.values())
     return 2.0 * parameters * tokens * models / _operations_a_second()
 

@@ -17,7 +17,7 @@ from harness.errors import HarnessError
 from harness.inspection import loaded_suites, not_checked
 from harness.noise import floors, stored_noise
 from harness.plan import Plan
-from harness.records import DIGEST, ORIGINAL, Run
+from harness.records import DECODING, DIGEST, ORIGINAL, Run
 from harness.showing.publish import Heading, Judged, page
 from harness.stores import Job, Store, VerdictRow
 from harness.stores.baselines import BaselineTable
@@ -102,7 +102,7 @@ def judged_again(store: DuckdbStore, job: Job) -> Page:
     notes = (*failed, *not_checked(suites))
     noise = stored_noise(store, job.id, suites)
     floor = floors(noise) if noise else {}
-    heading = Heading(plan.name, readable(job.started), job.command, provenance(job), notes, floor)
+    heading = Heading(plan.name, readable(job.started), job.command, provenance(job, suites), notes, floor)
     return page(heading, judged)
 
 
@@ -126,10 +126,12 @@ def environment() -> dict[str, str]:
     }
 
 
-def provenance(job: Job) -> tuple[Fact, ...]:
-    """What a page says of where it comes from."""
+def provenance(job: Job, suites: Sequence[Suite] = ()) -> tuple[Fact, ...]:
+    """What a page says of where it comes from. suites: those that are asked."""
     known = {"job": job.id, "plan digest": job.digest[:16], "started": job.started, **job.facts}
-    known |= {"decoding": "greedy, chat template of the model", "plan": job.plan}
+    drawn = ", ".join(suite.name for suite in suites if suite.sampling)
+    but = f", but for suites that are sampled: {drawn}" if drawn else ""
+    known |= {DECODING: f"greedy{but}; chat template of the model", "plan": job.plan}
     return tuple(Fact(name, value) for name, value in known.items())
 
 

@@ -23,18 +23,20 @@ from harness.records import ORIGINAL
 from harness.verdicts.beside import SIZE
 from harness.verdicts.choices import CHOICE_KL
 from harness.verdicts.finding import limit_of
+from harness.verdicts.pairing import CASE_RATE
 from suites import Suite
 from suites.advice import KINDS
 from suites.document import suggestion
 from suites.errors import SuiteError
+from suites.repeating import settled
 
 SUITE_METRICS = ("pass_rate", "score", "losses")
 FIDELITY_METRICS = ("kl", "top1", "perplexity_ratio", "probability_change")
-SHARES = ("pass_rate", "top1", "exact_match")
+SHARES = ("pass_rate", CASE_RATE, "top1", "exact_match")
 
 
 def loaded_suites(plan: Plan) -> list[Suite]:
-    """The suites of a plan, without the cases that its candidates learn from.
+    """The suites of a plan as they are asked, without the cases that its candidates learn from.
 
     Raises HarnessError with the faults of every suite file at once.
     """
@@ -49,7 +51,8 @@ def loaded_suites(plan: Plan) -> list[Suite]:
                 suite = parted.searched
             elif plan.half == "held_out" or source in learned:
                 suite = parted.held_out
-            found.append(suite)
+            sampling = plan.sampling.value if plan.sampling else None
+            found.append(settled(suite, sampling, plan.repeat.value if plan.repeat else None))
         except SuiteError as error:
             faults.append(str(error))
     names = [suite.name for suite in found]
@@ -158,7 +161,7 @@ def _gate_faults(gate: Gate, plan: Plan, suites: Sequence[Suite]) -> list[str]:
 def _metrics_of(source: str, plan: Plan, suites: Mapping[str, Suite]) -> tuple[str, ...]:
     """Names of what a suite, fidelity, a meter or a benchmark measures; empty: not known before it is run."""
     if source in suites:
-        return SUITE_METRICS
+        return (*SUITE_METRICS, *([CASE_RATE] if suites[source].tries > 1 else []))
     if source == "fidelity":
         labels = [f"{label}." for label in plan.fidelity.corpora if label] if plan.fidelity else []
         return tuple(f"{label}{name}" for label in ("", *labels) for name in FIDELITY_METRICS)
@@ -214,8 +217,21 @@ def _unknown(kind: str, name: str, known: Sequence[str]) -> str:
 
 
 def not_checked(suites: Sequence[Suite]) -> tuple[str, ...]:
-    """A line for every suite of which something is not checked."""
-    return tuple(f"{suite.name}: not checked: {suite.not_checked}" for suite in suites if suite.not_checked)
+    """A line for every suite of which something is not checked, or less is asked than wanted."""
+    unchecked = [f"{suite.name}: not checked: {suite.not_checked}" for suite in suites if suite.not_checked]
+    once = [
+        f"{suite.name}: {suite.unrepeated} cases are asked once, not again: greedy answers are the same every time; "
+        "give sampling"
+        for suite in suites
+        if suite.unrepeated
+    ]
+    return (*unchecked, *once)
+
+
+def _repeated(suite: Suite) -> str:
+    """How many answers that makes, if more."""
+    answers = sum(case.tries for case in suite.cases)
+    return f", {answers} answers" if answers > len(suite.cases) else ""
 
 
 def inspected(plan: Plan) -> list[str]:
@@ -223,7 +239,7 @@ def inspected(plan: Plan) -> list[str]:
     suites = loaded_suites(plan)
     refuse_impossible(plan, suites)
     lines = [f"plan {plan.name}: {plan.original.model} against {', '.join(plan.candidates)}"]
-    lines += [f"suite {suite.name}: {len(suite.cases)} cases" for suite in suites]
+    lines += [f"suite {suite.name}: {len(suite.cases)} cases{_repeated(suite)}" for suite in suites]
     lines += [f"learned from: {parted.line()}" for parted in learned_suites(plan).values()]
     lines += not_checked(suites)
     counts = {benchmark.task: documents_of(benchmark.task, plan) for benchmark in plan.benchmarks}

@@ -17,6 +17,9 @@ from harness.verdicts.compare import compare
 from harness.verdicts.gate import settled
 from suites import Suite
 
+Stages = tuple[tuple[str, ...], tuple[str, ...]]
+"""Ids of the original's and of the candidate's stages."""
+
 
 @dataclass(frozen=True)
 class Source:
@@ -25,8 +28,8 @@ class Source:
     name: str
     total: int
     """Items, or 1 where it can only be asked as a whole."""
-    ask: Callable[[Subject, int], str]
-    """Ask a model the first so many items in the order of drawing, and return the id of the stage."""
+    ask: Callable[[Subject, int], tuple[str, ...]]
+    """Ask a model the first so many items in the order of drawing, and return the ids of the stages."""
     suites: Sequence[Suite] = ()
     fact: str = ""
     """The set of documents, as a stage has it; empty: not drawn from a set."""
@@ -35,7 +38,7 @@ class Source:
 def measured_in_looks(before: Subject, after: Subject, context: Context) -> PairStages:
     """Suites and benchmarks on both models, each only as far as its gates need."""
     stages = [looked(source, before, after, context) for source in sources(context)]
-    return PairStages(tuple(first for first, _ in stages), tuple(second for _, second in stages))
+    return PairStages(*(tuple(one for both in stages for one in both[side]) for side in (0, 1)))
 
 
 def sources(context: Context) -> list[Source]:
@@ -48,7 +51,7 @@ def _suite(suite: Suite, context: Context) -> Source:
     cases = {case.id: case for case in suite.cases}
     order = drawing_order(cases)
 
-    def ask(subject: Subject, size: int) -> str:
+    def ask(subject: Subject, size: int) -> tuple[str, ...]:
         return asked(subject, suite, [cases[name] for name in order[:size]], context)
 
     return Source(suite.name, len(cases), ask, (suite,), str(len(cases)))
@@ -57,16 +60,16 @@ def _suite(suite: Suite, context: Context) -> Source:
 def _benchmark(benchmark: Benchmark, context: Context) -> Source:
     whole = drawable(benchmark, context.data_root)
     if whole is None:
-        return Source(benchmark.task, 1, lambda subject, _: benchmarked(subject, benchmark, context))
+        return Source(benchmark.task, 1, lambda subject, _: (benchmarked(subject, benchmark, context),))
     order = tuple(int(name) for name in drawing_order(map(str, whole)))
 
-    def ask(subject: Subject, size: int) -> str:
-        return benchmarked(subject, benchmark, context, Drawn(order[:size], whole))
+    def ask(subject: Subject, size: int) -> tuple[str, ...]:
+        return (benchmarked(subject, benchmark, context, Drawn(order[:size], whole)),)
 
     return Source(benchmark.task, len(whole), ask, fact=set_fact(whole))
 
 
-def looked(source: Source, before: Subject, after: Subject, context: Context) -> tuple[str, str]:
+def looked(source: Source, before: Subject, after: Subject, context: Context) -> Stages:
     """Ids of the stages of the last look. A source without a gate is asked whole."""
     gated = any(gate.metric.startswith(f"{source.name}.") for gate in context.plan.gates)
     for size in look_sizes(source.total) if gated else [source.total]:
@@ -76,7 +79,7 @@ def looked(source: Source, before: Subject, after: Subject, context: Context) ->
     return stages
 
 
-def _settled(source: Source, models: tuple[Subject, Subject], stages: tuple[str, str], context: Context) -> bool:
+def _settled(source: Source, models: tuple[Subject, Subject], stages: Stages, context: Context) -> bool:
     """Whether what was asked so far decides every gate on the source."""
     first, second = (_run(source, *one, context) for one in zip(models, stages, strict=True))
     gates = context.plan.gates
@@ -85,14 +88,14 @@ def _settled(source: Source, models: tuple[Subject, Subject], stages: tuple[str,
     return settled(compare(first, second, source.suites, in_looks=True), own, family)
 
 
-def _run(source: Source, model: Subject, stage: str, context: Context) -> Run:
+def _run(source: Source, model: Subject, stages: tuple[str, ...], context: Context) -> Run:
     """What a model has said to the source so far."""
-    answers = tuple(context.store.answers(stage))
+    answers = tuple(answer for stage in stages for answer in context.store.answers(stage))
     return Run(
-        id=stage,
+        id=stages[0],
         model=model.spec,
         fingerprint=model.fingerprint,
         answers={suite.name: answers for suite in source.suites},
-        measurements={one.metric: one for one in context.store.measurements(stage)},
+        measurements={one.metric: one for stage in stages for one in context.store.measurements(stage)},
         facts={f"{source.name}: {DRAWN}": source.fact} if source.fact else {},
     )

@@ -11,7 +11,8 @@ from harness.records import DIGEST, Answer
 from harness.stores import Store
 from harness.verdicts.pairing import reply_of
 from suites import Case, Graded, Suite, grade
-from suites.advice import KINDS, Advice, looked_up
+from suites.advice import KINDS, Advice, Advised, looked_up
+from suites.repeating import whole
 
 SHOWN = 200
 """Characters of an answer that a terminal shows."""
@@ -32,9 +33,19 @@ class Marked:
 
 
 def marked(cases: Sequence[Case], answers: Sequence[Answer], advice: Mapping[str, Advice] = EMPTY) -> list[Marked]:
-    """Every case with its answer; one without fails. advice: what was replied, by the id of the question."""
-    by_case, advised = {answer.case: answer for answer in answers}, looked_up(advice)
-    return [Marked(case, by_case.get(case.id), grade(case, reply_of(by_case.get(case.id), advised))) for case in cases]
+    """Every case with its answer, of several the one that stands for them; one without fails.
+
+    advice: what was replied, by the id of the question.
+    """
+    by_case: dict[str, list[Answer | None]] = {}
+    for answer in answers:
+        by_case.setdefault(answer.case, []).append(answer)
+    return [_marked(case, by_case.get(case.id, [None]), looked_up(advice)) for case in cases]
+
+
+def _marked(case: Case, answers: Sequence[Answer | None], advised: Advised) -> Marked:
+    number, graded = whole(case, [grade(case, reply_of(answer, advised)) for answer in answers])
+    return Marked(case, answers[number], graded)
 
 
 def failing(store: Store, run: str, suite: Suite) -> frozenset[str]:

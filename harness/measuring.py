@@ -10,7 +10,7 @@ from pathlib import Path
 from harness import metrics
 from harness.advising.consulting import consulted
 from harness.advising.panel import Panel
-from harness.asking import PROTOCOL, asked, own, suite_stage
+from harness.asking import PROTOCOL, asked, own, suite_stages
 from harness.benchmarks import BenchmarkResult, kinds, measure_benchmark, measure_served, task_identity
 from harness.digest import digest
 from harness.drawing import set_fact
@@ -74,7 +74,7 @@ class PairStages:
 
 def measured(subject: Subject, context: Context) -> tuple[str, ...]:
     """Suites and benchmarks on one model; returns the ids of their stages."""
-    suites = [asked(subject, suite, suite.cases, context) for suite in context.suites]
+    suites = [stage for suite in context.suites for stage in asked(subject, suite, suite.cases, context)]
     return (*suites, *(benchmarked(subject, benchmark, context) for benchmark in context.plan.benchmarks))
 
 
@@ -92,16 +92,22 @@ def advised(before: Subject, after: Subject, context: Context) -> tuple[str, ...
     """What judges and embeddings say of a candidate's answers and the original's; ids of stages that are of both."""
     found: list[str] = []
     for suite in context.suites:
-        sides = [context.store.answers(suite_stage(one, suite, context).id) for one in (after, before)]
-        found += consulted(suite, (sides[0], sides[1]), context.panel, context)
+        new, old = (_answers(one, suite, context) for one in (after, before))
+        found += consulted(suite, (new, old), context.panel, context)
     return tuple(found)
+
+
+def _answers(subject: Subject, suite: Suite, context: Context) -> list[Answer]:
+    """All there are by now."""
+    stages = suite_stages(subject, suite, context)
+    return [answer for stage in stages for answer in context.store.answers(stage.id)]
 
 
 def unfinished(subject: Subject, context: Context) -> set[str]:
     """What must still be asked of a model: CHAT for suites, and what benchmarks ask, as lm-eval names it."""
-    suites = [suite for suite in context.suites if not suite_stage(subject, suite, context).finished]
+    stages = [stage for suite in context.suites for stage in suite_stages(subject, suite, context)]
     tasks = [task for task in context.plan.benchmarks if not _benchmark_stage(subject, task, context).finished]
-    return {CHAT for _ in suites}.union(*(kinds(task) for task in tasks))
+    return {CHAT for stage in stages if not stage.finished}.union(*(kinds(task) for task in tasks))
 
 
 def _benchmark_stage(subject: Subject, benchmark: Benchmark, context: Context, *more: str) -> Stage:

@@ -10,6 +10,7 @@ from harness.gates import Gate
 from harness.plan import Plan
 from harness.statistics.power import detectable_drop, failing_drop, passing_items, smallest_passing
 from harness.verdicts.outcome import rule
+from harness.verdicts.pairing import CASE_RATE
 from suites import Suite
 
 DISCORDANCE = 0.10
@@ -68,7 +69,9 @@ def outlook(plan: Plan, suites: Sequence[Suite]) -> list[GateOutlook]:
 def _outlook(gate: Gate, plan: Plan, suites: dict[str, Suite]) -> GateOutlook:
     source, _, metric = gate.metric.rpartition(".")
     items = cases_of(gate, suites[source]) if source in suites else documents_of(source, plan)
-    share = metric == "pass_rate" or metric.startswith(("acc", "exact_match"))
+    # The share of a case's answers that pass is no yes or no.
+    repeated = source in suites and suites[source].tries > 1
+    share = metric == (CASE_RATE if repeated else "pass_rate") or metric.startswith(("acc", "exact_match"))
     return GateOutlook(gate, items, share and gate.margin is not None and gate.margin < 1)
 
 

@@ -19,6 +19,7 @@ from suites.advice import KINDS
 from suites.allowance import Allowance
 from suites.document import Document, read, validated
 from suites.errors import SuiteError
+from suites.form import RepeatPart, SamplingPart
 
 BUILT_IN = Path(__file__).parent / "plans"
 PERMISSIONS = ("allow_code", "allow_outside", "allow_env")
@@ -78,6 +79,10 @@ class Plan(Part):
     """How `secateur search` makes candidates; `run` makes those of `candidates`."""
     suites: list[str] = Field(default=[])
     benchmarks: list[Benchmark] = Field(default=[])
+    sampling: SamplingPart | None = None
+    """How answers to suites are drawn that do not say it themselves; None: greedily."""
+    repeat: RepeatPart | None = None
+    """How often cases are asked that do not say it themselves; None: once."""
     fidelity: Fidelity | None = None
     metrics: list[str] = Field(default=[])
     noise: bool = False

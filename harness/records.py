@@ -22,6 +22,8 @@ ORIGINAL = "original"
 """The name of the model that every candidate is held against."""
 DIGEST = "digest"
 """The fact of a suite's stage that says which cases were asked."""
+DECODING = "decoding"
+"""The fact of a suite's stage that says how answers are chosen, where it is not plain greedy."""
 DRAWN = "drawn from"
 """The fact of a benchmark's stage that says of which documents it asked some."""
 
@@ -75,6 +77,8 @@ class Answer:
     """Of the text, without the one that ends it, in the model's own vocabulary; None: not known."""
     logprobs: tuple[float, ...] | None = None
     """Of these tokens, natural logarithms; None: not asked."""
+    repeat: int = 0
+    """How often the case was asked before, with other seeds."""
 
 
 @dataclass(frozen=True)
@@ -146,7 +150,7 @@ class Run:
     fingerprint: str
     """Identity of weights, tokenizer, template and dtype."""
     answers: dict[str, tuple[Answer, ...]] = field(default_factory=dict)
-    """Suite name -> answers, one a case."""
+    """Suite name -> answers, one a case and repeat."""
     measurements: dict[str, Measurement] = field(default_factory=dict)
     """Metric name -> measurement."""
     facts: dict[str, str] = field(default_factory=dict)

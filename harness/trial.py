@@ -19,6 +19,7 @@ from harness.stores import Store
 from harness.stores.duckdb_store import DuckdbStore
 from suites import Case, Suite
 from suites.advice import Advice
+from suites.repeating import settled
 
 NOBODY = Panel({})
 
@@ -49,10 +50,13 @@ def tried(
     subject = Subject(spec, panel.progress)
     store = DuckdbStore(out / STORE)
     kept = _Kept(store, panel.progress)
-    answers = store.answers(asked(subject, suite, cases, kept))
+    wanted = {case.id for case in cases}
+    suite = settled(suite)
+    part = replace(suite, cases=tuple(case for case in suite.cases if case.id in wanted))
+    stages = asked(subject, suite, part.cases, kept)
+    answers = [answer for stage in stages for answer in store.answers(stage)]
     subject.release()
-    part = replace(suite, cases=tuple(cases))
     advice: dict[str, Advice] = {}
     for stage in consulted(part, (answers, None), panel, kept):
         advice |= store.advice(stage)
-    return marked(cases, answers, advice)
+    return marked(part.cases, answers, advice)

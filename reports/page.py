@@ -150,6 +150,8 @@ class AnswerRow:
     """0 to 1, of all checks together; None: not graded."""
     tokens: tuple[TokenRow, ...] = ()
     """All of the answer's, in order, where their divergence is known."""
+    passes: int | None = None
+    """How many of the model's answers pass, where the case was asked several times; this one stands for them."""
 
 
 @dataclass(frozen=True)
@@ -164,6 +166,10 @@ class CaseRow:
     messages: tuple[Message, ...] = ()
     tags: tuple[str, ...] = ()
     description: str = ""
+    repeats: int = 1
+    """How often each model was asked."""
+    flaky: bool = False
+    """Whether some answers of one of the models pass and some do not."""
 
 
 @dataclass(frozen=True)

@@ -93,6 +93,7 @@ def cases_of(entry: Entry, setting: Setting, faults: list[str]) -> list[Case]:
 def _template(part: CasePart, default: DefaultPart) -> Case:
     """Return what all cases of one test have in common."""
     metadata = {**default.metadata, **part.metadata}
+    repeats = part.repeats or default.repeats
     tags = metadata.get("tags", [])
     tags = [tags] if isinstance(tags, str) else tags
     if not isinstance(tags, list) or not all(isinstance(tag, str) for tag in tags):
@@ -108,6 +109,7 @@ def _template(part: CasePart, default: DefaultPart) -> Case:
         threshold=default.threshold if part.threshold is None else part.threshold,
         max_new_tokens=part.max_new_tokens or default.max_new_tokens or MAX_NEW_TOKENS,
         metadata=metadata,
+        repeat=repeats.value if repeats else None,
     )
 
 

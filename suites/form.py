@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import ClassVar, Literal
 
-from pydantic import ConfigDict, Field, RootModel
+from pydantic import ConfigDict, Field, RootModel, model_validator
 
+from suites.sampling import Repeat, Sampling
 from suites.schema import JUDGE, PROGRAM, WORDS, AssertionPart, FilePart
 
+MAX_REPEATS = 100
 MODELS = "the plan says which models are asked, and how"
 
 
@@ -22,7 +24,6 @@ class OptionsPart(FilePart):
     unused: ClassVar[Mapping[str, str]] = {
         "disable_conversation_var": "a test knows nothing of another anyway",
         "provider": JUDGE,
-        "repeat": "greedy answers are the same every time",
         "rubric_prompt": WORDS,
         "run_serially": "the order changes no answer",
     }
@@ -34,13 +35,42 @@ class OptionsPart(FilePart):
     disable_default_asserts: bool = Field(default=False, alias="disableDefaultAsserts")
     disable_conversation_var: object = Field(default=None, alias="disableConversationVar")
     provider: object = None
-    repeat: object = None
+    repeat: int | None = Field(default=None, ge=1, le=MAX_REPEATS)
     rubric_prompt: object = Field(default=None, alias="rubricPrompt")
     run_serially: object = Field(default=None, alias="runSerially")
 
 
+class SamplingPart(FilePart):
+    """`sampling`: how answers are drawn."""
+
+    temperature: float = Field(gt=0, le=10, allow_inf_nan=False)
+    top_p: float = Field(default=1.0, gt=0, le=1)
+    seed: int = Field(default=0, ge=0)
+
+    @property
+    def value(self) -> Sampling:
+        return Sampling(self.temperature, self.top_p, self.seed)
+
+
+class RepeatPart(FilePart):
+    """`repeat`: how often a case is asked; without `min_pass` all of its answers must pass."""
+
+    n: int = Field(ge=1, le=MAX_REPEATS)
+    min_pass: int | None = Field(default=None, ge=1)
+
+    @property
+    def value(self) -> Repeat:
+        return Repeat(self.n, self.min_pass or self.n)
+
+    @model_validator(mode="after")
+    def _no_more_than_are_asked(self) -> RepeatPart:
+        if self.min_pass is not None and self.min_pass > self.n:
+            raise ValueError(f"min_pass: {self.min_pass} of {self.n} answers cannot pass")
+        return self
+
+
 class DefaultPart(FilePart):
-    """`defaultTest`: what every test starts from. Our own extensions: `tags`, `max_new_tokens`."""
+    """`defaultTest`: what every test starts from. Our own extensions: `tags`, `max_new_tokens`, `repeat`."""
 
     refused: ClassVar[Mapping[str, str]] = {
         "assertScoringFunction": PROGRAM,
@@ -58,6 +88,12 @@ class DefaultPart(FilePart):
     providers: object = None
     tags: list[str] = Field(default=[])
     max_new_tokens: int | None = Field(default=None, gt=0, le=32768)
+    repeat: RepeatPart | None = None
+
+    @property
+    def repeats(self) -> RepeatPart | None:
+        """Our own key, or else promptfoo's option."""
+        return self.repeat or (RepeatPart(n=self.options.repeat) if self.options.repeat else None)
 
 
 class MessagePart(FilePart):
@@ -119,7 +155,7 @@ class PromptsPart(RootModel[str | list[str | PromptPart] | dict[str, str]]):
 
 
 class SuitePart(FilePart):
-    """The whole file."""
+    """The whole file. Our own extension: `sampling`."""
 
     refused: ClassVar[Mapping[str, str]] = {
         "extensions": PROGRAM,
@@ -131,7 +167,7 @@ class SuitePart(FilePart):
         "targets": MODELS,
         "command_line_options": "they are of promptfoo's command line",
         "derived_metrics": "a number made of means decides nothing, here as there; gate what it is made of",
-        "evaluate_options": "they are about how promptfoo asks",
+        "evaluate_options": "all but repeat is about how promptfoo asks",
         "output_path": "results go to the store",
         "sharing": "nothing is shared",
         "tags": "they are about the file, not about a test",
@@ -150,8 +186,9 @@ class SuitePart(FilePart):
     assertion_templates: object = Field(default=None, alias="assertionTemplates")
     command_line_options: object = Field(default=None, alias="commandLineOptions")
     derived_metrics: object = Field(default=None, alias="derivedMetrics")
-    evaluate_options: object = Field(default=None, alias="evaluateOptions")
+    evaluate_options: dict[str, object] | None = Field(default=None, alias="evaluateOptions")
     output_path: object = Field(default=None, alias="outputPath")
+    sampling: SamplingPart | None = None
     sharing: object = None
     tags: object = None
     tracing: object = None

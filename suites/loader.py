@@ -20,11 +20,12 @@ from suites.entries import TREES, entries_of, opened, scenario_entries
 from suites.errors import SuiteError
 from suites.files import Files
 from suites.filters import text_of
-from suites.form import CasePart, CasesPart, DefaultPart, SuitePart, unused_in
+from suites.form import MAX_REPEATS, CasePart, CasesPart, DefaultPart, RepeatPart, SuitePart, unused_in
 from suites.parse import Marks
 from suites.program import Program
 from suites.prompt_files import prompts_of
 from suites.prompts import Prompt
+from suites.sampling import Sampling
 from suites.schema import Case, Suite
 from suites.templates import Templates
 from suites.transforms import Transformed
@@ -69,13 +70,15 @@ def load(name_or_path: str | Path, allowance: Allowance = CAREFUL) -> Suite:
     if not decidable:
         raise SuiteError(f"{file}: none of the {len(cases)} cases has an assertion that can be checked here")
     unique = tuple(_numbered(decidable))
+    sampling = part.sampling.value if part.sampling else None
     return Suite(
         name=file.stem,
-        digest=_digest(unique),
+        digest=_digest(unique, sampling),
         cases=unique,
         description=part.description,
         notes=tuple(f"{what}{f' ({count} times)' if count > 1 else ''}" for what, count in notes.items()),
         not_checked=_not_checked(cases, len(cases) - len(decidable)),
+        sampling=sampling,
     )
 
 
@@ -105,10 +108,21 @@ def _setting(part: SuitePart, top: Place, files: Files, allowance: Allowance, fa
             default = DefaultPart()
     if "metadata" not in default.model_fields_set:
         default = default.model_copy(update={"metadata": part.metadata})
+    if default.repeats is None and part.evaluate_options and "repeat" in part.evaluate_options:
+        repeats = _repeats(part.evaluate_options["repeat"], top.at("evaluateOptions", "repeat"), faults)
+        default = default.model_copy(update={"repeat": repeats})
     surroundings = {name: os.environ[name] for name in allowance.env if name in os.environ}
     surroundings |= {name: text_of(value) for name, value in part.env.items()}
     templates = Templates(surroundings)
     return Setting(default, place, prompts or (Prompt("?"),) * bool(faults), files, templates, allowance)
+
+
+def _repeats(given: object, place: Place, faults: list[str]) -> RepeatPart | None:
+    """Return promptfoo's number of repeats of all tests."""
+    if type(given) is int and 1 <= given <= MAX_REPEATS:
+        return RepeatPart(n=given)
+    faults.append(place.fault(f"a whole number from 1 to {MAX_REPEATS} is allowed"))
+    return None
 
 
 def _entries(part: SuitePart, top: Place, files: Files, faults: list[str]) -> Iterator[Entry]:
@@ -194,13 +208,15 @@ def _not_checked(cases: Iterable[Case], left_out: int) -> str:
     return f"{counts}; {left_out} cases left out, which have no other assertion" if left_out else counts
 
 
-def _digest(cases: Iterable[Case]) -> str:
+def _digest(cases: Iterable[Case], sampling: Sampling | None) -> str:
     """Return the SHA-256 of all that decides a result: not the descriptions, nor how the file is laid out."""
     digest = hashlib.sha256()
     for case in cases:
         parts: list[object] = [case.id, case.messages, [_stated(each) for each in case.assertions], sorted(case.tags)]
-        parts += [case.threshold, case.max_new_tokens]
+        parts += [case.threshold, case.max_new_tokens, *([vars(case.repeat)] if case.repeat else [])]
         digest.update(json.dumps(parts, sort_keys=True, default=_code).encode() + b"\n")
+    if sampling is not None:
+        digest.update(json.dumps(vars(sampling)).encode())
     return digest.hexdigest()
 
 

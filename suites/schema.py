@@ -12,6 +12,7 @@ from suites.assertions import base_of, build, kind_of, load
 from suites.combining import Asserted
 from suites.errors import SuiteError
 from suites.files import names_a_file
+from suites.sampling import Repeat, Sampling
 from suites.templates import has_template
 from suites.unsupported import reason_against
 
@@ -38,6 +39,13 @@ class Case:
     """Least score to pass; None: every assertion must pass."""
     max_new_tokens: int = MAX_NEW_TOKENS
     metadata: dict[str, object] = field(default_factory=dict)
+    repeat: Repeat | None = None
+    """None: the suite does not say, and whoever asks it may."""
+
+    @property
+    def tries(self) -> int:
+        """How often it is asked."""
+        return self.repeat.n if self.repeat else 1
 
 
 @dataclass(frozen=True)
@@ -53,11 +61,20 @@ class Suite:
     """What the file says that is not used here, such as providers."""
     not_checked: str = ""
     """How many assertions were skipped, by type, and how many cases are left out for it; empty if none."""
+    sampling: Sampling | None = None
+    """None: greedy, unless whoever asks it says otherwise."""
+    unrepeated: int = 0
+    """Cases that would be asked several times if answers were not greedy."""
 
     @property
     def needs(self) -> frozenset[str]:
         """What its assertions must be given besides the text of an answer."""
         return frozenset().union(*(each.rule.needs for case in self.cases for each in case.assertions))
+
+    @property
+    def tries(self) -> int:
+        """How often the case is asked that is asked most."""
+        return max(case.tries for case in self.cases)
 
 
 class FilePart(BaseModel):

@@ -64,10 +64,10 @@ def open_questions(sides: Sequence[tuple[Case, Reply, Reply | None]], known: Map
 
 def _sides(suite: Suite, sides: tuple[Answers, Answers | None]) -> Iterator[tuple[Case, Reply, Reply | None]]:
     """Every case that both have answered, with those of its assertions that ask; the original is its own original."""
-    after, before = ({one.case: reply_of(one) for one in side or ()} for side in sides)
-    for case in suite.cases:
+    after, before = ({(one.case, one.repeat): reply_of(one) for one in side or ()} for side in sides)
+    for case, repeat in ((one, number) for one in suite.cases for number in range(one.tries)):
         asking = tuple(each for each in case.assertions if each.rule.needs & set(KINDS))
-        new, old = after.get(case.id), before.get(case.id)
+        new, old = after.get((case.id, repeat)), before.get((case.id, repeat))
         if not asking or new is None or (sides[1] is not None and old is None):
             continue
         part = replace(case, assertions=asking)
@@ -78,7 +78,7 @@ def _sides(suite: Suite, sides: tuple[Answers, Answers | None]) -> Iterator[tupl
 
 def _stage(kind: Kind, suite: Suite, sides: tuple[Answers, Answers | None], panel: Panel, keeping: Keeping) -> Stage:
     identity = panel.adviser(kind).identity
-    said = [[(one.case, one.text) for one in side or ()] for side in sides]
+    said = [[(one.case, one.repeat, one.text) for one in side or ()] for side in sides]
     key = digest("advice", kind, suite.digest, said)
     return keeping.store.begin_stage(identity, key, "advice", suite.name, not_before=keeping.since)
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from harness.answering.rows import NOT_NUMBERS, TOO_LARGE, Beginning, Finished, Row, Written, end_tokens, padded
+from harness.answering.sampling import chosen
 from harness.models import caches
 from harness.models.exhaustion import is_out_of_memory
 
@@ -98,7 +99,7 @@ class Writer:
         if shared:
             cache.batch_repeat_interleave(len(joining))
         logits = self._logits(tokens, mask, cache)
-        batch = _Batch(joining, cache, mask, logits.argmax(dim=-1, keepdim=True))
+        batch = _Batch(joining, cache, mask, self._chosen(joining, logits))
         self.batch = _together(self.batch, batch) if self.batch else batch
         # Those that join were taken from the end, one after the other.
         del self.waiting[-len(joining) :]
@@ -112,7 +113,7 @@ class Writer:
         assert batch is not None
         mask = functional.pad(batch.mask, (0, 1), value=1)
         logits = self._logits(batch.last, mask, batch.cache)
-        batch.mask, batch.last = mask, logits.argmax(dim=-1, keepdim=True)
+        batch.mask, batch.last = mask, self._chosen(batch.numbers, logits)
         return self._settle(batch.numbers, batch.last, logits, began)
 
     def _logits(self, tokens: Tensor, mask: Tensor, cache: DynamicCache) -> Tensor:
@@ -125,6 +126,10 @@ class Writer:
         with torch.inference_mode():
             logits: Tensor = self.loaded.model(tokens, logits_to_keep=1, **inputs).logits
         return logits[:, -1]
+
+    def _chosen(self, numbers: Sequence[int], logits: Tensor) -> Tensor:
+        """(rows, 1): the next tokens of these rows."""
+        return chosen(logits, [self.rows[number] for number in numbers], [len(self.new[number]) for number in numbers])
 
     def _settle(self, numbers: Sequence[int], last: Tensor, logits: Tensor, began: float) -> list[Written]:
         """Note the new tokens of some rows; those that are done leave."""

@@ -1,4 +1,4 @@
-"""Greedy decoding of many token rows at once; knows nothing of text.
+"""Decoding of many token rows at once; knows nothing of text.
 
 What all rows begin with is computed once; a row that is finished leaves the batch and a waiting one takes its place.
 """
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from harness.answering.continuous import Writer
 from harness.answering.rows import NOT_NUMBERS, TOO_LARGE, Beginning, Finished, Row, Written, end_tokens, never, padded
+from harness.answering.sampling import chosen
 from harness.models import caches
 from harness.models.batching import Batching
 from harness.models.exhaustion import is_out_of_memory
@@ -22,10 +23,10 @@ if TYPE_CHECKING:
 
 
 def written(loaded: LoadedModel, rows: Sequence[Row], finished: Finished = never) -> Iterator[Written]:
-    """Continue rows greedily, each to its end token or its limit, as they come.
+    """Continue rows, each to its end token or its limit, as they come.
 
-    Plain greedy: what a checkpoint says of sampling or repetition is overruled, its end tokens are not. Where memory
-    does not suffice, fewer rows are worked on at once.
+    Greedily, or drawn where the rows say so: what a checkpoint says of sampling or repetition is overruled, its end
+    tokens are not. Where memory does not suffice, fewer rows are worked on at once.
     """
     beginning = _shared_beginning(loaded, rows)
     if beginning.cache is not None:
@@ -103,9 +104,12 @@ def _generated(loaded: LoadedModel, rows: Sequence[Row], batch: Sequence[int], f
     width = tokens.shape[1]
     broken: set[int] = set()
 
-    def watch(_: Tensor, scores: Tensor) -> Tensor:
+    def next_ones(ids: Tensor, scores: Tensor) -> Tensor:
+        """Only our choice is left to greedy decoding."""
         broken.update(batch[place] for place in scores.isnan().any(dim=-1).nonzero().flatten().tolist())
-        return scores
+        places = [ids.shape[1] - width] * len(batch)
+        tokens = chosen(scores, [rows[number] for number in batch], places)
+        return torch.full_like(scores, -torch.inf).scatter(1, tokens, 0.0)
 
     def enough(ids: Tensor, _: Tensor) -> Tensor:
         done = [finished(number, new) for number, new in zip(batch, ids[:, width:].tolist(), strict=True)]
@@ -116,7 +120,7 @@ def _generated(loaded: LoadedModel, rows: Sequence[Row], batch: Sequence[int], f
             tokens,
             attention_mask=mask,
             generation_config=_greedy(loaded, max(rows[number].new_tokens for number in batch)),
-            logits_processor=LogitsProcessorList([watch]),
+            logits_processor=LogitsProcessorList([next_ones]),
             stopping_criteria=StoppingCriteriaList([enough]),
         )
     seconds = (time.perf_counter() - began) / len(batch)

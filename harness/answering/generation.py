@@ -1,6 +1,6 @@
-"""Prompts -> greedy answers, in batches.
+"""Prompts -> answers, in batches.
 
-The batching never changes an answer, except where the two best next tokens are so close that rounding decides.
+The batching never changes an answer, except where two next tokens are so close that rounding decides.
 """
 
 from __future__ import annotations
@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING
 
 from harness.answering.decoding import written
 from harness.answering.rows import Row, end_tokens
+from harness.answering.sampling import seed_of
 from harness.progress import Progress, silent
 from harness.quiet import quiet
 from harness.records import Answer
 
 if TYPE_CHECKING:
     from harness.models.opening import LoadedModel
+    from suites.sampling import Sampling
 
 
 HAND_SECONDS = 1.0
@@ -32,6 +34,15 @@ class Prompt:
     messages: Sequence[dict[str, str]]
     """Role and content each."""
     max_new_tokens: int
+    sampling: Sampling | None = None
+    """None: greedy."""
+    repeat: int = 0
+    """How often the case was asked before."""
+
+    @property
+    def seed(self) -> int:
+        """Of what is drawn for this answer; 0 for a greedy one."""
+        return seed_of(self.sampling, self.case, self.repeat) if self.sampling else 0
 
 
 @dataclass(frozen=True)
@@ -49,8 +60,8 @@ def answers(
 ) -> None:
     """Answer every prompt once, handing finished answers to `on_batch` as they come, in an order of our own.
 
-    Decoding is plain greedy: what a checkpoint's generation config says of sampling or repetition is not used, its
-    end-of-text tokens are. `Answer.text` is without special tokens and without white space at its two ends.
+    Decoding is greedy, or as the prompts say: what a checkpoint's generation config says of sampling or repetition is
+    not used, its end-of-text tokens are. `Answer.text` is without special tokens and white space at its two ends.
     A prompt that the chat template refuses, or that does not fit the model's context with its new tokens, or whose
     logits are not numbers, or that is too large for memory even alone, gets an answer with `text` None and the reason.
     """
@@ -100,7 +111,7 @@ def _encode(loaded: LoadedModel, prompt: Prompt) -> _Encoded | Answer:
         why = f"the chat template refuses the messages: {type(error).__name__}: {error}"
         return _unanswered(_Encoded(prompt, "", Row([], 0)), why)
     tokens = prompt_tokens(loaded, text)
-    encoded = _Encoded(prompt, text, Row(tokens, prompt.max_new_tokens))
+    encoded = _Encoded(prompt, text, Row(tokens, prompt.max_new_tokens, prompt.sampling, prompt.seed))
     context = getattr(loaded.model.config.get_text_config(), "max_position_embeddings", None)
     if not encoded.row.tokens:
         return _unanswered(encoded, "the prompt is empty")
@@ -111,7 +122,10 @@ def _encode(loaded: LoadedModel, prompt: Prompt) -> _Encoded | Answer:
 
 
 def _unanswered(encoded: _Encoded, error: str) -> Answer:
-    return Answer(encoded.prompt.case, encoded.text, None, "error", len(encoded.row.tokens), 0, 0.0, error)
+    prompt = encoded.prompt
+    return Answer(
+        prompt.case, encoded.text, None, "error", len(encoded.row.tokens), 0, 0.0, error, repeat=prompt.repeat
+    )
 
 
 def _answer(loaded: LoadedModel, one: _Encoded, new: list[int], seconds: float) -> Answer:
@@ -127,4 +141,5 @@ def _answer(loaded: LoadedModel, one: _Encoded, new: list[int], seconds: float) 
         new_tokens=len(new),
         seconds=seconds,
         tokens=tuple(said),
+        repeat=one.prompt.repeat,
     )

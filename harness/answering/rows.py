@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from transformers import DynamicCache
 
     from harness.models.opening import LoadedModel
+    from suites.sampling import Sampling
 
 NOT_NUMBERS = "the model's logits are not numbers (NaN)"
 TOO_LARGE = "out of memory, even alone"
@@ -22,6 +23,10 @@ class Row:
 
     tokens: list[int]
     new_tokens: int
+    sampling: Sampling | None = None
+    """None: greedy."""
+    seed: int = 0
+    """Of what is drawn for this row."""
 
     @property
     def width(self) -> int:

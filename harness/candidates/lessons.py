@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from harness.measuring import Context
 from harness.models.subject import Subject
 from harness.plan_models import Candidate
 from harness.records import Answer
+from suites.repeating import settled
 
 FOLDER = "lessons"
 
@@ -44,7 +45,8 @@ def taught(original: Subject, context: Context) -> dict[str, Recipe]:
 
 def _lesson(parted: Halves, original: Subject, context: Context) -> Lesson:
     """Ask the original what is not answered yet, and write down what it said."""
-    stage = asked(original, parted.whole, parted.learned, context)
+    greedy = settled(replace(parted.whole, sampling=None))
+    (stage,) = asked(original, greedy, parted.learned, context)
     answers = {answer.case: answer for answer in context.store.answers(stage)}
     rows = list(_rows(parted, answers))
     if not rows:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 
+from harness.answering.generation import Prompt
 from harness.endpoints import CHAT, answers, continuations
 from harness.endpoints.connection import Connection, EndpointError, Patience, RefusedError
 from harness.endpoints.continuations import Continuation
@@ -38,7 +39,7 @@ def _tried(connection: Connection, what: str, ask: Callable[[Connection], object
 
 def _chats(connection: Connection) -> None:
     hello = [{"role": "user", "content": "Hi"}]
-    answers.said(connection.post(answers.PATH, answers.chat(connection.endpoint.model, hello, 1)))
+    answers.said(connection.post(answers.PATH, answers.chat(connection.endpoint.model, Prompt("", hello, 1))))
 
 
 def _continues(connection: Connection) -> None:

@@ -1,4 +1,4 @@
-"""Prompts -> greedy answers of an endpoint, by chat completions, many at a time."""
+"""Prompts -> answers of an endpoint, by chat completions, many at a time."""
 
 from __future__ import annotations
 
@@ -40,9 +40,12 @@ def served_answers(
         progress("answers", done, len(prompts))
 
 
-def chat(model: str, messages: Sequence[dict[str, str]], new_tokens: int) -> Body:
-    """A request for one greedy answer."""
-    return {"model": model, "messages": list(messages), "max_tokens": new_tokens, "temperature": 0, "seed": 0}
+def chat(model: str, prompt: Prompt) -> Body:
+    """A request for one answer."""
+    drawn = prompt.sampling
+    how = {"temperature": drawn.temperature, "top_p": drawn.top_p} if drawn else {"temperature": 0}
+    asked = {"model": model, "messages": list(prompt.messages), "max_tokens": prompt.max_new_tokens}
+    return {**asked, **how, "seed": prompt.seed}
 
 
 def said(reply: Reply) -> tuple[str, Literal["stop", "length"]]:
@@ -59,9 +62,9 @@ def said(reply: Reply) -> tuple[str, Literal["stop", "length"]]:
 def _answer(connection: Connection, prompt: Prompt) -> Answer:
     sent = text_of(json.dumps(list(prompt.messages), ensure_ascii=False))
     try:
-        reply = connection.post(PATH, chat(connection.endpoint.model, prompt.messages, prompt.max_new_tokens))
+        reply = connection.post(PATH, chat(connection.endpoint.model, prompt))
         text, finish = said(reply)
     except RefusedError as error:
-        return Answer(prompt.case, sent, None, "error", 0, 0, 0.0, str(error))
+        return Answer(prompt.case, sent, None, "error", 0, 0, 0.0, str(error), repeat=prompt.repeat)
     counts = tokens_of(reply, "prompt_tokens"), tokens_of(reply, "completion_tokens")
-    return Answer(prompt.case, sent, text, finish, *counts, seconds=reply.seconds)
+    return Answer(prompt.case, sent, text, finish, *counts, seconds=reply.seconds, repeat=prompt.repeat)

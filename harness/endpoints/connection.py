@@ -15,7 +15,7 @@ import httpx
 
 from harness.endpoints.keys import key_of, without
 from harness.errors import HarnessError
-from harness.records import Endpoint
+from harness.records import DECODING, Endpoint
 from harness.retry_after import asked_seconds
 
 MOST_BYTES = 64_000_000
@@ -90,7 +90,7 @@ class Connection:
     def facts(self) -> dict[str, str]:
         """What a reader of the answers should know."""
         return {
-            "decoding": "temperature 0, seed 0; chat template and all other settings are the server's",
+            DECODING: "temperature 0, seed 0; chat template and all other settings are the server's",
             "requests": f"{self.endpoint.concurrency} at once, {self.endpoint.timeout_seconds:g} s each",
         }
 

@@ -78,8 +78,7 @@ class Trials:
             yield "fidelity", (pair.before, pair.after)
         gated = [source for source in sources(self.bench.searched) if self._gated(source.name)]
         for source in sorted(gated, key=lambda one: one.total):
-            first, second = looked(source, self.bench.original, after, self.bench.searched)
-            yield source.name, ([first], [second])
+            yield source.name, looked(source, self.bench.original, after, self.bench.searched)
 
     def _gated(self, name: str) -> bool:
         return any(gate.metric.startswith(f"{name}.") for gate in self.bench.searched.plan.gates)

@@ -20,6 +20,8 @@ from reports.visible import visible
 
 MEANINGFUL = re.compile(r"^[#>+=-]|[\\`*~$\[\]]|(?<![^\W_])_|_(?![^\W_])|(?<=:)//|(?<=www)\.", re.IGNORECASE)
 """What Markdown takes for more than text, and what makes a link of a bare address on GitHub."""
+SHOWN_FLAKY = 5
+"""Flaky cases that a terminal names."""
 XML_LETTERS = (range(9, 11), range(0x20, 0xD800), range(0xE000, 0xFFFE), range(0x10000, 0x110000))
 
 
@@ -40,9 +42,10 @@ def verdict_lines(verdict: Verdict) -> list[str]:
     table = _table(rows)
     unmet = [finding for finding in verdict.findings if finding.severity == "block" and finding.decision != "PASS"]
     reasons = [f"  {finding.gate.title}: {finding.reason}" for finding in unmet]
+    flaky = [f"  {line}" for line in flaky_lines(verdict)]
     others = [line for one in verdict.beside for line in _beside_lines(one)]
     notes = [f"  {note}" for note in verdict.notes]
-    return [f"{verdict.candidate}: {verdict.decision}", *table, *reasons, *notes, *others]
+    return [f"{verdict.candidate}: {verdict.decision}", *table, *reasons, *flaky, *notes, *others]
 
 
 def _beside_lines(one: Beside) -> list[str]:
@@ -57,6 +60,15 @@ def _table(rows: Sequence[Sequence[str]]) -> list[str]:
     return [
         "  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
     ]
+
+
+def flaky_lines(verdict: Verdict) -> list[str]:
+    """How many cases are flaky, and the first of them; no line if none is."""
+    if not verdict.flaky:
+        return []
+    more = f"; and {len(verdict.flaky) - SHOWN_FLAKY} more" if len(verdict.flaky) > SHOWN_FLAKY else ""
+    named = "; ".join(verdict.flaky[:SHOWN_FLAKY])
+    return [f"flaky, some answers to a case pass and some do not: {named}{more}"]
 
 
 def _cells(finding: Finding) -> tuple[str, ...]:
@@ -101,6 +113,7 @@ def as_json(outcome: Outcome) -> str:
                 "findings": [finding_facts(finding) for finding in verdict.findings],
                 "beside": {one.name: _beside_facts(one) for one in verdict.beside},
                 "notes": list(verdict.notes),
+                "flaky": list(verdict.flaky),
             }
             for verdict in outcome.verdicts
         },
@@ -185,8 +198,8 @@ def append_markdown(outcome: Outcome, path: Path) -> None:
         lines += [f"### {verdict.candidate}: {verdict.decision}", "", _inline(sentence([verdict])), ""]
         lines += ["| gate | before | after | bounds | items | decision |", "|---|---|---|---|---|---|"]
         lines += ["| " + " | ".join(_escaped(_cells(finding))) + " |" for finding in verdict.findings]
-        lines += [f"- {_inline(line)}" for line in (*verdict.notes, *(one.told for one in verdict.beside))]
-        lines.append("")
+        told = (*flaky_lines(verdict), *verdict.notes, *(one.told for one in verdict.beside))
+        lines += [*(f"- {_inline(line)}" for line in told), ""]
     lines += [f"- {name}: could not finish: {_inline(why)}" for name, why in outcome.failures.items()]
     lines += [f"- {_inline(line)}" for line in (*outcome.not_checked, *outcome.noise)]
     try:

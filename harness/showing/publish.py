@@ -12,6 +12,7 @@ import yaml
 from compress import Receipt
 from harness.records import Answer, Run
 from harness.showing import receipts
+from harness.showing.outputs import flaky_lines
 from harness.statistics.corrections import benjamini_hochberg
 from harness.statistics.delta import Delta
 from harness.statistics.paired import mcnemar, wilson
@@ -198,19 +199,27 @@ def _case(pair: CasePair) -> CaseRow:
         suite=pair.suite,
         id=pair.case.id,
         kind=kinds.get(pair.kind, "pass" if pair.after_graded.passed else "fail"),
-        before=_answer(pair.before, pair.before_graded),
-        after=_answer(pair.after, pair.after_graded),
+        before=_answer(pair.before, pair.before_graded, pair.before_tries),
+        after=_answer(pair.after, pair.after_graded, pair.after_tries),
         messages=tuple(Message(turn["role"], turn["content"]) for turn in pair.case.messages),
         tags=tuple(sorted(pair.case.tags)),
         description=pair.case.description or "",
+        repeats=pair.case.tries,
+        flaky=pair.flaky,
     )
 
 
-def _answer(answer: Answer | None, graded: Graded | None) -> AnswerRow:
+def _answer(answer: Answer | None, graded: Graded | None, tries: Sequence[Graded]) -> AnswerRow:
     checks = tuple(CheckRow(c.type, c.passed, c.reason, c.checked, c.score) for c in graded.checks) if graded else ()
     if answer is None:
         return AnswerRow(None, checks, "not asked")
-    return AnswerRow(answer.text, checks, answer.error or "", graded.score if graded else None)
+    return AnswerRow(
+        answer.text,
+        checks,
+        answer.error or "",
+        graded.score if graded else None,
+        passes=sum(each.passed for each in tries) if len(tries) > 1 else None,
+    )
 
 
 def _model_facts(run: Run) -> tuple[Fact, ...]:
@@ -234,6 +243,7 @@ def _notes(one: Judged) -> list[str]:
     """What a reader must know before believing a number."""
     notes = [*one.comparison.notes, *(receipts.notes(one.receipt) if one.receipt else ())]
     notes += [f"{name}: {why}" for name, why in one.after.facts.items() if name.endswith("not measured")]
+    notes += flaky_lines(one.verdict)
     for delta in one.comparison.deltas.values():
         if delta.metric.endswith(".score"):
             continue

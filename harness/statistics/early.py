@@ -15,7 +15,7 @@ from harness.statistics.series import Series
 
 def stoppable(series: Series) -> bool:
     """Whether bounds that hold at every look exist: values within 0 and 1, no clusters, equal weights."""
-    within = series.scale == "binary" or series.unit == "score"
+    within = series.scale == "binary" or series.unit in ("score", "share")
     return within and series.groups is None and bool(np.all(series.weights == series.weights[:1]))
 
 

@@ -56,6 +56,7 @@ TABLES: dict[str, dict[str, str]] = {
         "finish": "stop, length or error", "prompt_tokens": "Tokens read", "new_tokens": "Tokens written",
         "seconds": "Its share of the batch's time", "error": "Why there is no answer",
         "tokens": "Of the text, in the model's vocabulary", "logprobs": "Of the tokens, in nats; empty: not asked",
+        "repeat": "How often the case was asked before; each repeat is a stage of its own",
     },
     "scores": {
         "": "Log-likelihoods of benchmark requests, kept so that an interrupted benchmark goes on",
@@ -125,6 +126,7 @@ TABLES: dict[str, dict[str, str]] = {
     "grades": {
         "": "Derived: what all assertions of a case came to on one answer", "run": "The run", "suite": "The suite",
         "case_id": "The case", "passed": "Whether the case passed", "score": "0 to 1",
+        "tries": "How often it was asked", "passes": "How many of its answers pass; flaky: neither none nor all",
     },
     "baselines": {
         "": "Results named as the ones to beat; of one name the newest counts", "name": "Of the baseline", "job": JOB,
@@ -166,8 +168,8 @@ TABLES: dict[str, dict[str, str]] = {
     "v_flips": {
         "": "Every item that passes on one side only, with both answers where it is a case of a suite", "plan": PLAN,
         "candidate": CANDIDATE, "started": STARTED, "job": JOB, "metric": METRIC, "item": "Case or document",
-        "kind": "loss or gain", "prompt": "What was asked", "before": "The original's answer",
-        "after": "The candidate's answer",
+        "kind": "loss or gain", "prompt": "What was asked", "before": "The original's first answer",
+        "after": "The candidate's first answer",
     },
     "v_trend": {
         "": "One row a metric, candidate and job: the history of every number", "plan": PLAN, "candidate": CANDIDATE,

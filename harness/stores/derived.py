@@ -47,13 +47,15 @@ class CheckRow:
 
 @dataclass(frozen=True)
 class GradeRow:
-    """What all assertions of a case came to on one answer of a run."""
+    """What all assertions of a case came to on its answers in a run."""
 
     run: str
     suite: str
     case_id: str
     passed: bool
     score: float
+    tries: int
+    passes: int
 
 
 @dataclass(frozen=True)

@@ -114,7 +114,7 @@ class DuckdbStore:
         rows = [
             {"stage": stage, "case_id": a.case, "prompt": a.prompt, "text": a.text, "finish": a.finish,
              "prompt_tokens": a.prompt_tokens, "new_tokens": a.new_tokens, "seconds": a.seconds, "error": a.error,
-             "tokens": a.tokens, "logprobs": a.logprobs}
+             "tokens": a.tokens, "logprobs": a.logprobs, "repeat": a.repeat}
             for a in answers
         ]  # fmt: skip
         self.file.transaction(lambda db: append(db, "answers", rows))

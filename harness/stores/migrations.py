@@ -201,4 +201,19 @@ CREATE TABLE advice (
   error VARCHAR NOT NULL, PRIMARY KEY (stage, question));
 """
 
-STEPS: tuple[str, ...] = (M001, M002, M003, M004, M005, M006, M007, M008, M009, M010, M011, M012)
+M013 = """
+ALTER TABLE answers ADD COLUMN repeat INTEGER DEFAULT 0;
+ALTER TABLE grades ADD COLUMN tries INTEGER DEFAULT 1;
+ALTER TABLE grades ADD COLUMN passes INTEGER;
+CREATE OR REPLACE VIEW v_flips AS
+  WITH told AS (
+    SELECT rs.run, s.name || '.pass_rate' AS metric, a.case_id, a.prompt, a.text
+    FROM answers a JOIN stages s ON s.id = a.stage JOIN run_stages rs ON rs.stage = s.id WHERE a.repeat = 0)
+  SELECT j.plan_name AS plan, f.candidate, CAST(j.started AS TIMESTAMP) AS started, f.job, f.metric, f.item, f.kind,
+    old.prompt, old.text AS before, new.text AS after
+  FROM flips f JOIN verdicts v USING (job, candidate) JOIN jobs j ON j.id = f.job
+  LEFT JOIN told old ON old.run = v.before_run AND old.metric = f.metric AND old.case_id = f.item
+  LEFT JOIN told new ON new.run = v.after_run AND new.metric = f.metric AND new.case_id = f.item;
+"""
+
+STEPS: tuple[str, ...] = (M001, M002, M003, M004, M005, M006, M007, M008, M009, M010, M011, M012, M013)

@@ -20,7 +20,7 @@ Row = tuple[Any, ...]
 
 JOB = "id, plan_name, plan, digest, command, facts, fresh, started, finished, exit_code"
 STAGE = "id, fingerprint, key, kind, name, finished IS NOT NULL, facts"
-ANSWER = "case_id, prompt, text, finish, prompt_tokens, new_tokens, seconds, error, tokens, logprobs"
+ANSWER = "case_id, prompt, text, finish, prompt_tokens, new_tokens, seconds, error, tokens, logprobs, repeat"
 ITEM = "metric, id, hash, value, cluster, weight, choices"
 RUN = "id, model, source, revision, adapter, dtype, fingerprint, created, job"
 VERDICT = "job, candidate, decision, reason, before_run, after_run, findings, created"
@@ -32,7 +32,7 @@ def whole_run(db: Connection, run: Run, stages: list[Stage]) -> Run:
         run.facts.update({f"{stage.name}: {key}": value for key, value in stage.facts.items()})
         if stage.kind == "suite":
             rows = db.execute(f"SELECT {ANSWER} FROM answers WHERE stage = ? ORDER BY case_id", [stage.id]).fetchall()
-            run.answers[stage.name] = tuple(map(answer_of, rows))
+            run.answers[stage.name] = (*run.answers.get(stage.name, ()), *map(answer_of, rows))
         if stage.kind == "advice":
             run.advice.update(advice_in(db, stage.id))
         run.measurements.update({m.metric: m for m in stage_measurements(db, stage.id)})
@@ -69,8 +69,9 @@ def advice_in(db: Connection, stage: str) -> dict[str, Advice]:
 
 
 def answer_of(row: Row) -> Answer:
-    *plain, tokens, logprobs = row
-    return Answer(*plain, *(None if numbers is None else tuple(numbers) for numbers in (tokens, logprobs)))
+    *plain, tokens, logprobs, repeat = row
+    lists = (None if numbers is None else tuple(numbers) for numbers in (tokens, logprobs))
+    return Answer(*[*plain, *lists, repeat])
 
 
 def job_of(row: Row) -> Job:

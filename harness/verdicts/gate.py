@@ -14,7 +14,7 @@ from harness.records import ORIGINAL
 from harness.statistics.corrections import holm
 from harness.statistics.delta import Delta
 from harness.verdicts.beside import Beside
-from harness.verdicts.compare import Comparison
+from harness.verdicts.compare import CasePair, Comparison
 from harness.verdicts.finding import Decision, Finding, found
 
 
@@ -29,6 +29,8 @@ class Verdict:
     """Results that were blessed, beside this candidate."""
     notes: tuple[str, ...] = ()
     """What a reader must know of how answers were graded."""
+    flaky: tuple[str, ...] = ()
+    """Cases some of whose answers pass and some do not, as "suite/case: 2 of 5 before, 5 of 5 after"."""
 
 
 def judge(comparison: Comparison, gates: Sequence[Gate], others: Sequence[Beside] = ()) -> Verdict:
@@ -47,7 +49,8 @@ def judge(comparison: Comparison, gates: Sequence[Gate], others: Sequence[Beside
         worst = "REGRESSION"
     elif "INCONCLUSIVE" in decisions:
         worst = "INCONCLUSIVE"
-    return Verdict(comparison.candidate.name, worst, findings, tuple(others), comparison.notes)
+    flaky = tuple(_flaky(pair) for pair in comparison.cases if pair.flaky)
+    return Verdict(comparison.candidate.name, worst, findings, tuple(others), comparison.notes, flaky)
 
 
 def _side(gate: Gate, comparison: Comparison, others: Sequence[Beside]) -> Comparison:
@@ -64,6 +67,12 @@ def _side(gate: Gate, comparison: Comparison, others: Sequence[Beside]) -> Compa
             "now, so nothing pairs; bless a newer run"
         )
     return other.comparison
+
+
+def _flaky(pair: CasePair) -> str:
+    sides = {"before": pair.before_tries, "after": pair.after_tries}
+    counts = [f"{sum(each.passed for each in tries)} of {len(tries)} {side}" for side, tries in sides.items() if tries]
+    return f"{pair.suite}/{pair.case.id}: {', '.join(counts)}"
 
 
 def settled(comparison: Comparison, gates: Sequence[Gate], family: int) -> bool:

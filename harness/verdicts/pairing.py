@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import repeat
 from typing import Literal
 
 import numpy as np
@@ -15,11 +16,15 @@ from harness.statistics.paired import FloatArray
 from harness.statistics.series import Series
 from suites.advice import Advised, looked_up, nobody
 from suites.grading import Graded, grade
+from suites.repeating import flaky, whole
 from suites.reply import Reply
 from suites.schema import Case, Suite
 
 LOG_RATIOS = ".perplexity_ratio"
 """End of the metrics whose items are log-ratios and whose value is exp of their weighted mean."""
+
+CASE_RATE = "case_rate"
+"""Of a suite whose cases are asked several times: the share of cases that pass as a whole."""
 
 Kind = Literal["loss", "gain", "churn", "same", "unknown"]
 """loss: pass before, fail after. gain: the reverse. churn: both fail, by different answers.
@@ -38,6 +43,14 @@ class CasePair:
     before_graded: Graded | None
     """None: the original did not answer."""
     after_graded: Graded
+    before_tries: tuple[Graded, ...] = ()
+    """What each of its answers came to, where the case was asked several times; empty: the original did not answer."""
+    after_tries: tuple[Graded, ...] = ()
+
+    @property
+    def flaky(self) -> bool:
+        """Whether some answers of one of the models pass and some do not."""
+        return flaky(self.before_tries) or flaky(self.after_tries)
 
     @property
     def counts(self) -> bool:
@@ -54,14 +67,18 @@ def case_pairs(suite: Suite, before: Run, after: Run, original: Run | None = Non
     first = _by_case(suite, original) if original else old
     runs = [before, after, *([original] if original else [])]
     advised = looked_up({question: advice for run in runs for question, advice in run.advice.items()})
-    return [
-        _case_pair(suite.name, case, [side.get(case.id) for side in (old, new, first)], advised) for case in suite.cases
-    ]
+    pairs = []
+    for case in suite.cases:
+        keys = [(case.id, number) for number in range(case.tries)]
+        sides = [[side.get(key) for key in keys] for side in (old, new, first)]
+        pairs.append(_case_pair(suite.name, case, sides, advised))
+    return pairs
 
 
-def _by_case(suite: Suite, run: Run) -> dict[str, Answer]:
-    answers = {answer.case: answer for answer in run.answers.get(suite.name, ())}
-    strangers = answers.keys() - {case.id for case in suite.cases}
+def _by_case(suite: Suite, run: Run) -> dict[tuple[str, int], Answer]:
+    """By case and repeat."""
+    answers = {(answer.case, answer.repeat): answer for answer in run.answers.get(suite.name, ())}
+    strangers = {case for case, _ in answers} - {case.id for case in suite.cases}
     if strangers:
         raise HarnessError(
             f"run {run.id} ({run.model.name}) answered {len(strangers)} cases that suite {suite.name} does not have, "
@@ -70,15 +87,39 @@ def _by_case(suite: Suite, run: Run) -> dict[str, Answer]:
     return answers
 
 
-def _case_pair(suite: str, case: Case, answers: Sequence[Answer | None], advised: Advised) -> CasePair:
-    """answers: before, after, and those of the original."""
+Answers = Sequence[Answer | None]
+"""To one case, one for each time it is asked."""
+
+
+def _case_pair(suite: str, case: Case, answers: Sequence[Answers], advised: Advised) -> CasePair:
+    """On each side the answer that stands for all; a case that is left unanswered once is not answered before.
+
+    answers: before, after, and those of the original.
+    """
     before, after, _ = answers
-    old, new, first = (reply_of(answer, advised) for answer in answers)
-    old_graded = grade(case, old, first) if old is not None else None
-    new_graded = grade(case, new, first)
-    same_text = (old.text if old else None) == (new.text if new else None)
-    pair = CasePair(suite, case, "unknown", before, after, old_graded, new_graded)
+    old, new, first = ([reply_of(one, advised) for one in side] for side in answers)
+    silent = next((number for number, one in enumerate(old) if one is None), None)
+    old_tries = () if silent is not None else tuple(map(grade, repeat(case), old, first))
+    new_tries = tuple(map(grade, repeat(case), new, first))
+    place, old_graded = (silent, None) if silent is not None else whole(case, old_tries)
+    new_place, new_graded = whole(case, new_tries)
+    same_text = _text(old[place]) == _text(new[new_place])
+    pair = CasePair(
+        suite=suite,
+        case=case,
+        kind="unknown",
+        before=before[place],
+        after=after[new_place],
+        before_graded=old_graded,
+        after_graded=new_graded,
+        before_tries=old_tries,
+        after_tries=new_tries,
+    )
     return replace(pair, kind=_kind(old_graded, new_graded, same_text)) if pair.counts else pair
+
+
+def _text(reply: Reply | None) -> str | None:
+    return reply.text if reply else None
 
 
 def reply_of(answer: Answer | None, advised: Advised = nobody) -> Reply | None:
@@ -99,7 +140,11 @@ def _kind(before: Graded | None, after: Graded, same_text: bool) -> Kind:
 
 
 def suite_series(suite: str, pairs: Sequence[CasePair], asked: bool) -> list[Series]:
-    """The metrics of a suite: pass_rate, score, losses. asked: whether the candidate was asked this suite at all."""
+    """The metrics of a suite: pass_rate, score, losses. asked: whether the candidate was asked this suite at all.
+
+    The case is the unit however often it is asked. Where one is asked several times, its pass_rate is the share of its
+    answers that pass, and whether it passes as a whole counts for losses and for case_rate.
+    """
     before = [pair.before_graded if pair.counts else None for pair in pairs]
     passed = Series(
         metric=f"{suite}.pass_rate",
@@ -123,7 +168,20 @@ def suite_series(suite: str, pairs: Sequence[CasePair], asked: bool) -> list[Ser
         after=_numbers([pair.after_graded.score if asked else None for pair in pairs]),
     )
     losses = replace(passed, metric=f"{suite}.losses", unit="cases", higher_is_better=False, summary="losses")
-    return [passed, score, losses]
+    if all(pair.case.tries == 1 for pair in pairs):
+        return [passed, score, losses]
+    rate = replace(
+        passed,
+        scale="graded",
+        before=_numbers([_share(pair.before_tries) if pair.counts else None for pair in pairs]),
+        after=_numbers([_share(pair.after_tries) if asked else None for pair in pairs]),
+    )
+    return [rate, replace(passed, metric=f"{suite}.{CASE_RATE}"), score, losses]
+
+
+def _share(tries: Sequence[Graded]) -> float | None:
+    """Of the answers to a case, how many pass."""
+    return sum(each.passed for each in tries) / len(tries) if tries else None
 
 
 def compares_itself(metric: str) -> bool:

@@ -1,6 +1,7 @@
 """Two runs side by side: what pairs, what is missing, which way is worse."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -214,3 +215,45 @@ def test_a_divergence_that_is_not_known_is_not_zero():
     fewer = [choosing("arc.acc", [(0.4, 0.3, 0.3)])]
     with pytest.raises(HarnessError, match="item 0 had 2 choices before and 3 after"):
         compare(before, run("small", measurements=fewer), [])
+
+
+def several(*texts):
+    """Answers to the case `paris`, one a repeat."""
+    return tuple(
+        Answer("paris", "prompt", text, "error" if text is None else "stop", 3, 2, 0.1, repeat=repeat)
+        for repeat, text in enumerate(texts)
+    )
+
+
+def test_a_case_asked_several_times_is_one_item(tmp_path):
+    (tmp_path / "capitals.yaml").write_text(
+        "prompts: ['{{q}}']\ndefaultTest: {repeat: {n: 4, min_pass: 2}}\ntests:\n"
+        "  - {id: paris, vars: {q: Capital of France?}, assert: [{type: icontains, value: paris}]}\n"
+    )
+    suite = load(tmp_path / "capitals.yaml")
+    before = replace(run(), answers={"capitals": several("Paris", "Paris", "Lyon", "Paris")})
+    after = replace(run("small"), answers={"capitals": several("Nice", "Paris", "Lyon", "Nice")})
+    comparison = compare(before, after, [suite])
+    assert {name: (list(one.before), list(one.after)) for name, one in comparison.series.items()} == {
+        "capitals.pass_rate": ([0.75], [0.25]),
+        "capitals.case_rate": ([1.0], [0.0]),
+        "capitals.score": ([0.75], [0.25]),
+        "capitals.losses": ([1.0], [0.0]),
+    }
+    (pair,) = comparison.cases
+    assert (pair.kind, pair.before.text, pair.after.text, pair.flaky) == ("loss", "Paris", "Nice", True)
+    assert pair.after_graded.reason.startswith("1 of 4 answers pass, 2 must; for example: ")
+    assert [flip.id for flip in comparison.flips] == ["paris"]
+
+
+def test_a_repeat_without_an_answer_fails_or_drops_its_case(tmp_path):
+    (tmp_path / "capitals.yaml").write_text(
+        "prompts: ['{{q}}']\ntests:\n  - {id: paris, vars: {q: Capital of France?}, repeat: {n: 2, min_pass: 1}}\n"
+    )
+    suite = load(tmp_path / "capitals.yaml")
+    all_there = replace(run(), answers={"capitals": several("Paris", "Paris")})
+    one_lacks = replace(run("small"), answers={"capitals": several("Paris", None)})
+    found = compare(all_there, one_lacks, [suite])
+    assert (found.deltas["capitals.pass_rate"].after, found.deltas["capitals.case_rate"].after) == (0.5, 1.0)
+    (pair,) = compare(one_lacks, all_there, [suite]).cases
+    assert (pair.kind, pair.before.text, pair.before_graded, pair.flaky) == ("unknown", None, None, False)
