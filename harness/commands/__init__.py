@@ -26,6 +26,7 @@ COMMANDS = (
     "compare",
     "report",
     "site",
+    "view",
     "trend",
     "baseline",
     "store",
