@@ -10,6 +10,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import yaml
+
 import reports
 from compress import Receipt
 from harness.blessed import resolved, stored_beside
@@ -102,7 +104,8 @@ def judged_again(store: DuckdbStore, job: Job) -> Page:
     notes = (*failed, *not_checked(suites))
     noise = stored_noise(store, job.id, suites)
     floor = floors(noise) if noise else {}
-    heading = Heading(plan.name, readable(job.started), job.command, provenance(job, suites), notes, floor)
+    about = provenance(job, suites)
+    heading = Heading(plan.name, readable(job.started), job.command, about, notes, floor, _plan_text(plan))
     return page(heading, judged)
 
 
@@ -127,12 +130,17 @@ def environment() -> dict[str, str]:
 
 
 def provenance(job: Job, suites: Sequence[Suite] = ()) -> tuple[Fact, ...]:
-    """What a page says of where it comes from. suites: those that are asked."""
-    known = {"job": job.id, "plan digest": job.digest[:16], "started": job.started, **job.facts}
+    """What a page says of where it comes from, but for the plan itself. suites: those that are asked."""
+    known = {"job": job.id, "plan digest": job.digest, "started": job.started, **job.facts}
     drawn = ", ".join(suite.name for suite in suites if suite.sampling)
     but = f", but for suites that are sampled: {drawn}" if drawn else ""
-    known |= {DECODING: f"greedy{but}; chat template of the model", "plan": job.plan}
+    known |= {DECODING: f"greedy{but}; chat template of the model"}
     return tuple(Fact(name, value) for name, value in known.items())
+
+
+def _plan_text(plan: Plan) -> str:
+    """The plan as YAML with every default written out, so that it means the same in later versions."""
+    return yaml.safe_dump(plan.model_dump(mode="json", exclude_none=True), sort_keys=False, allow_unicode=True)
 
 
 def readable(moment: str) -> str:

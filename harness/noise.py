@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -53,8 +54,18 @@ def stored_noise(store: Store, job: str, suites: Sequence[Suite]) -> Comparison 
     return compare(store.run(digest(job, "noise before")[:8]), store.run(digest(job, "noise")[:8]), suites)
 
 
-def floors(noise: Comparison) -> dict[str, str]:
-    """Metric -> how much of it is noise: flips of yes-or-no items, the largest change of an item otherwise."""
+@dataclass(frozen=True)
+class Floor:
+    """How much of one metric is noise."""
+
+    said: str
+    """Flips of yes-or-no items, the largest change of an item otherwise."""
+    shift: float
+    """The largest drop that such changes make, if all go the same way: their mean size."""
+
+
+def floors(noise: Comparison) -> dict[str, Floor]:
+    """Metric -> its noise."""
     found = {}
     for name, series in noise.series.items():
         changes = series.drops if series.paired else series.after
@@ -62,14 +73,15 @@ def floors(noise: Comparison) -> dict[str, str]:
         if series.summary == "losses" or not len(changes):
             continue
         flips = f"{int((changes > 0).sum())} of {len(changes)} flip"
-        found[name] = flips if series.scale == "binary" else f"{changes.max():.1g} at most"
+        said = flips if series.scale == "binary" else f"{changes.max():.1g} at most"
+        found[name] = Floor(said, float(changes.mean()))
     return found
 
 
 def floor_lines(noise: Comparison) -> Iterator[str]:
     """One line a metric."""
     for name, floor in floors(noise).items():
-        yield f"noise of {name}: {floor}, the original against itself in other batches"
+        yield f"noise of {name}: {floor.said}, the original against itself in other batches"
 
 
 def noise_of(plan: Plan, progress: Progress) -> Comparison:

@@ -8,13 +8,47 @@ import re
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from reports import charts, figures
+from reports import figures
+from reports.charts import (
+    curve,
+    dumbbell,
+    forest,
+    histogram,
+    multiples,
+    passage,
+    pattern,
+    sparkline,
+    tradeoff,
+)
 from reports.diff import words
 from reports.errors import ReportError
 from reports.visible import visible
 
 FOLLOWABLE = re.compile(r"https?://[\w.:/?=&%#-]+", re.ASCII)
 """A plain web address; anything else is never made a link."""
+
+
+FILTERS = (
+    figures.quantity,
+    figures.difference,
+    figures.interval,
+    figures.percent,
+    figures.relative,
+    figures.tick,
+    visible,
+)
+CHARTS = {
+    "curve_chart": curve,
+    "dumbbell_chart": dumbbell,
+    "forest_chart": forest,
+    "histogram_chart": histogram,
+    "multiples_chart": multiples,
+    "passage_chart": passage,
+    "pattern_chart": pattern,
+    "sparkline_chart": sparkline,
+    "tradeoff_chart": tradeoff,
+}
+"""Where things stand, by the name a template has for the module."""
 
 
 @functools.cache
@@ -28,10 +62,10 @@ def environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    for function in (figures.quantity, figures.difference, figures.interval, figures.percent, visible):
+    for function in FILTERS:
         made.filters[function.__name__] = function
     made.tests["followable"] = lambda url: FOLLOWABLE.fullmatch(url) is not None
-    made.globals.update(charts=charts, words=words)
+    made.globals.update(CHARTS, words=words)
     return made
 
 

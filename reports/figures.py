@@ -42,6 +42,23 @@ def interval(low: float | None, high: float | None, unit: str) -> str:
     return f"{_bare(low, unit)} to {_bare(high, unit)}"
 
 
+def tick(value: float | None, unit: str) -> str:
+    """As short as can be, without the unit, for what stands at an axis: 0.05 share is "5"."""
+    if value is None or math.isnan(value):
+        return MISSING
+    shown = 100 * value if unit == "share" else value
+    text = _with_prefix(shown, "").rstrip() if 1e6 <= abs(shown) < math.inf else _plain(shown)
+    return text.rstrip("0").rstrip(".") if "." in text and text[-1] == "0" else text
+
+
+def relative(before: float | None, after: float | None) -> str:
+    """How much more or less than before, for example "−39 %"."""
+    if before is None or after is None or is_missing(before) or is_missing(after) or before <= 0:
+        return MISSING
+    change = 100 * (after / before - 1)
+    return ("+" if change > 0 else "") + f"{_fixed(change, 0 if abs(change) >= 9.5 else 1)} %"
+
+
 def percent(share: float | None) -> str:
     """A share of 0 to 1 as percent."""
     return quantity(share, "share")

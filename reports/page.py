@@ -10,7 +10,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from reports.compression import LayerRow, RatioRow, RecoveryRow
+from reports.fidelity import DivergenceRow
+from reports.overview import Highlight, SpreadRow, Tradeoff
+
 Decision = Literal["PASS", "REGRESSION", "INCONCLUSIVE"]
+
+Part = Literal["quality", "fidelity", "resources"]
+"""quality: suites and benchmarks. fidelity: predictions on a text. resources: size, memory, speed, energy, cost."""
 
 Kind = Literal["loss", "gain", "churn", "fail", "pass", "dropped"]
 """loss: pass before, fail after. gain: the reverse. churn: both fail, with different answers.
@@ -72,11 +79,13 @@ class GateRow:
     """Smallest drop this gate would have found with these items; the metric's unit."""
     items_needed: int | None = None
     """Items that would settle an INCONCLUSIVE gate."""
+    noise: float | None = None
+    """How far asking the original twice moves a drop, in the metric's unit; None: not measured, or no drop."""
 
 
 @dataclass(frozen=True)
 class MetricRow:
-    """One metric of both models. `drop`, `low` and `high` (90 % interval) are positive when worse."""
+    """One metric of both models. A drop and its bounds are positive when worse."""
 
     metric: str
     unit: str
@@ -94,6 +103,9 @@ class MetricRow:
     flips_high: float | None = None
     noise: str = ""
     """What differs when the original is asked twice; empty: it was not."""
+    part: Part = "quality"
+    of: Literal["drop", "value", "ratio"] = "drop"
+    """What `low` and `high`, the 90 % interval, are of: the drop, or what the candidate alone has."""
 
 
 @dataclass(frozen=True)
@@ -173,45 +185,6 @@ class CaseRow:
 
 
 @dataclass(frozen=True)
-class AdapterRow:
-    """What the adapters of one decoder layer came to."""
-
-    rank: int
-    relative_norm: float
-    """Norm of their updates by that of the weights."""
-    effective_rank: float
-    without: float
-    """How much higher the held-out loss is without them, in nats a token."""
-
-
-@dataclass(frozen=True)
-class LayerRow:
-    """What is left of one decoder layer: FFN channels and kv groups."""
-
-    index: int
-    width: int
-    width_before: int
-    kv_groups: int
-    kv_groups_before: int
-    attention: bool = True
-    """False: the attention sub-layer was removed whole."""
-    mlp: bool = True
-    sparsity: float | None = None
-    """Share of this layer's Linear weights removed."""
-    adapters: AdapterRow | None = None
-    """What recovery trained here; None: nothing low-rank."""
-
-
-@dataclass(frozen=True)
-class RatioRow:
-    """One of the definitions of how much was removed; value 0 to 1, None where it does not apply."""
-
-    name: str
-    meaning: str
-    value: float | None
-
-
-@dataclass(frozen=True)
 class TrendRow:
     """The history of one metric, one value a job, oldest first; never empty."""
 
@@ -246,6 +219,8 @@ class CandidatePage:
     decision: Decision
     reason: str
     """Why, in one sentence."""
+    highlights: tuple[Highlight, ...] = ()
+    """The worst things, worst first, then the best."""
     gates: tuple[GateRow, ...] = ()
     numbers: tuple[MetricRow, ...] = ()
     beside: tuple[BesidePage, ...] = ()
@@ -257,6 +232,10 @@ class CandidatePage:
     ratios: tuple[RatioRow, ...] = ()
     recipe: str = ""
     """The recipe's YAML."""
+    recovery: RecoveryRow | None = None
+    """None: nothing was recovered."""
+    divergences: tuple[DivergenceRow, ...] = ()
+    """One a corpus of the plan's fidelity; empty: not measured, or measured before they were kept."""
     facts: tuple[Fact, ...] = ()
     """Source, fingerprint, calibration, seconds by stage."""
     notes: tuple[str, ...] = ()
@@ -268,6 +247,7 @@ class Page:
     """One run of one plan."""
 
     title: str
+    """The verdict in words."""
     plan: str
     """The plan's name."""
     created: str
@@ -282,5 +262,11 @@ class Page:
     candidates: tuple[CandidatePage, ...]
     headline: tuple[str, ...] = ()
     """Metrics to show for every candidate side by side, by the names used in `numbers`."""
+    highlights: tuple[Highlight, ...] = ()
+    """Of all candidates: the worst things, worst first, then the best."""
+    tradeoffs: tuple[Tradeoff, ...] = ()
+    spreads: tuple[SpreadRow, ...] = ()
+    plan_text: str = ""
+    """The plan as YAML."""
     provenance: tuple[Fact, ...] = ()
     notes: tuple[str, ...] = ()

@@ -3,25 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Literal
+from dataclasses import dataclass, field, replace
 
-import numpy as np
 import yaml
 
 from compress import Receipt
-from harness.records import Answer, Run
-from harness.showing import receipts
+from harness.noise import Floor
+from harness.records import Answer, Divergence, Run
+from harness.showing import highlights, overview, receipts
+from harness.showing.numbers import gate_row, metric_row, tag_rows
 from harness.showing.outputs import flaky_lines
-from harness.statistics.corrections import benjamini_hochberg
-from harness.statistics.delta import Delta
-from harness.statistics.paired import mcnemar, wilson
 from harness.verdicts.compare import Comparison
-from harness.verdicts.finding import Finding, limit_of
 from harness.verdicts.gate import Verdict
-from harness.verdicts.outcome import EXIT_CODES, rule, sentence, worst
+from harness.verdicts.outcome import sentence, worst
 from harness.verdicts.pairing import CasePair
 from harness.verdicts.reasons import why_left_out
+from reports.fidelity import DivergenceRow, PassageRow
 from reports.page import (
     AnswerRow,
     BesidePage,
@@ -29,21 +26,16 @@ from reports.page import (
     CaseRow,
     CheckRow,
     Fact,
-    GateRow,
     Kind,
     Message,
     MetricRow,
     ModelPage,
     Page,
-    TagRow,
     TrendRow,
 )
 from suites import Graded
 
 HEADLINE_KINDS = (".pass_rate", ".acc", "fidelity.perplexity_ratio", "size.bytes", "speed.decode")
-WORSE_HIGHER = ("margin", "max", "max_ratio")
-FALSE_MARKS = 0.05
-"""Share of the tags marked as changed that may be false, on average."""
 
 
 @dataclass(frozen=True)
@@ -69,128 +61,78 @@ class Heading:
     command: str
     provenance: tuple[Fact, ...]
     notes: tuple[str, ...] = ()
-    noise: Mapping[str, str] = field(default_factory=dict)
+    noise: Mapping[str, Floor] = field(default_factory=dict)
     """Metric -> what differs when the original is asked twice."""
+    plan_text: str = ""
+    """The plan as YAML."""
 
 
 def page(heading: Heading, judged: Sequence[Judged]) -> Page:
     """The page of one job. judged: at least one candidate."""
-    decision = worst([one.verdict.decision for one in judged])
-    first = judged[0]
+    first, verdicts = judged[0], [one.verdict for one in judged]
+    tags = [tag_rows(one.comparison.cases) for one in judged]
+    notable = [
+        highlights.notable(one.verdict, one.comparison.deltas, rows) for one, rows in zip(judged, tags, strict=True)
+    ]
+    candidates = tuple(
+        replace(_candidate(one, heading.noise), tags=rows, highlights=highlights.chosen(found))
+        for one, rows, found in zip(judged, tags, notable, strict=True)
+    )
     return Page(
-        title=f"{heading.plan}: {decision}",
+        title=overview.in_words(verdicts),
         plan=heading.plan,
         created=heading.created,
-        decision=decision,
-        sentence=f"{sentence([one.verdict for one in judged])} Exit code {EXIT_CODES[decision]}.",
+        decision=worst([verdict.decision for verdict in verdicts]),
+        sentence=overview.reason(verdicts),
         command=heading.command,
         original=ModelPage("original", _model_facts(first.before)),
-        candidates=tuple(_candidate(one, heading.noise) for one in judged),
+        candidates=candidates,
         headline=tuple(name for name in first.comparison.deltas if name.endswith(HEADLINE_KINDS)),
         provenance=heading.provenance,
         notes=heading.notes,
+        highlights=highlights.chosen(one for found in notable for one in found),
+        tradeoffs=overview.tradeoffs(candidates),
+        spreads=overview.spreads(
+            candidates, {one.verdict.candidate: one.receipt.recipe for one in judged if one.receipt}
+        ),
+        plan_text=heading.plan_text,
     )
 
 
-def _candidate(one: Judged, noise: Mapping[str, str]) -> CandidatePage:
+def _candidate(one: Judged, noise: Mapping[str, Floor]) -> CandidatePage:
+    """All but what is chosen among its rows: tags and highlights."""
     receipt = one.receipt
     return CandidatePage(
         name=one.verdict.candidate,
         decision=one.verdict.decision,
         reason=sentence([one.verdict]),
-        gates=tuple(gate_row(finding) for finding in one.verdict.findings),
+        gates=tuple(gate_row(finding, noise.get(finding.gate.metric)) for finding in one.verdict.findings),
         numbers=_numbers(one.comparison, noise),
         beside=tuple(
             BesidePage(other.name, other.told, _numbers(other.comparison, {})) for other in one.verdict.beside
         ),
         trends=one.trends,
-        tags=tuple(_tags(one.comparison.cases)),
         cases=tuple(_case(pair) for pair in one.comparison.cases),
         pattern=receipts.pattern(receipt) if receipt else (),
         ratios=receipts.ratios(receipt) if receipt else (),
         recipe=yaml.safe_dump(receipt.recipe.model_dump(mode="json"), sort_keys=False) if receipt else "",
+        recovery=receipts.recovery(receipt) if receipt else None,
+        divergences=tuple(_divergence(divergence) for divergence in one.after.divergences),
         facts=(*_model_facts(one.after), *_link(one), *(receipts.facts(receipt) if receipt else ())),
         notes=tuple(_notes(one)),
     )
 
 
-def gate_row(finding: Finding) -> GateRow:
-    """A gate as pages show it."""
-    gate, delta = finding.gate, finding.delta
-    name, limit = limit_of(gate)
-    return GateRow(
-        metric=gate.metric,
-        rule=rule(gate, delta.unit),
-        decision=finding.decision,
-        reason=finding.reason,
-        unit=delta.unit,
-        scale=delta.of,
-        worse="higher" if name in WORSE_HIGHER else "lower",
-        limit=limit,
-        estimate=delta.estimate,
-        low=delta.low,
-        high=delta.high,
-        unchanged={"drop": 0.0, "ratio": 1.0, "value": delta.before}[delta.of],
-        before=delta.before,
-        after=delta.after,
-        where=f"tag {gate.where.tag}" if gate.where else "",
-        severity=finding.severity,
-        n=delta.n or None,
-        method=delta.method,
-        detectable=delta.detectable if delta.of == "drop" else None,
-        items_needed=finding.items_needed,
+def _divergence(found: Divergence) -> DivergenceRow:
+    passages = (
+        PassageRow("document {}, window {}".format(*one.window.split("/")), one.mean, one.texts, one.kl)
+        for one in found.passages
     )
+    return DivergenceRow(found.label, found.edges, found.counts, found.percentiles, tuple(passages))
 
 
-def _numbers(comparison: Comparison, noise: Mapping[str, str]) -> tuple[MetricRow, ...]:
-    return tuple(metric_row(delta, noise.get(name, "")) for name, delta in comparison.deltas.items())
-
-
-def metric_row(delta: Delta, noise: str) -> MetricRow:
-    """A metric as pages show it. noise: what differs when the original is asked twice; empty: it was not."""
-    is_drop = delta.of == "drop"
-    low, high = (delta.low, delta.high) if is_drop else (None, None)
-    change: Literal["better", "worse", "unclear"] = "unclear"
-    if low is not None and high is not None and not low <= 0 <= high:
-        change = _changed(low)
-    table = delta.table if delta.clusters == delta.n else None
-    flips = wilson(table.discordant, table.n, 0.05) if table else (None, None)
-    return MetricRow(
-        metric=delta.metric,
-        unit=delta.unit,
-        before=delta.before,
-        after=delta.after,
-        drop=delta.drop if is_drop else None,
-        low=low,
-        high=high,
-        n=delta.n or None,
-        change=change,
-        flips=table.discordant / table.n if table else None,
-        flips_low=flips[0],
-        flips_high=flips[1],
-        noise=noise,
-    )
-
-
-def _tags(cases: Sequence[CasePair]) -> list[TagRow]:
-    """Pass rates by suite and tag, over the cases that count."""
-    groups: dict[tuple[str, str], list[tuple[bool, bool]]] = {}
-    for pair in cases:
-        if pair.before_graded is None or not pair.counts:
-            continue
-        for tag in sorted(pair.case.tags):
-            groups.setdefault((pair.suite, tag), []).append((pair.before_graded.passed, pair.after_graded.passed))
-    flips = [(both.count((True, False)), both.count((False, True))) for both in groups.values()]
-    notable = benjamini_hochberg(np.array([mcnemar(*counts) for counts in flips]), FALSE_MARKS)
-    rows = []
-    for ((suite, tag), both), (losses, gains), marked in zip(groups.items(), flips, notable, strict=True):
-        before, after = (sum(side) / len(both) for side in zip(*both, strict=True))
-        rows.append(TagRow(suite, tag, before, after, len(both), _changed(losses - gains) if marked else "unclear"))
-    return sorted(rows, key=lambda row: (row.suite, row.tag))
-
-
-def _changed(drop: float) -> Literal["better", "worse"]:
-    return "worse" if drop > 0 else "better"
+def _numbers(comparison: Comparison, noise: Mapping[str, Floor]) -> tuple[MetricRow, ...]:
+    return tuple(metric_row(delta, noise.get(name)) for name, delta in comparison.deltas.items())
 
 
 def _case(pair: CasePair) -> CaseRow:
@@ -228,7 +170,7 @@ def _model_facts(run: Run) -> tuple[Fact, ...]:
         "revision": run.model.revision,
         "adapter": run.model.adapter,
         "dtype": run.model.dtype,
-        "fingerprint": run.fingerprint[:16],
+        "fingerprint": run.fingerprint,
         "run": run.id,
         **run.facts,
     }

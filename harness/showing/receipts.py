@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from compress import Receipt
-from reports.page import AdapterRow, Fact, LayerRow, RatioRow
+from reports.compression import AdapterRow, LayerRow, LossPoint, RatioRow, RecoveryRow
+from reports.page import Fact
 
 if TYPE_CHECKING:
     from compress.training.facts import Recovered
@@ -36,6 +37,7 @@ def pattern(receipt: Receipt) -> tuple[LayerRow, ...]:
             kv_groups_before=layer.kv_heads,
             sparsity=sparsity,
             adapters=adapters.get(index),
+            scores=receipt.score_deciles[index] if receipt.score_deciles else (),
         )
         for index, (layer, sparsity) in enumerate(zip(receipt.shape.layers, receipt.sparsity_by_block, strict=True))
     )
@@ -44,6 +46,15 @@ def pattern(receipt: Receipt) -> tuple[LayerRow, ...]:
 def ratios(receipt: Receipt) -> tuple[RatioRow, ...]:
     """How much was removed, by every definition."""
     return tuple(RatioRow(name, RATIO_MEANINGS.get(name, ""), value) for name, value in receipt.ratios.items())
+
+
+def recovery(receipt: Receipt) -> RecoveryRow | None:
+    """What was brought back, and how the loss fell; before the first step there is no loss of training."""
+    found = receipt.recovery
+    if found is None:
+        return None
+    points = tuple(LossPoint(one.tokens, one.loss if one.step else None, one.held_out) for one in found.points)
+    return RecoveryRow(found.rule, found.before, found.after, points)
 
 
 def notes(receipt: Receipt) -> list[str]:
@@ -57,7 +68,7 @@ def facts(receipt: Receipt) -> tuple[Fact, ...]:
     facts = [Fact("compression took", seconds), Fact("seed", str(receipt.seed))]
     if receipt.calibration:
         text = f"{receipt.calibration.tokens} tokens of {receipt.calibration.source}"
-        facts.append(Fact("calibration", f"{text}, sha256 {receipt.calibration.sha256[:16]}"))
+        facts.append(Fact("calibration", f"{text}, sha256 {receipt.calibration.sha256}"))
     return (*facts, *(_recovery_facts(receipt.recovery) if receipt.recovery else ()))
 
 
@@ -72,4 +83,4 @@ def _recovery_facts(recovered: Recovered) -> Iterator[Fact]:
         yield Fact("against uniform ranks", found)
     for source in recovered.data:
         read = f"{source.tokens:,} tokens, {source.documents:,} documents of {source.source}"
-        yield Fact("recovery data", f"{read}, sha256 {source.sha256[:16]}")
+        yield Fact("recovery data", f"{read}, sha256 {source.sha256}")

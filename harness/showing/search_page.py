@@ -13,7 +13,7 @@ from harness.stores import Job
 from harness.stores.duckdb_store import DuckdbStore
 from harness.stores.trials import TrialRow, TrialTable
 from harness.verdicts.outcome import EXIT_CODES
-from reports.page import Decision
+from reports.page import Decision, Fact
 from reports.search.drawing import write_search
 from reports.search.page import SearchPage, TrialLine, VariantLine
 
@@ -40,7 +40,7 @@ def search_page(account: Account, job: Job) -> SearchPage:
         command=job.command,
         trials=tuple(_trial(row, steps) for row in steps),
         variants=tuple(_variant(row) for row in account.of("variant")),
-        provenance=provenance(job),
+        provenance=(*provenance(job), Fact("plan", job.plan)),
     )
 
 

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from harness.errors import HarnessError
 from harness.gates import Gate
-from harness.showing.publish import gate_row, metric_row
+from harness.showing.numbers import gate_row, metric_row
 from harness.statistics.delta import Delta
 from harness.stores import VerdictRow
 from harness.stores.derived import DeltaRow
@@ -34,7 +34,7 @@ def gate_rows(verdict: VerdictRow, deltas: Sequence[DeltaRow]) -> tuple[GateRow,
 
 def number_rows(deltas: Sequence[DeltaRow]) -> tuple[MetricRow, ...]:
     """Every number of both models; flips are counted in the report only, where pairs are at hand."""
-    return tuple(metric_row(_delta(delta), "") for delta in deltas)
+    return tuple(metric_row(_delta(delta)) for delta in deltas)
 
 
 def key_numbers(gates: Sequence[GateRow], most: int) -> tuple[KeyNumber, ...]:

@@ -6,8 +6,10 @@ from typing import Literal
 
 import pytest
 
+from reports.compression import AdapterRow, LayerRow, LossPoint, RatioRow, RecoveryRow
+from reports.fidelity import DivergenceRow, PassageRow
+from reports.overview import Highlight, SpreadRow, Tradeoff, TradePoint
 from reports.page import (
-    AdapterRow,
     AnswerRow,
     CandidatePage,
     CaseRow,
@@ -16,12 +18,10 @@ from reports.page import (
     Fact,
     GateRow,
     Kind,
-    LayerRow,
     Message,
     MetricRow,
     ModelPage,
     Page,
-    RatioRow,
     TagRow,
     TrendRow,
 )
@@ -46,7 +46,31 @@ def example_page() -> Page:
         headline=("smoke.pass_rate", "fidelity.perplexity_ratio", "size.bytes", "speed.decode"),
         provenance=(Fact("secateur", "0.1.0"), Fact("torch", "2.13.0"), Fact("machine", "2 cores, 8 GB")),
         notes=("Data of arc_easy came from a local folder.",),
+        highlights=highlights(),
+        tradeoffs=(tradeoff(),),
+        spreads=(SpreadRow(("cfsp-10", "cfsp-50"), "smoke.pass_rate", "share", (0.673, 0.291)),),
+        plan_text="name: support-bot\noriginal: smollm2-135m\n",
     )
+
+
+def highlights() -> tuple[Highlight, ...]:
+    return (
+        Highlight(
+            "worse", "cfsp-50", "smoke.pass_rate", "share", 0.703, 0.291, "gate: may get worse by less than 5 points"
+        ),
+        Highlight("worse", "cfsp-50", "smoke, tag facts", "share", 0.81, 0.31, "32 cases"),
+        Highlight("better", "cfsp-50", "speed.decode", "tokens/s", 40.1, 58.9, low=17.2, high=20.4),
+    )
+
+
+def tradeoff() -> Tradeoff:
+    points = (
+        TradePoint("original", 1.0, 0.703),
+        TradePoint("v2", 0.996, 0.698, 0.668, 0.728),
+        TradePoint("cfsp-10", 0.933, 0.673, 0.643, 0.703),
+        TradePoint("cfsp-50", 0.662, 0.291, 0.231, 0.351),
+    )
+    return Tradeoff("smoke.pass_rate", "share", "size.bytes", "ratio", "lower", points)
 
 
 def passing() -> CandidatePage:
@@ -174,6 +198,9 @@ def broken() -> CandidatePage:
             RatioRow("r_zero", "zeroed weights", None),
         ),
         recipe="method: cfsp\nsparsity: 0.5\noptions:\n  score: paper\n",
+        recovery=recovery(),
+        divergences=(divergence(),),
+        highlights=highlights(),
         facts=(Fact("fingerprint", "sha256:5f1d" + 12 * "0a9c"), Fact("calibration", "4,096 tokens, built in")),
         notes=("2 cases were not answered and count as failed.",),
     )
@@ -198,6 +225,7 @@ def pass_rate_gate(decision: Decision, drop: float, low: float, high: float) -> 
         n=203,
         method="Tango, exact",
         detectable=0.042,
+        noise=0.008,
         items_needed=310 if decision == "INCONCLUSIVE" else None,
     )
 
@@ -207,10 +235,10 @@ def numbers(rate: float, perplexity: float, size: int, speed: float) -> tuple[Me
     change: Literal["worse", "unclear"] = "worse" if drop > 0.04 else "unclear"
     return (
         MetricRow("smoke.pass_rate", "share", 0.703, rate, drop, drop - 0.03, drop + 0.03, 203, change),
-        MetricRow("fidelity.perplexity_ratio", "ratio", None, perplexity, perplexity - 1, None, None, 40, "worse"),
-        MetricRow("fidelity.kl", "nats", None, 0.0613, 0.0613, 0.05, 0.07, 40, "worse"),
-        MetricRow("size.bytes", "bytes", 269_060_352, size, size - 269_060_352, change="better"),
-        MetricRow("speed.decode", "tokens/s", 40.1, speed, 40.1 - speed, n=12, change="better"),
+        MetricRow("fidelity.perplexity_ratio", "ratio", None, perplexity, n=40, part="fidelity", of="value"),
+        MetricRow("fidelity.kl", "nats", None, 0.0613, None, 0.05, 0.07, 40, part="fidelity", of="value"),
+        MetricRow("size.bytes", "bytes", 269_060_352, size, size - 269_060_352, change="better", part="resources"),
+        MetricRow("speed.decode", "tokens/s", 40.1, speed, 40.1 - speed, n=12, change="better", part="resources"),
     )
 
 
@@ -251,6 +279,22 @@ def answer(text: str) -> AnswerRow:
     return AnswerRow(text, (CheckRow("icontains", right, reason),))
 
 
+def recovery() -> RecoveryRow:
+    points = tuple(LossPoint(8192 * step, 2.9 / (step + 1) if step else None, 2.1 - 0.3 * step) for step in range(4))
+    return RecoveryRow("lora", 2.1, 1.2, points)
+
+
+def divergence() -> DivergenceRow:
+    texts = ("The", " river", " bent", " tw", "ice", ".")
+    return DivergenceRow(
+        corpus="",
+        edges=(0.0, 0.1, 0.2, 0.4, 0.8),
+        counts=(900, 400, 120, 30, 4),
+        percentiles=((0.5, 0.08), (0.99, 0.9)),
+        passages=(PassageRow("document 3, window 0", 0.71, texts, (0.01, 0.3, 1.4, 0.0, 2.2, 0.06)),),
+    )
+
+
 def layers(share: float) -> tuple[LayerRow, ...]:
     """30 layers, the middle ones cut most."""
     kept = [share + (1 - share) * abs(at - 14.5) / 14.5 * 0.9 for at in range(30)]
@@ -263,6 +307,7 @@ def layers(share: float) -> tuple[LayerRow, ...]:
             3,
             sparsity=1 - keep,
             adapters=AdapterRow(8, 0.021, 6.4, 0.0123) if at else None,
+            scores=tuple(0.01 * (at + 1) * 1.6**step for step in range(11)) if at else (),
         )
         for at, keep in enumerate(kept)
     )

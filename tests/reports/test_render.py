@@ -88,7 +88,8 @@ def refilled(value: Any, text: str) -> Any:
 
 def test_shows_verdicts_gates_and_answers(example: Page) -> None:
     text = Tree(render(example)).text()
-    assert "REGRESSION 1 of 3 candidates got worse than its gates allow: cfsp-50. Exit code 1." in text
+    said = "1 of 3 candidates got worse than its gates allow: cfsp-50. Exit code 1."
+    assert f"REGRESSION Is the smaller support bot still good enough? {said}" in text
     for candidate in example.candidates:
         assert candidate.reason in text
         for gate in candidate.gates:
@@ -106,8 +107,9 @@ def test_a_history_is_shown_where_there_is_one(example: Page) -> None:
 def test_missing_is_not_zero(example: Page) -> None:
     gate = dataclasses.replace(example.candidates[2].gates[1], before=None)
     only = dataclasses.replace(example.candidates[2], gates=(gate,), numbers=(), cases=(), tags=(), pattern=())
-    text = Tree(render(dataclasses.replace(example, candidates=(only,)))).text()
-    assert "The candidate gave no number. – – – not measured –" in text
+    text = Tree(render(dataclasses.replace(example, candidates=(only, only)))).text()
+    title = "arc_easy.acc: REGRESSION; not measured; limit 3"
+    assert f"– – – {title} not measured – The candidate gave no number." in text
     assert "cfsp-50 REGRESSION not measured not measured not measured not measured" in text
 
 
@@ -118,6 +120,13 @@ def test_losses_are_there_without_the_script(example: Page) -> None:
     ]
     assert words == ["kind loss"] * 4 + ["kind gain", "kind churn"]
     assert "8 more cases are listed where a browser runs this page's script." in tree.text()
+
+
+def test_a_page_of_one_candidate_says_nothing_twice(example: Page) -> None:
+    html = render(dataclasses.replace(example, candidates=example.candidates[2:]))
+    assert "Candidates side by side" not in html
+    assert html.count('class="banner') == 1
+    assert Tree(html).text().count("178 MB") == 2, "at the top, and in the table of sizes"
 
 
 def test_stands_alone(example: Page) -> None:
