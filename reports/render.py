@@ -11,6 +11,7 @@ from pathlib import Path
 from markupsafe import Markup
 
 from reports import assets
+from reports.data import as_json
 from reports.environment import environment
 from reports.listing import listing
 from reports.page import Page
@@ -38,6 +39,7 @@ def drawn(page: Page, payloads: Sequence[Payload], beside: bool = False) -> str:
             page=page,
             payloads=payloads,
             beside=beside,
+            data=Markup(as_json(page)),
             style=Markup(style),
             script=Markup(script),
             policy=assets.policy(style, script, loads=beside),
