@@ -122,7 +122,7 @@ class Passage:
     texts: tuple[str, ...]
     """Of each token; empty for one that is only part of a letter."""
     kl: tuple[float, ...]
-    """Of each token, nats."""
+    """Of each token, nats; 0 for the first, which only begins the stretch."""
 
 
 @dataclass(frozen=True)

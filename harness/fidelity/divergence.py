@@ -53,9 +53,9 @@ def _passage(window: Window, kl: Tensor, tokenizer: PreTrainedTokenizerBase) -> 
         window=window.id,
         start=start,
         mean=kl.mean().item(),
-        # kl says how token 0 predicts token 1, so the stretch begins one token later in the text.
-        texts=_pieces(window.tokens[1:][stretch], tokenizer),
-        kl=tuple(kl[stretch].tolist()),
+        # The first token is only read: kl is of those that follow it.
+        texts=_pieces(window.tokens[start : start + length + 1], tokenizer),
+        kl=(0.0, *kl[stretch].tolist()),
     )
 
 
@@ -63,7 +63,7 @@ def _pieces(tokens: Sequence[int], tokenizer: PreTrainedTokenizerBase) -> tuple[
     """The text of each token; a letter of several tokens is with the last of them."""
     pieces, known = [], ""
     for end in range(1, len(tokens) + 1):
-        text = str(tokenizer.decode(list(tokens[:end]), clean_up_tokenization_spaces=False))
+        text = str(tokenizer.decode(list(tokens[:end]), skip_special_tokens=True, clean_up_tokenization_spaces=False))
         whole = text if end == len(tokens) else text.rstrip("\ufffd")
         pieces.append(whole[len(known) :])
         known = whole if len(whole) > len(known) else known

@@ -31,7 +31,7 @@ def gate_row(finding: Finding, floor: Floor | None = None) -> GateRow:
         rule=rule(gate, delta.unit),
         decision=finding.decision,
         reason=finding.reason,
-        unit=delta.unit,
+        unit=_unit(delta),
         scale=delta.of,
         worse="higher" if name in WORSE_HIGHER else "lower",
         limit=limit,
@@ -60,7 +60,7 @@ def metric_row(delta: Delta, floor: Floor | None = None) -> MetricRow:
     flips = wilson(table.discordant, table.n, 0.05) if table else (None, None)
     return MetricRow(
         metric=delta.metric,
-        unit=delta.unit,
+        unit=_unit(delta),
         before=delta.before,
         after=delta.after,
         drop=delta.drop if delta.of == "drop" else None,
@@ -75,6 +75,11 @@ def metric_row(delta: Delta, floor: Floor | None = None) -> MetricRow:
         noise=floor.said if floor else "",
         part=part_of(delta.metric),
     )
+
+
+def _unit(delta: Delta) -> str:
+    """Empty where the metric's name says it already, as that of word_perplexity."""
+    return "" if delta.metric.endswith(f".{delta.unit}") else delta.unit
 
 
 def part_of(metric: str) -> Part:
