@@ -78,8 +78,8 @@ def metric_row(delta: Delta, floor: Floor | None = None) -> MetricRow:
 
 
 def _unit(delta: Delta) -> str:
-    """Empty where the metric's name says it already, as that of word_perplexity."""
-    return "" if delta.metric.endswith(f".{delta.unit}") else delta.unit
+    """Empty where the metric's name says it already, as that of word_perplexity; bytes are shown as MB and need it."""
+    return "" if delta.unit != "bytes" and delta.metric.endswith(f".{delta.unit}") else delta.unit
 
 
 def part_of(metric: str) -> Part:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import bisect
 import itertools
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from reports.charts.axes import Axis, Tick
@@ -13,8 +15,6 @@ WIDTH = 720.0
 LEFT = 44.0
 TOP = 12.0
 FOOT = 172.0
-STEPS = 16
-"""Shades of the heat map."""
 
 SHARES = Axis(0.0, 1.0, FOOT, TOP)
 """The vertical axis of both: the share of a layer, from the foot up."""
@@ -50,7 +50,7 @@ class Cell:
     y: float
     height: float
     shade: float
-    """0 to 1: where they lie between the lowest and the highest score of all layers, on a log scale if it can."""
+    """0 to 1: the share of all cells of all layers whose scores are not higher."""
     low: float
     high: float
 
@@ -74,27 +74,26 @@ def pattern(layers: tuple[LayerRow, ...]) -> Pattern:
 
 
 def heat(layers: tuple[LayerRow, ...]) -> tuple[Column, ...]:
-    """Place the scores of every layer, least important at the foot; none if no layer has any."""
-    known = [score for layer in layers for score in layer.scores]
-    if not known:
-        return ()
-    low, high = min(known), max(known)
-    positive = [score for score in known if score > 0]
-    scale = Axis(min(positive), high, 0.0, 1.0, "log") if low >= 0 and positive else Axis(low, high, 0.0, 1.0)
+    """Place the scores of every layer, least important at the foot; none if no layer has any.
+
+    Shades are ranks: scores of some methods span so many powers of ten that any scale shows the largest alone.
+    """
+    pairs = [pair for layer in layers for pair in itertools.pairwise(layer.scores)]
+    ranked = sorted(low + high for low, high in pairs)
     return tuple(
-        Column(bar, tuple(_cells(layer.scores, scale)), SHARES.place(1 - _share(layer.width, layer.width_before)))
+        Column(bar, tuple(_cells(layer.scores, ranked)), SHARES.place(1 - _share(layer.width, layer.width_before)))
         for bar, layer in zip(pattern(layers).bars, layers, strict=True)
         if layer.scores
     )
 
 
-def _cells(scores: tuple[float, ...], scale: Axis) -> list[Cell]:
+def _cells(scores: tuple[float, ...], ranked: Sequence[float]) -> list[Cell]:
     height = (FOOT - TOP) / (len(scores) - 1)
     return [
         Cell(
             y=round(FOOT - height * (at + 1), 2),
             height=round(height, 2),
-            shade=round(round(STEPS * (scale.place(low) + scale.place(high)) / 2) / STEPS, 4),
+            shade=round(bisect.bisect_right(ranked, low + high) / len(ranked), 2),
             low=low,
             high=high,
         )

@@ -111,19 +111,17 @@ def test_pattern() -> None:
     assert sum(bar.labelled for bar in pattern.pattern(many).bars) == 16
 
 
-def test_heat_is_the_score_among_all_layers() -> None:
-    """Two cells a layer, 80 high; scores 1 to 100 on a log scale: 1 to 10 lies at a quarter, 10 to 100 at three."""
+def test_heat_is_the_rank_among_all_layers() -> None:
+    """Two cells a layer, 80 high; by the sum of their ends 11, 20, 20 and 110."""
     rows = (
         LayerRow(0, 3, 4, 1, 1, scores=(1.0, 10.0, 100.0)),
         LayerRow(1, 4, 4, 1, 1),
         LayerRow(2, 4, 4, 1, 1, scores=(10.0, 10.0, 10.0)),
     )
     first, last = pattern.heat(rows)
-    assert [(cell.y, cell.height, cell.shade) for cell in first.cells] == [(92.0, 80.0, 0.25), (12.0, 80.0, 0.75)]
+    assert [(cell.y, cell.height, cell.shade) for cell in first.cells] == [(92.0, 80.0, 0.25), (12.0, 80.0, 1.0)]
     assert (first.cut, last.cut) == (132.0, 172.0)
-    assert [cell.shade for cell in last.cells] == [0.5, 0.5]
-    negative = pattern.heat((LayerRow(0, 4, 4, 1, 1, scores=(-1.0, 0.0, 1.0)),))
-    assert [cell.shade for cell in negative[0].cells] == [0.25, 0.75]
+    assert [cell.shade for cell in last.cells] == [0.75, 0.75]
     assert pattern.heat((LayerRow(0, 4, 4, 1, 1),)) == ()
 
 
