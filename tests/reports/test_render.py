@@ -100,7 +100,7 @@ def test_shows_verdicts_gates_and_answers(example: Page) -> None:
 
 
 def test_a_history_is_shown_where_there_is_one(example: Page) -> None:
-    assert render(example).count("<h3>Over time</h3>") == 1
+    assert render(example).count(">Over time</h3>") == 1
     assert "2026-11-22 worse: the level went from 70.3 % to 69.9 %" in render(example)
 
 
@@ -120,6 +120,15 @@ def test_losses_are_there_without_the_script(example: Page) -> None:
     ]
     assert words == ["kind loss"] * 4 + ["kind gain", "kind churn"]
     assert "8 more cases are listed where a browser runs this page's script." in tree.text()
+
+
+def test_every_link_inside_the_page_leads_somewhere(example: Page) -> None:
+    tags = Tree(render(example)).tags
+    ids = [attrs["id"] for _, attrs in tags if "id" in attrs]
+    links = {link for _, attrs in tags if (link := attrs.get("href") or "").startswith("#") and "=" not in link}
+    assert len(ids) == len(set(ids))
+    assert {link[1:] for link in links} <= set(ids)
+    assert "#c3-fidelity" in links
 
 
 def test_a_page_of_one_candidate_says_nothing_twice(example: Page) -> None:
