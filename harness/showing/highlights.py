@@ -48,11 +48,11 @@ def notable(verdict: Verdict, deltas: Mapping[str, Delta], tags: Sequence[TagRow
 
 
 def chosen(found: Iterable[Ranked]) -> tuple[Highlight, ...]:
-    """The three worst, worst first, and the best one; of one candidate and family only one."""
+    """The three worst, worst first, and the best one; of one family only one, whichever candidate it is of."""
     ordered = sorted(found, key=lambda one: (not one.gate, -one.share, -abs(one.highlight.after or 0.0)))
-    first: dict[tuple[str, str, str], Highlight] = {}
+    first: dict[tuple[str, str], Highlight] = {}
     for one in ordered:
-        first.setdefault((one.highlight.tone, one.highlight.candidate, one.family), one.highlight)
+        first.setdefault((one.highlight.tone, one.family), one.highlight)
     worst = [highlight for highlight in first.values() if highlight.tone == "worse"]
     best = [highlight for highlight in first.values() if highlight.tone == "better"]
     return (*worst[:WORST], *best[:1])

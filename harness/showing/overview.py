@@ -60,8 +60,10 @@ def tradeoffs(candidates: Sequence[CandidatePage]) -> tuple[Tradeoff, ...]:
     return tuple(one for one in made if len(one.points) > 2)
 
 
-def spreads(candidates: Sequence[CandidatePage], recipes: Mapping[str, Recipe]) -> tuple[SpreadRow, ...]:
-    """What seeds alone change: metrics of candidates whose recipes are equal but for them, resources left out.
+def spreads(
+    candidates: Sequence[CandidatePage], recipes: Mapping[str, Recipe], metrics: Sequence[str]
+) -> tuple[SpreadRow, ...]:
+    """What seeds alone change: these metrics of candidates whose recipes are equal but for them.
 
     recipes: by candidate.
     """
@@ -70,15 +72,15 @@ def spreads(candidates: Sequence[CandidatePage], recipes: Mapping[str, Recipe]) 
         if candidate.name in recipes:
             recipe = recipes[candidate.name].model_dump(mode="json")
             groups.setdefault(json.dumps(_seedless(recipe), sort_keys=True), []).append(candidate)
-    return tuple(row for group in groups.values() if len(group) > 1 for row in _spread(group))
+    return tuple(row for group in groups.values() if len(group) > 1 for row in _spread(group, metrics))
 
 
-def _spread(group: Sequence[CandidatePage]) -> Iterator[SpreadRow]:
+def _spread(group: Sequence[CandidatePage], metrics: Iterable[str]) -> Iterator[SpreadRow]:
     names = tuple(candidate.name for candidate in group)
-    for metric in _metrics(group):
+    for metric in metrics:
         rows = [row for candidate in group for row in candidate.numbers if row.metric == metric]
         values = tuple(row.after for row in rows if row.after is not None)
-        if rows[0].part != "resources" and len(values) == len(group):
+        if len(values) == len(group):
             yield SpreadRow(names, metric, rows[0].unit, values)
 
 
@@ -106,6 +108,8 @@ def _point(name: str, good: MetricRow, dear: MetricRow) -> Iterator[TradePoint]:
         low, high = good.low, good.high
         if good.of == "drop":
             low, high = (None if bound is None or good.before is None else good.before - bound for bound in (high, low))
+        if good.unit == "share":
+            low, high = (None if bound is None else min(1.0, max(0.0, bound)) for bound in (low, high))
         yield TradePoint(name, dear.after / dear.before, good.after, low, high)
 
 

@@ -78,6 +78,8 @@ def page(heading: Heading, judged: Sequence[Judged]) -> Page:
         replace(_candidate(one, heading.noise), tags=rows, highlights=highlights.chosen(found))
         for one, rows, found in zip(judged, tags, notable, strict=True)
     )
+    headline = tuple(name for name in first.comparison.deltas if name.endswith(HEADLINE_KINDS))
+    recipes = {one.verdict.candidate: one.receipt.recipe for one in judged if one.receipt}
     return Page(
         title=overview.in_words(verdicts),
         plan=heading.plan,
@@ -87,14 +89,12 @@ def page(heading: Heading, judged: Sequence[Judged]) -> Page:
         command=heading.command,
         original=ModelPage("original", _model_facts(first.before)),
         candidates=candidates,
-        headline=tuple(name for name in first.comparison.deltas if name.endswith(HEADLINE_KINDS)),
+        headline=headline,
         provenance=heading.provenance,
         notes=heading.notes,
         highlights=highlights.chosen(one for found in notable for one in found),
         tradeoffs=overview.tradeoffs(candidates),
-        spreads=overview.spreads(
-            candidates, {one.verdict.candidate: one.receipt.recipe for one in judged if one.receipt}
-        ),
+        spreads=overview.spreads(candidates, recipes, headline),
         plan_text=heading.plan_text,
     )
 

@@ -12,6 +12,7 @@ WIDTH = 720.0
 LEFT = 52.0
 TOP = 12.0
 FOOT = 172.0
+MOST_DOTS = 30
 
 
 @dataclass(frozen=True)
@@ -21,7 +22,7 @@ class Curve:
     training: str
     held_out: str
     dots: tuple[tuple[float, float], ...]
-    """Of the held-out loss."""
+    """Of the held-out loss; none where there are so many that they would cover the line."""
     tokens: tuple[Tick, ...]
     losses: tuple[Tick, ...]
 
@@ -36,7 +37,8 @@ def place(recovery: RecoveryRow) -> Curve | None:
     up = around([*(point.held_out for point in points), *(loss for _, loss in trained)], FOOT, TOP)
     held_out = [(across.place(point.tokens), up.place(point.held_out)) for point in points]
     training = [(across.place(tokens), up.place(loss)) for tokens, loss in trained]
-    return Curve(_corners(training), _corners(held_out), tuple(held_out), across.ticks(), up.ticks())
+    dots = tuple(held_out) if len(held_out) <= MOST_DOTS else ()
+    return Curve(_corners(training), _corners(held_out), dots, across.ticks(), up.ticks())
 
 
 def _corners(points: Sequence[tuple[float, float]]) -> str:

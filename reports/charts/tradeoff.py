@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from reports.charts.axes import Tick, around
@@ -70,6 +70,8 @@ def place(tradeoff: Tradeoff) -> Chart:
     across = around([point.x for point in points], LEFT, WIDTH - EDGE, room=0.12)
     bounds = [value for point in points for value in (point.low, point.high) if value is not None]
     up = around([*(point.y for point in points), *bounds], FOOT, TOP)
+    if tradeoff.quality_unit == "share":
+        up = replace(up, low=max(0.0, up.low), high=min(1.0, up.high))
     best = front(tradeoff)
     places = [(across.place(point.x), up.place(point.y)) for point in points]
     labels = _labels([point.name for point in points], places)

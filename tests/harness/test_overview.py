@@ -61,5 +61,5 @@ def recipe(**fields: object) -> Recipe:
 def test_a_spread_is_of_recipes_that_differ_in_seeds_alone() -> None:
     pages = [candidate(name, rate, 100.0) for name, rate in (("a", 0.6), ("b", 0.5), ("c", 0.1))]
     made = {"a": recipe(), "b": recipe(seed=1, calibration={"seed": 7}), "c": recipe(sparsity=0.3)}
-    (row,) = spreads(pages, made)
+    (row,) = spreads(pages, made, ["smoke.pass_rate", "task.acc"])
     assert (row.candidates, row.metric, row.values) == (("a", "b"), "smoke.pass_rate", (0.6, 0.5))
