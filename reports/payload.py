@@ -1,20 +1,20 @@
 """Cases as compact data for the page's script: an index of all of them, and what they say in chunks.
 
-Both are JSON, deflated, in base64; templates/scripts/payload.js has their form as types and reads them.
+templates/scripts/payload.js has the form of both as types, and reads them.
 """
 
 from __future__ import annotations
 
-import base64
 import hashlib
-import json
 import math
-import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import get_args
 
+from markupsafe import Markup
+
 from reports.listing import Listed, Listing
+from reports.packing import packed
 from reports.page import AnswerRow, CheckRow, Kind, TokenRow
 from reports.visible import visible
 
@@ -29,17 +29,17 @@ class Payload:
     """All cases of one candidate."""
 
     listing: Listing
-    chunks: tuple[str, ...]
+    chunks: tuple[Markup, ...]
 
-    def index(self, beside: bool) -> str:
+    def index(self, beside: bool) -> Markup:
         """Columns over all cases, and, if the chunks lie beside the page, the name of each."""
-        return _packed(_columns(self.listing, [chunk_name(chunk) for chunk in self.chunks] if beside else []))
+        return packed(_columns(self.listing, [chunk_name(chunk) for chunk in self.chunks] if beside else []))
 
 
 def payload(listing: Listing) -> Payload:
     """Put the texts of all cases into chunks."""
     rows = [_texts(row) for row in listing.rows]
-    return Payload(listing, tuple(_packed(rows[at : at + CHUNK]) for at in range(0, len(rows), CHUNK)))
+    return Payload(listing, tuple(packed(rows[at : at + CHUNK]) for at in range(0, len(rows), CHUNK)))
 
 
 def chunk_name(chunk: str) -> str:
@@ -96,8 +96,3 @@ def _check(check: CheckRow) -> list[object]:
 
 def _rounded(value: float | None) -> float | None:
     return None if value is None or math.isnan(value) else round(value, 4)
-
-
-def _packed(value: object) -> str:
-    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-    return base64.b64encode(zlib.compress(text.encode("utf-8"), 9)).decode("ascii")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import zlib
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -16,6 +17,7 @@ from hypothesis import strategies as st
 from py_mini_racer import MiniRacer
 
 from reports.diff import words
+from reports.packing import packed
 from reports.visible import visible
 
 SCRIPTS = Path(__file__).parents[2] / "reports" / "templates" / "scripts"
@@ -24,7 +26,7 @@ SCRIPTS = Path(__file__).parents[2] / "reports" / "templates" / "scripts"
 @pytest.fixture(scope="module")
 def engine() -> Iterator[MiniRacer]:
     with MiniRacer() as started:
-        for name in ("matching.js", "diff.js", "choosing.js"):
+        for name in ("matching.js", "diff.js", "choosing.js", "packing.js"):
             started.eval((SCRIPTS / name).read_text("utf-8"))
         yield started
 
@@ -94,3 +96,13 @@ def test_what_is_chosen_is_sorted_and_counted_by_kind(
     asked = json.dumps({"suite": "", "tag": "", "sort": "", **choice})
     code = f"const found = chosen({json.dumps(INDEX)}, {asked}, null); [found.rows, Object.fromEntries(found.counts)]"
     assert json.loads(str(engine.eval(f"{{ {code.replace('; [', '; JSON.stringify([')}) }}"))) == [rows, counts]
+
+
+def test_the_browser_reads_what_was_packed(engine: MiniRacer) -> None:
+    """Of every length that a group of bits can end with, and nothing in it that HTML or a string would read."""
+    for length in range(30):
+        value = 'é<"&' * length
+        text = packed(value)
+        assert not set(text) & set('<"\\\n')
+        data = bytes(json.loads(str(engine.eval(f"JSON.stringify([...packedBytes({json.dumps(text)})])"))))
+        assert json.loads(zlib.decompress(data)) == value

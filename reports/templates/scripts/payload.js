@@ -40,14 +40,14 @@ function keepChunk(name, text) {
  */
 async function openPayload(root) {
   /** @type {Index} */
-  const index = await inflated(part(root, "script.index").textContent ?? "");
+  const index = await unpacked(part(root, "script.index").textContent ?? "");
   const embedded = [...root.querySelectorAll("script.chunk")];
   /** @type {Map<number, Promise<CaseRow[]>>} */
   const kept = new Map();
 
   /** @param {number} chunk */
   const read = async (chunk) =>
-    inflated(embedded.length ? embedded[chunk].textContent ?? "" : await chunkFile(index.files[chunk]));
+    unpacked(embedded.length ? embedded[chunk].textContent ?? "" : await chunkFile(index.files[chunk]));
 
   /** @param {number} chunk */
   const rows = (chunk) => {
@@ -76,15 +76,4 @@ function chunkFile(name) {
     script.addEventListener("error", () => reject(new Error(`cannot load ${name}, which lies beside this page`)));
     document.head.append(script);
   });
-}
-
-/**
- * Base64 of deflated JSON -> its value.
- * @param {string} text
- */
-async function inflated(text) {
-  const packed = atob(text);
-  const bytes = new Uint8Array(packed.length);
-  for (let at = 0; at < packed.length; at++) bytes[at] = packed.charCodeAt(at);
-  return new Response(new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate"))).json();
 }
