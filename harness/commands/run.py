@@ -22,6 +22,7 @@ from harness.commands.saying import say
 @click.option("--json", "as_json", is_flag=True, help="Print the verdicts as JSON.")
 @click.option("--junit", type=click.Path(path_type=Path), metavar="FILE", help="Also write JUnit XML, one test a gate.")
 @click.option("--summary", type=click.Path(path_type=Path), metavar="FILE", help="Also append a Markdown summary.")
+@click.option("--sarif", type=click.Path(path_type=Path), metavar="FILE", help="Also write SARIF, one result a gate.")
 @click.option("--annotations", type=click.Choice(["github"]), help="Also print what CI shows beside the plan's gates.")
 @permissions
 @click.option("-q", "--quiet", is_flag=True, help="No progress.")
@@ -35,6 +36,7 @@ def command(
     as_json: bool,
     junit: Path | None,
     summary: Path | None,
+    sarif: Path | None,
     annotations: str | None,
     quiet: bool,
 ) -> int:
@@ -52,6 +54,7 @@ def command(
     from harness.progress import shown
     from harness.showing import outputs
     from harness.showing.github import annotated
+    from harness.showing.sarif import write_sarif
     from harness.telling.delivery import after_run
 
     chosen = permitting(load_plan(plan), given())
@@ -59,7 +62,7 @@ def command(
         chosen = only(chosen, candidate)
     if sequential:
         chosen = chosen.model_copy(update={"sequential": True})
-    for target in filter(None, (junit, summary)):
+    for target in filter(None, (junit, summary, sarif)):
         if target.is_dir() or not target.absolute().parent.is_dir():
             raise HarnessError(f"cannot write {target}: give a file in a folder that is there")
     for line in hopeless(chosen, loaded_suites(chosen)):
@@ -74,6 +77,8 @@ def command(
         say(line, err=True)
     if junit:
         outputs.write_junit(outcome, junit)
+    if sarif:
+        write_sarif(outcome, plan, sarif)
     if summary:
         outputs.append_markdown(outcome, summary)
     # Last, so that nobody waits for the verdict because of a slow network.

@@ -3,48 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
-from harness.errors import HarnessError
-from harness.verdicts.finding import Finding
+from harness.showing.remarks import is_file, remarks
 from harness.verdicts.outcome import Outcome
-from suites.document import read
-from suites.errors import SuiteError
 
 TEXT_ESCAPES = (("%", "%25"), ("\r", "%0D"), ("\n", "%0A"))
 FIELD_ESCAPES = (*TEXT_ESCAPES, (":", "%3A"), (",", "%2C"))
+NAMES = {"note": "notice"}
+"""Levels that GitHub calls otherwise."""
 
 
 def annotated(outcome: Outcome, plan: str) -> Iterator[str]:
     """A line for each gate that did not pass, at its line of the plan, and for each candidate that was not judged."""
-    lines = _gate_lines(plan)
-    for verdict in outcome.verdicts:
-        for number, finding in enumerate(verdict.findings):
-            if finding.decision != "PASS":
-                place = {"file": plan, "line": str(lines[number])} if lines else {}
-                title = f"{verdict.candidate}: {finding.gate.title}: {finding.decision}"
-                yield _command(_level(finding), {**place, "title": title}, finding.reason)
-    for name, why in outcome.failures.items():
-        place = {"file": plan} if lines else {}
-        yield _command("error", {**place, "title": f"{name}: could not finish"}, why)
-
-
-def _level(finding: Finding) -> str:
-    if finding.severity == "warn":
-        return "notice"
-    return "error" if finding.decision == "REGRESSION" else "warning"
-
-
-def _gate_lines(plan: str) -> Sequence[int]:
-    """The line of each gate in the plan's file; none for a built-in plan."""
-    if not Path(plan).is_file():
-        return []
-    try:
-        document = read(plan)
-    except SuiteError as error:
-        raise HarnessError(str(error)) from error
-    gates = document.data.get("gates", []) if isinstance(document.data, dict) else []
-    return [document.line(["gates", number]) for number in range(len(gates))]
+    place = {"file": plan} if is_file(plan) else {}
+    for remark in remarks(outcome, plan):
+        line = {} if remark.line is None else {"line": str(remark.line)}
+        title = f"{remark.candidate}: {remark.what}"
+        yield _command(NAMES.get(remark.level, remark.level), {**place, **line, "title": title}, remark.text)
 
 
 def _command(level: str, fields: dict[str, str], text: str) -> str:

@@ -11,6 +11,7 @@ import pytest
 from harness.gates import Gate
 from harness.showing import outputs
 from harness.showing.github import annotated
+from harness.showing.sarif import write_sarif
 from harness.statistics.delta import Delta
 from harness.verdicts.finding import Finding
 from harness.verdicts.gate import Verdict
@@ -73,6 +74,28 @@ def test_text_names_every_candidate(outcome: Outcome) -> None:
     assert "bad: REGRESSION" in text
     assert "unclear: INCONCLUSIVE" in text
     assert "REGRESSION (warning only)" in text
+
+
+def test_sarif_has_a_result_for_each_gate_that_did_not_pass(
+    outcome: Outcome, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The members that SARIF 2.1.0 requires: version, runs, tool.driver.name, id of a rule, text of a message."""
+    monkeypatch.chdir(tmp_path)
+    Path("a plan.yaml").write_text("name: p\ngates:\n  - {metric: s.pass_rate}\n\n  - {metric: s.pass_rate}\n")
+    write_sarif(outcome, "a plan.yaml", tmp_path / "out.sarif")
+    content = json.loads((tmp_path / "out.sarif").read_text())
+    (run,) = content["runs"]
+    driver, results = run["tool"]["driver"], run["results"]
+    assert (content["version"], driver["name"]) == ("2.1.0", "secateur")
+    assert [rule["id"] for rule in driver["rules"]] == ["s.pass_rate", "could not finish"]
+    assert [one["level"] for one in results] == ["error", "note", "warning", "error"]
+    assert [driver["rules"][one["ruleIndex"]]["id"] for one in results] == [one["ruleId"] for one in results]
+    places = [one["locations"][0]["physicalLocation"] for one in results]
+    assert {place["artifactLocation"]["uri"] for place in places} == {"a%20plan.yaml"}
+    assert [place["region"]["startLine"] for place in places] == [3, 5, 3, 1]
+    assert results[3]["message"]["text"] == "gone: could not finish: no such folder"
+    write_sarif(outcome, "demo", tmp_path / "out.sarif")
+    assert not any("locations" in one for one in json.loads((tmp_path / "out.sarif").read_text())["runs"][0]["results"])
 
 
 def test_annotations_stand_at_the_gates_lines_and_escape_what_means_something(
