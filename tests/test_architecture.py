@@ -17,7 +17,6 @@ ONE_FILE_EACH = {
     "lm_eval": {"harness/benchmarks"},
     "duckdb": {"harness/stores"},
     "cronsim": {"harness/schedules/cron.py"},
-    "ruptures": {"harness/statistics/shifts.py"},
     "httpx": {"harness/endpoints"},
     "peft": {"compress/adapters.py"},
     "promptlayer": {"harness/telling/promptlayer.py"},
@@ -71,7 +70,7 @@ def test_the_store_is_read_without_heavy_libraries() -> None:
     """`ls`, `show`, `trend` and a cron job every minute import this; judging again needs scipy, and no more."""
     code = (
         "import sys; import harness.history, harness.schedules.turns, harness.trends.listing\n"
-        "heavy = {'torch', 'transformers', 'lm_eval', 'promptlayer', 'pandas', 'ruptures'} & set(sys.modules)\n"
+        "heavy = {'torch', 'transformers', 'lm_eval', 'promptlayer', 'pandas'} & set(sys.modules)\n"
         "sys.exit(f'imported {heavy}' if heavy else 0)"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)

@@ -28,6 +28,7 @@ COMMANDS = (
     "site",
     "view",
     "trend",
+    "suggest",
     "baseline",
     "store",
     "schedule",

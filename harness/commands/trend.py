@@ -14,22 +14,31 @@ from harness.commands.saying import say
 @click.option("--plan", metavar="NAME", help="Only this plan.")
 @click.option("--candidate", metavar="NAME", help="Only this candidate.")
 @click.option("--last", type=click.IntRange(1), default=12, show_default=True, metavar="N", help="Rows of the table.")
+@click.option("--resources", is_flag=True, help="Instead, what candidates need: size, memory, speed and their like.")
 @click.option("--strict", is_flag=True, help="Exit 1 if the newest run has drifted from its baseline.")
 @click.option(
     "--out", type=click.Path(path_type=Path), default=Path("out"), show_default=True, help="Where results are."
 )
-def command(metric: str | None, plan: str | None, candidate: str | None, last: int, strict: bool, out: Path) -> int:
+def command(
+    metric: str | None, plan: str | None, candidate: str | None, last: int, resources: bool, strict: bool, out: Path
+) -> int:
     """Show METRIC of every candidate over time: chart, table, changes of level, outliers, drift from the baseline.
 
-    Without METRIC: a line for each there is.
+    Without METRIC: a line for each there is, or with --resources a table of what candidates need.
     """
     from harness.history import opened
     from harness.stores.baselines import BaselineTable
     from harness.trends.events import events
     from harness.trends.listing import overview, shown
     from harness.trends.reading import histories
+    from harness.trends.resources import is_resource, used
 
-    found = [(one, events(one)) for one in histories(BaselineTable(opened(out).file), metric, plan, candidate)]
+    table = BaselineTable(opened(out).file)
+    chosen = histories(table, metric, plan, candidate)
+    if resources:
+        say("\n".join(used(one for one in chosen if is_resource(one.metric))))
+        return 0
+    found = [(one, events(one)) for one in chosen]
     if metric is None:
         say("\n".join(overview(found)))
     else:

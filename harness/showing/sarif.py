@@ -1,7 +1,7 @@
 """An outcome as SARIF 2.1.0, which code scanning of GitHub, GitLab and Azure reads.
 
-One result a gate that did not pass, at its line of the plan. Code scanning takes results with equal fingerprints for the
-same alert, and closes an alert whose result is gone: so a gate that fails night after night is one alert.
+One result a gate that did not pass, at its line of the plan. Code scanning takes results with equal fingerprints for
+the same alert, and closes an alert whose result is gone: so a gate that fails night after night is one alert.
 """
 
 from __future__ import annotations

@@ -17,6 +17,8 @@ class Point:
     """Of the candidate."""
     value: float
     decision: str
+    original: float | None = None
+    """The original's value in the same job; None: it has none."""
 
 
 @dataclass(frozen=True)

@@ -48,8 +48,12 @@ def _history(rows: list[PointRow], margin: float | None, baselines: list[Baselin
         last.unit,
         last.higher_is_better,
         last.n,
-        tuple(Point(row.started, row.job, row.fingerprint, row.after or 0.0, row.decision) for row in known),
+        tuple(_point(row) for row in known),
         margin,
         blessed.name if blessed else "",
         places[blessed.job, blessed.candidate] if blessed else None,
     )
+
+
+def _point(row: PointRow) -> Point:
+    return Point(row.started, row.job, row.fingerprint, row.after or 0.0, row.decision, row.before)

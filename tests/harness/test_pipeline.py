@@ -126,6 +126,16 @@ def test_a_candidate_is_held_against_what_was_blessed(
     assert outcome.report.read_text() == held
 
 
+def test_what_to_try_next_rests_on_what_was_judged(
+    done: tuple[Path, Outcome], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert entry(["suggest", "--out", str(done[0])]) == 0
+    said = capsys.readouterr().out
+    assert said.startswith(
+        "tiny: magnitude 0.4 does not pass (REGRESSION), and nothing smaller was tried: try 0.2; rests"
+    )
+
+
 def test_fidelity_on_two_corpora_and_over_both(place: Path, tmp_path: Path) -> None:
     (place / "notes.txt").write_text("One two three four.\n\nFive six seven eight nine ten.\n")
     text = PLAN.replace("corpus: text.jsonl", "corpus: {rows: text.jsonl, notes: notes.txt}")

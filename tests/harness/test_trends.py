@@ -17,6 +17,7 @@ from harness.trends.chart import chart
 from harness.trends.drawing import drawn
 from harness.trends.events import events
 from harness.trends.reading import histories
+from harness.trends.resources import HEAD
 
 Nights = Callable[[Sequence[float], str], DuckdbStore]
 
@@ -55,6 +56,16 @@ def test_changes_are_those_of_exact_segmentation() -> None:
     values[10] = 0.2
     assert shifts.changes(values, 0.01) == [30]
     assert list(np.flatnonzero(shifts.outliers(values, 0.01))) == [10]
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_levels_are_those_of_the_stock_tool(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    values = np.repeat(rng.normal(0, 3, 12), 10) + rng.uniform(-1, 1, 120)
+    assert not shifts.outliers(values, 1.0).any()
+    stock = ruptures.KernelCPD(kernel="linear", min_size=2).fit(values[:, None]).predict(pen=shifts.PENALTY)
+    assert shifts.changes(values, 1.0) == stock[:-1]
+    assert len(stock) > 1
 
 
 def test_slack_by_hand() -> None:
@@ -195,3 +206,15 @@ def test_a_name_that_is_blessed_again_moves(nights: Nights, capsys: pytest.Captu
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[0] for line in lines] == ["name", "prod", "before:"]
     assert "job1" in lines[1]
+
+
+def test_resources_are_shown_beside_the_original(nights: Nights, capsys: pytest.CaptureFixture[str]) -> None:
+    store = nights([0.8, 0.8], "aa")
+    rename = "UPDATE deltas SET metric = 'speed.decode', unit = 'tokens/s', before = 10, after = ? WHERE job = ?"
+    store.file.execute(rename, [12.0, "job0"])
+    store.file.execute(rename, [15.0, "job1"])
+    assert entry(["trend", "--resources"]) == 0
+    head, row = (line.split("  ") for line in capsys.readouterr().out.splitlines())
+    assert [cell.strip() for cell in head if cell] == list(HEAD)
+    cells = [cell.strip() for cell in row if cell]
+    assert cells[2:] == ["speed.decode", "2", *["12 tokens/s"] * 2, *["15 tokens/s"] * 2, "1.500"]

@@ -21,7 +21,6 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
-import ruptures
 
 from harness.trends import History, Point
 from harness.trends.events import events
@@ -136,7 +135,7 @@ def main() -> None:
     quick = parser.parse_args().quick
     start, histories = time.process_time(), 40 if quick else 300
     print(__doc__.split("Protocol.")[1].strip())
-    print(f"\nPython {platform.python_version()}, numpy {np.__version__}, ruptures {ruptures.__version__}")
+    print(f"\nPython {platform.python_version()}, numpy {np.__version__}")
     print("\nFalse alarms a year; last: years with any of ours\n")
     print("| noise | drift | new level | outliers | step | beyond margin | 3 sigmas | years |\n|" + "---|" * 8)
     for seed, name in enumerate(NOISES):
