@@ -76,16 +76,16 @@ def compared(store: DuckdbStore, before: str, after: str, plan: Plan | None) -> 
     return judge(compare(old, new, suites, own.sequential), plan.gates, others)
 
 
-def publish(store: DuckdbStore, job: Job, path: Path) -> Path:
-    """Judge a job's candidates again from what is stored, and write the page."""
-    reports.write(judged_again(store, job), path)
+def publish(store: DuckdbStore, job: Job, path: Path, suites: Sequence[Suite] | None = None) -> Path:
+    """Judge a job's candidates again from what is stored, and write the page. suites: the plan's, if loaded."""
+    reports.write(judged_again(store, job, suites), path)
     return path
 
 
-def judged_again(store: DuckdbStore, job: Job) -> Page:
+def judged_again(store: DuckdbStore, job: Job, loaded: Sequence[Suite] | None = None) -> Page:
     """Judge a job's candidates again from what is stored. Raises HarnessError if none has a verdict."""
     plan = Plan.model_validate_json(job.plan)
-    suites = loaded_suites(plan)
+    suites = loaded if loaded is not None else loaded_suites(plan)
     rows = sorted(store.verdicts(job.id), key=lambda row: list(plan.candidates).index(row.candidate))
     links, table = store.links(job.id), BaselineTable(store.file)
     metrics = [gate.metric for gate in plan.gates]
@@ -109,7 +109,7 @@ def judged_again(store: DuckdbStore, job: Job) -> Page:
     return page(heading, judged)
 
 
-def _judged(store: DuckdbStore, row: VerdictRow, job: Job, suites: list[Suite]) -> Judged:
+def _judged(store: DuckdbStore, row: VerdictRow, job: Job, suites: Sequence[Suite]) -> Judged:
     plan = Plan.model_validate_json(job.plan)
     before, after = store.run(row.before_run), store.run(row.after_run)
     refuse_changed(suites, before, after)

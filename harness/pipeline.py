@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 
 from compress import CompressError, read_receipt
@@ -34,6 +35,7 @@ from harness.telling.telemetry import telemetry
 from harness.verdicts.compare import compare
 from harness.verdicts.gate import Verdict, judge
 from harness.verdicts.outcome import Outcome, sentence
+from suites import Suite
 from suites.errors import SuiteError
 
 
@@ -46,9 +48,27 @@ def run(
     for the page.
     Raises HarnessError for a plan that cannot be run; a candidate that cannot be judged is in `failures`.
     """
+    return run_prepared(prepared(plan), out, fresh=fresh, progress=progress, command=command)
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A plan with its suites, which take seconds to load where they are large."""
+
+    plan: Plan
+    suites: tuple[Suite, ...]
+
+
+def prepared(plan: Plan) -> Prepared:
+    """Raises HarnessError for a plan without candidates, and for suites that cannot be loaded."""
     if not plan.candidates:
         raise HarnessError(f"plan {plan.name}: no candidates to run; `secateur search` makes some, or name them")
-    suites = loaded_suites(plan)
+    return Prepared(plan, tuple(loaded_suites(plan)))
+
+
+def run_prepared(ready: Prepared, out: Path, *, fresh: bool, progress: Progress, command: str) -> Outcome:
+    """The same as `run`, for whoever needs the suites too."""
+    plan, suites = ready.plan, ready.suites
     refuse_impossible(plan, suites)
     if (out / PAGE).is_dir():
         raise HarnessError(f"{out / PAGE} is a folder; the page goes there, so remove it or choose another --out")
@@ -71,7 +91,7 @@ def run(
         except (HarnessError, CompressError, SuiteError, OSError) as error:
             errors[name] = error
             store.save_verdict(VerdictRow(job.id, name, "ERROR", _reason(error), "", "", "[]"))
-    report = publish(store, job, out / PAGE) if verdicts else None
+    report = publish(store, job, out / PAGE, suites) if verdicts else None
     failures = {name: _reason(error) for name, error in errors.items()}
     outcome = Outcome(plan.name, job.id, tuple(verdicts), failures, report, not_checked(suites), noise)
     if not any(isinstance(error, EndpointError) for error in errors.values()):

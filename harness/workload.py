@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from harness.errors import HarnessError
+from harness.models.context import stated_context
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -25,8 +26,7 @@ class Workload:
         """(1, prompt_tokens) spread over the vocabulary. Raises HarnessError where the context is too short."""
         import torch
 
-        config = loaded.model.config.get_text_config()
-        context = getattr(config, "max_position_embeddings", None)
+        config, context = loaded.model.config.get_text_config(), stated_context(loaded.model)
         if context is not None and context < self.prompt_tokens + self.new_tokens:
             raise HarnessError(f"{loaded.spec.source}: its context of {context} tokens is too short to measure on")
         tokens = torch.linspace(0, config.vocab_size - 1, self.prompt_tokens).long()

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from harness.answering.decoding import written
 from harness.answering.rows import Row, end_tokens
 from harness.answering.sampling import seed_of
+from harness.models.context import stated_context
 from harness.progress import Progress, silent
 from harness.quiet import quiet
 from harness.records import Answer
@@ -112,7 +113,7 @@ def _encode(loaded: LoadedModel, prompt: Prompt) -> _Encoded | Answer:
         return _unanswered(_Encoded(prompt, "", Row([], 0)), why)
     tokens = prompt_tokens(loaded, text)
     encoded = _Encoded(prompt, text, Row(tokens, prompt.max_new_tokens, prompt.sampling, prompt.seed))
-    context = getattr(loaded.model.config.get_text_config(), "max_position_embeddings", None)
+    context = stated_context(loaded.model)
     if not encoded.row.tokens:
         return _unanswered(encoded, "the prompt is empty")
     if context is not None and len(encoded.row.tokens) + prompt.max_new_tokens > context:

@@ -46,10 +46,9 @@ def command(
     stopped. Exit code: the worst over the candidates, 3 > 1 > 2 > 0.
     """
     from harness.errors import HarnessError
-    from harness.inspection import loaded_suites
     from harness.live.telling import told
     from harness.outlook import hopeless
-    from harness.pipeline import run
+    from harness.pipeline import prepared, run_prepared
     from harness.plan import load_plan, only, permitting
     from harness.progress import shown
     from harness.showing import outputs
@@ -65,10 +64,11 @@ def command(
     for target in filter(None, (junit, summary, sarif)):
         if target.is_dir() or not target.absolute().parent.is_dir():
             raise HarnessError(f"cannot write {target}: give a file in a folder that is there")
-    for line in hopeless(chosen, loaded_suites(chosen)):
+    ready = prepared(chosen)
+    for line in hopeless(chosen, ready.suites):
         say(f"warning: {line}", err=True)
     with shown(quiet) as progress, told(out, chosen.name, progress) as telling:
-        outcome = run(chosen, out, fresh=fresh, progress=telling, command=f"secateur run {plan}")
+        outcome = run_prepared(ready, out, fresh=fresh, progress=telling, command=f"secateur run {plan}")
         telling.ended(outcome.job, outcome.exit_code)
     exit_code = 0 if allow_inconclusive and outcome.exit_code == 2 else outcome.exit_code
     say(outputs.as_json(outcome) if as_json else outputs.as_text(outcome, exit_code))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import random
 import threading
 import time
 from collections.abc import Mapping
@@ -16,7 +15,7 @@ import httpx
 from harness.endpoints.keys import key_of, without
 from harness.errors import HarnessError
 from harness.records import DECODING, Endpoint
-from harness.retry_after import asked_seconds
+from harness.retry_after import asked_seconds, back_off
 
 MOST_BYTES = 64_000_000
 """Of one reply; a server is not trusted with our memory."""
@@ -41,7 +40,7 @@ class RefusedError(HarnessError):
 
 @dataclass(frozen=True)
 class Patience:
-    """How often a request is sent, and how long to wait in between: each time twice as long, give or take half."""
+    """How often a request is sent, and how long to wait in between: each time twice as long, or up to half less."""
 
     tries: int = 8
     late_tries: int = 2
@@ -153,11 +152,10 @@ class Connection:
 
     def _pause(self, number: int, failure: _Failure) -> None:
         patience = self.patience
-        seconds = min(patience.most_seconds, patience.first_seconds * 2 ** (number - 1)) * random.uniform(0.5, 1.5)
-        if failure.wait_seconds is not None:
-            if failure.wait_seconds > patience.most_asked_seconds:
-                raise self._useless(f"{failure.reason}; it asks to wait {failure.wait_seconds:.0f} s")
-            seconds = max(seconds, failure.wait_seconds)
+        asked = failure.wait_seconds
+        if asked is not None and asked > patience.most_asked_seconds:
+            raise self._useless(f"{failure.reason}; it asks to wait {asked:.0f} s")
+        seconds = back_off(number, patience.first_seconds, patience.most_seconds, asked)
         if self._closed.wait(seconds):
             raise self._useless(failure.reason)
 

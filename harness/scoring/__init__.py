@@ -9,6 +9,7 @@ import math
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+from harness.models.context import stated_context
 from harness.progress import Progress, silent
 from harness.scoring.engine import in_batches, in_trees
 from harness.scoring.nan import first_broken
@@ -65,8 +66,4 @@ def _refuse_nan(model: PreTrainedModel, requests: Sequence[Request], found: dict
 
 def context_length(model: PreTrainedModel) -> int:
     """The most tokens the model reads at once."""
-    config = model.config.get_text_config()
-    for name in ("max_position_embeddings", "n_positions", "n_ctx"):
-        if length := getattr(config, name, None):
-            return int(length)
-    return DEFAULT_CONTEXT
+    return stated_context(model) or DEFAULT_CONTEXT

@@ -5,7 +5,6 @@ This module knows letters and what may become of them; how one is sent is the se
 
 from __future__ import annotations
 
-import random
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -14,6 +13,7 @@ from datetime import UTC, datetime
 from typing import Literal, Protocol, TypeVar
 
 from harness.progress import Progress, silent
+from harness.retry_after import back_off
 from harness.stores.outbox import Fate, Outbox, Taken
 
 AT_ONCE = 24
@@ -84,9 +84,8 @@ class Pace:
         return 2 * self.call_seconds + self.settle_seconds
 
     def back_off(self, attempts: int, asked_seconds: float = 0.0) -> float:
-        """Doubling with jitter, but never less than was asked for."""
-        doubled = min(self.first_wait_seconds * 2.0 ** min(attempts, 32), self.longest_wait_seconds)
-        return max(doubled * random.uniform(0.5, 1.0), asked_seconds)
+        """After so many attempts before this one."""
+        return back_off(attempts + 1, self.first_wait_seconds, self.longest_wait_seconds, asked_seconds)
 
 
 PACE = Pace()
