@@ -52,7 +52,7 @@ def data(path: Path) -> object:
 def grade(store: DuckdbStore, run: str, **cases: bool) -> None:
     for case, passed in cases.items():
         values = [run, "words", case, passed, float(passed)]
-        store.file.execute("INSERT INTO grades VALUES (?, ?, ?, ?, ?)", values)
+        store.file.execute("INSERT INTO grades (run, suite, case_id, passed, score) VALUES (?, ?, ?, ?, ?)", values)
 
 
 def test_an_empty_store_has_pages_that_say_what_to_do(empty: Path, capsys: pytest.CaptureFixture[str]) -> None:
