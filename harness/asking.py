@@ -88,6 +88,11 @@ def asked(subject: Subject, suite: Suite, cases: Sequence[Case], keeping: Keepin
     return tuple(stage.id for stage in stages)
 
 
+def stored_answers(subject: Subject, suite: Suite, keeping: Keeping) -> list[Answer]:
+    """All answers to a suite there are by now."""
+    return [answer for one in suite_stages(subject, suite, keeping) for answer in keeping.store.answers(one.id)]
+
+
 def _left(
     suite: Suite, cases: Sequence[Case], stages: Sequence[Stage], store: Store
 ) -> tuple[list[Prompt], dict[int, bool]]:

@@ -16,7 +16,7 @@ LIBRARIES = ("torch", "transformers", "peft", "lm-eval", "duckdb", "datasets", "
 NEEDED_FREE_BYTES = 3 * 2**30
 UNTESTED = (
     "CUDA, MPS, Windows, models over a few hundred million parameters, hub downloads, PromptLayer itself,"
-    " GitHub, GitLab and Airflow themselves, mail over TLS"
+    " GitHub, GitLab and Airflow themselves, mail over TLS, meters of energy"
 )
 
 

@@ -15,6 +15,7 @@ from harness.candidates.making import recipe_of
 from harness.errors import HarnessError
 from harness.estimate import estimated_seconds
 from harness.gates import Gate
+from harness.metering import meter_faults, provided
 from harness.models.opening import refuse_missing
 from harness.outlook import cases_of, documents_of, outlook
 from harness.plan import Plan, allowance
@@ -79,7 +80,7 @@ def refuse_impossible(plan: Plan, suites: Sequence[Suite]) -> None:
             faults.append(f"fidelity.corpus: no file {path}")
     if plan.data_root and not (Path(plan.data_root) / "index.json").is_file():
         faults.append(f"data_root: no index.json in {plan.data_root}")
-    faults += learning_faults(plan, suites)
+    faults += [*meter_faults(plan, suites), *learning_faults(plan, suites)]
     if plan.noise and plan.sequential:
         faults.append("noise: true asks the original twice, --sequential no more than needed; leave one out")
     if plan.baselines and plan.sequential:
@@ -127,7 +128,9 @@ def _endpoint_faults(plan: Plan) -> list[str]:
     if not served:
         return []
     who = ", ".join(served)
-    of_weights = [*(["fidelity"] if plan.fidelity else []), *(f"metrics.{name}" for name in plan.metrics)]
+    by_token = {"cost"} if plan.price and plan.price.per_hour is None else set()
+    meters = [f"metrics.{name}" for name in plan.metrics if name not in by_token]
+    of_weights = [*(["fidelity"] if plan.fidelity else []), *meters]
     faults = []
     if of_weights:
         faults.append(f"{', '.join(of_weights)}: needs weights, and {who} is an endpoint; give it a plan without these")
@@ -166,7 +169,7 @@ def _metrics_of(source: str, plan: Plan, suites: Mapping[str, Suite]) -> tuple[s
         labels = [f"{label}." for label in plan.fidelity.corpora if label] if plan.fidelity else []
         return tuple(f"{label}{name}" for label in ("", *labels) for name in FIDELITY_METRICS)
     if source in metrics.names():
-        return metrics.load(source).provides
+        return provided(source, plan)
     from harness.benchmarks import metric_names
 
     root = Path(plan.data_root) if plan.data_root else None

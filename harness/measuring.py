@@ -7,10 +7,9 @@ from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 
-from harness import metrics
 from harness.advising.consulting import consulted
 from harness.advising.panel import Panel
-from harness.asking import PROTOCOL, asked, own, suite_stages
+from harness.asking import PROTOCOL, asked, own, stored_answers, suite_stages
 from harness.benchmarks import BenchmarkResult, kinds, measure_benchmark, measure_served, task_identity
 from harness.digest import digest
 from harness.drawing import set_fact
@@ -19,6 +18,7 @@ from harness.errors import HarnessError
 from harness.fidelity.corpus import Corpus
 from harness.fidelity.measure import measure_fidelity, not_measured, original_perplexity, over_corpora
 from harness.fidelity.reference import FidelityRefusedError, reference
+from harness.metering import UNMEASURED, metered
 from harness.models.subject import Subject
 from harness.plan import Benchmark, Plan
 from harness.progress import Progress, named
@@ -84,7 +84,7 @@ def measured_pair(before: Subject, after: Subject, corpora: Sequence[Corpus], co
     if len(corpora) > 1:
         stages = {corpus.label: stage for corpus, (_, stage) in zip(corpora, pairs, strict=True)}
         pairs.append((pairs[0][0], _macro(after, stages, context)))
-    pairs += [_metered(name, before, after, context) for name in context.plan.metrics]
+    pairs += metered(before, after, context)
     return PairStages(tuple(b for b, _ in pairs), tuple(a for _, a in pairs))
 
 
@@ -92,15 +92,9 @@ def advised(before: Subject, after: Subject, context: Context) -> tuple[str, ...
     """What judges and embeddings say of a candidate's answers and the original's; ids of stages that are of both."""
     found: list[str] = []
     for suite in context.suites:
-        new, old = (_answers(one, suite, context) for one in (after, before))
+        new, old = (stored_answers(one, suite, context) for one in (after, before))
         found += consulted(suite, (new, old), context.panel, context)
     return tuple(found)
-
-
-def _answers(subject: Subject, suite: Suite, context: Context) -> list[Answer]:
-    """All there are by now."""
-    stages = suite_stages(subject, suite, context)
-    return [answer for stage in stages for answer in context.store.answers(stage.id)]
 
 
 def unfinished(subject: Subject, context: Context) -> set[str]:
@@ -182,7 +176,7 @@ def _not_measured(
     """A candidate whose output is no number has no measurement, which breaks its gates; an original ends the job."""
     if subject.spec.name == ORIGINAL:
         raise error
-    context.store.finish_stage(stage, instead, {"not measured": str(error)})
+    context.store.finish_stage(stage, instead, {UNMEASURED: str(error)})
 
 
 def faithful(before: Subject, after: Subject, corpus: Corpus, context: Context) -> tuple[str, str]:
@@ -216,16 +210,3 @@ def _macro(after: Subject, stages: dict[str, str], context: Context) -> str:
     if not stage.finished:
         store.finish_stage(stage.id, over_corpora({label: store.measurements(one) for label, one in stages.items()}))
     return stage.id
-
-
-def _metered(name: str, before: Subject, after: Subject, context: Context) -> tuple[str, str]:
-    """Meters are read again in every job: a reading says something of the machine as it is now."""
-    store = context.store
-    key = digest("metric", name, context.job.id, before.fingerprint, after.fingerprint)
-    first = store.begin_stage(before.fingerprint, f"before/{key}", "metric", name)
-    second = store.begin_stage(after.fingerprint, f"after/{key}", "metric", name)
-    if not (first.finished and second.finished):
-        progress = named(context.progress, f"{after.spec.name}: {name}")
-        pairs = metrics.load(name)().measure(before.loaded(), after.loaded(), progress)
-        store.finish_stages({first.id: [one for one, _ in pairs], second.id: [other for _, other in pairs]})
-    return first.id, second.id

@@ -11,6 +11,7 @@ from compress import methods
 from compress.recipe import Recipe
 from harness.errors import HarnessError
 from harness.gates import Gate, Reference
+from harness.metrics import Price
 from harness.plan_models import DTYPE, Candidate, CandidateName, Embeddings, Line, Model, Part
 from harness.records import GIVEN, ORIGINAL, SERVED
 from harness.search.form import Half, Search
@@ -69,6 +70,24 @@ class Fidelity(Part):
         return {"": self.corpus} if isinstance(self.corpus, str) else self.corpus
 
 
+class PricePart(Part):
+    """What an hour of the machine costs, or a million tokens, in any currency."""
+
+    per_hour: float | None = Field(default=None, gt=0, allow_inf_nan=False)
+    per_million_input_tokens: float | None = Field(default=None, ge=0, allow_inf_nan=False)
+    per_million_output_tokens: float | None = Field(default=None, ge=0, allow_inf_nan=False)
+
+    @property
+    def value(self) -> Price:
+        return Price(self.per_hour, self.per_million_input_tokens, self.per_million_output_tokens)
+
+    @model_validator(mode="after")
+    def _something(self) -> PricePart:
+        if self.value == Price():
+            raise ValueError(f"give one or more of {', '.join(type(self).model_fields)}")
+        return self
+
+
 class Plan(Part):
     """What to compare, on what, and what decides."""
 
@@ -85,6 +104,8 @@ class Plan(Part):
     """How often cases are asked that do not say it themselves; None: once."""
     fidelity: Fidelity | None = None
     metrics: list[str] = Field(default=[])
+    price: PricePart | None = None
+    """What `metrics: [cost]` counts by."""
     noise: bool = False
     """Ask the original twice, the second time in other batches, and show what differs beside every number."""
     gates: list[Gate] = Field(min_length=1)

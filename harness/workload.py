@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from statistics import fmean
 from typing import TYPE_CHECKING
 
 from harness.errors import HarnessError
 from harness.models.context import stated_context
+from harness.records import Item, Measurement
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -31,6 +35,25 @@ class Workload:
             raise HarnessError(f"{loaded.spec.source}: its context of {context} tokens is too short to measure on")
         tokens = torch.linspace(0, config.vocab_size - 1, self.prompt_tokens).long()
         return tokens.unsqueeze(0).to(loaded.device)
+
+
+def turns(before: LoadedModel, after: LoadedModel, blocks: int) -> Iterator[tuple[int, int, LoadedModel]]:
+    """Block, side (0: before, 1: after) and model: both in each block, the other one first in each next.
+
+    Block -1 comes first, to be left out: it warms both up.
+    """
+    for block in range(-1, blocks):
+        sides = ((block, 0, before), (block, 1, after))
+        yield from sides if block % 2 else reversed(sides)
+
+
+def blocked(metric: str, values: Sequence[float], work: Workload, unit: str, higher_is_better: bool) -> Measurement:
+    """A reading with one item a block; the same block of both models is a pair."""
+    items = tuple(
+        Item(f"block-{number}", hashlib.sha256(f"{metric} {work} block {number}".encode()).hexdigest(), value)
+        for number, value in enumerate(values)
+    )
+    return Measurement(metric, fmean(values), unit, higher_is_better, "reading", items)
 
 
 def prefill(loaded: LoadedModel, prompt: Tensor) -> tuple[Tensor, Cache]:

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from typing import TYPE_CHECKING, ClassVar, Protocol
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, cast
 
 from harness.errors import HarnessError
 from harness.progress import Progress, silent
@@ -21,8 +22,23 @@ Pair = tuple[Measurement, Measurement]
 """The same quantity, before and after."""
 
 
+@dataclass(frozen=True)
+class Price:
+    """In any currency; None: not charged by that."""
+
+    per_hour: float | None = None
+    input_tokens: float | None = None
+    """A million of them."""
+    output_tokens: float | None = None
+    """A million of them."""
+
+    @property
+    def of_tokens(self) -> bool:
+        return self.input_tokens is not None or self.output_tokens is not None
+
+
 class Metric(Protocol):
-    """A frozen dataclass that is made without arguments."""
+    """A frozen dataclass that is made without arguments, or with the plan's price where it has a field of that name."""
 
     provides: ClassVar[tuple[str, ...]]
     """What is measured, without the metric's own name."""
@@ -30,6 +46,13 @@ class Metric(Protocol):
     def measure(self, before: LoadedModel, after: LoadedModel, progress: Progress = silent) -> list[Pair]:
         """One pair a quantity; each measurement says its unit and which direction is better."""
         ...
+
+
+def made(name: str, price: Price | None) -> Metric:
+    """A metric as a plan has it."""
+    metric = load(name)
+    priced = any(field.name == "price" for field in fields(cast(Any, metric)))
+    return cast(Any, metric)(price=price) if priced and price else metric()
 
 
 def names() -> list[str]:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
 from dataclasses import dataclass
-from statistics import fmean, median
+from statistics import median
 from typing import ClassVar
 
 from harness.metrics import Pair
 from harness.models.opening import LoadedModel
 from harness.progress import Progress, silent
-from harness.records import Item, Measurement
-from harness.workload import Workload, decode, prefill
+from harness.workload import Workload, blocked, decode, prefill, turns
+
+UNIT = "tokens/s"
 
 
 @dataclass(frozen=True)
@@ -37,18 +37,17 @@ class Speed:
         work = Workload(self.prompt_tokens, self.new_tokens)
         read: tuple[list[float], list[float]] = ([], [])
         written: tuple[list[float], list[float]] = ([], [])
-        for block in range(-1, self.blocks):
+        for block, which, loaded in turns(before, after, self.blocks):
             progress("speed", max(block, 0), self.blocks)
-            turns = ((0, before), (1, after))
-            for which, loaded in turns if block % 2 else reversed(turns):
-                prefilled, decoded = _block(loaded, work, self.repeats)
-                if block >= 0:
-                    read[which].append(prefilled)
-                    written[which].append(decoded)
+            prefilled, decoded = _block(loaded, work, self.repeats)
+            if block >= 0:
+                read[which].append(prefilled)
+                written[which].append(decoded)
         progress("speed", self.blocks, self.blocks)
+        named = {"speed.prefill": read, "speed.decode": written}
         return [
-            (_measurement("speed.prefill", read[0], work), _measurement("speed.prefill", read[1], work)),
-            (_measurement("speed.decode", written[0], work), _measurement("speed.decode", written[1], work)),
+            (blocked(name, first, work, UNIT, True), blocked(name, second, work, UNIT, True))
+            for name, (first, second) in named.items()
         ]
 
 
@@ -65,11 +64,3 @@ def _block(loaded: LoadedModel, work: Workload, repeats: int) -> tuple[float, fl
         token = decode(loaded, token, cache, 1)
         writing.append(time.perf_counter() - start)
     return work.prompt_tokens / median(reading), 1 / median(writing)
-
-
-def _measurement(metric: str, rates: list[float], work: Workload) -> Measurement:
-    items = tuple(
-        Item(f"block-{number}", hashlib.sha256(f"{metric} {work} block {number}".encode()).hexdigest(), rate)
-        for number, rate in enumerate(rates)
-    )
-    return Measurement(metric, fmean(rates), "tokens/s", True, "reading", items)

@@ -184,7 +184,6 @@ def _link(one: Judged) -> tuple[Fact, ...]:
 def _notes(one: Judged) -> list[str]:
     """What a reader must know before believing a number."""
     notes = [*one.comparison.notes, *(receipts.notes(one.receipt) if one.receipt else ())]
-    notes += [f"{name}: {why}" for name, why in one.after.facts.items() if name.endswith("not measured")]
     notes += flaky_lines(one.verdict)
     for delta in one.comparison.deltas.values():
         if delta.metric.endswith(".score"):

@@ -55,7 +55,7 @@ class Comparison:
     flips: tuple[Flip, ...]
     """Of suites and yes-or-no benchmarks, losses first."""
     notes: tuple[str, ...] = ()
-    """Who graded besides the rules of a suite, and of how many cases nobody could say."""
+    """Who graded besides the rules of a suite, of how many cases nobody could say, and what could not be measured."""
 
 
 def compare(
@@ -88,7 +88,7 @@ def compare(
         deltas={one.metric: _delta(one) for one in everything},
         cases=tuple(cases),
         flips=tuple(sorted(flips, key=lambda flip: flip.kind == "gain")),
-        notes=tuple(_advisers(after, cases)),
+        notes=(*_advisers(after, cases), *_unmeasured(after)),
     )
 
 
@@ -101,6 +101,10 @@ def _advisers(after: Run, cases: Sequence[CasePair]) -> Iterator[str]:
                 pair.suite == suite and pair.before_graded is not None and not pair.counts for pair in cases
             )
             yield f"{suite}: {'; '.join(asked)}; {ERRS}; cases left out because of it: {undecided}"
+
+
+def _unmeasured(after: Run) -> Iterator[str]:
+    return (f"{name}: {why}" for name, why in after.facts.items() if name.endswith("not measured"))
 
 
 def _delta(series: Series) -> Delta:
