@@ -60,6 +60,11 @@ class Listing:
         return tuple(row.case for row in self.rows[:FIRST] if row.case.kind in CHANGED)
 
     @property
+    def has_flaky(self) -> bool:
+        """Whether any case passes at times."""
+        return any(row.case.flaky for row in self.rows)
+
+    @property
     def has_tokens(self) -> bool:
         """Whether the divergence of any answer's tokens is known."""
         return any(row.case.before.tokens or row.case.after.tokens for row in self.rows)

@@ -67,6 +67,7 @@ def _columns(listing: Listing, files: Sequence[str]) -> dict[str, object]:
         "tag": column(lambda row: [tags[tag] for tag in row.case.tags]),
         "id": column(lambda row: visible(row.case.id)),
         "title": column(lambda row: visible(row.case.description)),
+        "flaky": column(lambda row: int(row.case.flaky)),
         "place": column(lambda row: row.place),
         "score": column(lambda row: row.score),
         "distance": column(lambda row: row.distance),
@@ -76,13 +77,14 @@ def _columns(listing: Listing, files: Sequence[str]) -> dict[str, object]:
 def _texts(row: Listed) -> list[object]:
     """Prompt and both answers, side by side in the data, where the second costs little."""
     turns = [[visible(turn.role), visible(turn.content)] for turn in row.case.messages]
-    return [turns, _answer(row.case.before), _answer(row.case.after)]
+    return [turns, _answer(row.case.before, row.case.repeats), _answer(row.case.after, row.case.repeats)]
 
 
-def _answer(answer: AnswerRow) -> list[object]:
+def _answer(answer: AnswerRow, repeats: int) -> list[object]:
     text = None if answer.text is None else visible(answer.text)
     checks, tokens = [_check(check) for check in answer.checks], [_token(token) for token in answer.tokens]
-    return [text, visible(answer.error), checks, tokens, _rounded(answer.score)]
+    tries = None if answer.passes is None else [answer.passes, repeats]
+    return [text, visible(answer.error), checks, tokens, _rounded(answer.score), tries]
 
 
 def _token(token: TokenRow) -> list[object]:

@@ -51,7 +51,7 @@ def state(tab: Tab) -> str:
 
 
 def focused(tab: Tab) -> str:
-    return str(tab.evaluate("document.activeElement.querySelector('.what')?.textContent"))
+    return str(tab.evaluate("document.activeElement.closest('summary')?.querySelector('.what')?.textContent"))
 
 
 def test_losses_are_shown_first_and_counts_follow_the_filters(listed: Show) -> None:
@@ -63,7 +63,7 @@ def test_losses_are_shown_first_and_counts_follow_the_filters(listed: Show) -> N
     assert tab.locator(".plain").count() == 0
     tab.locator("[name=suite]").select_option("suite-1")
     assert tab.locator("[data-count=all]").inner_text() == "250"
-    tab.get_by_label("Both right").check()
+    tab.get_by_role("radio", name="Both right").check()
     assert state(tab) == f"{tab.locator('[data-count=pass]').inner_text()} of 1,000 cases"
     assert {*tab.locator(".case .suite").all_inner_texts()} == {"suite-1"}
 
@@ -107,10 +107,10 @@ def test_an_address_leads_to_a_case_and_to_a_filter(listed: Show) -> None:
     page = many(1_000)
     wanted = next(row for row in page.candidates[0].cases[700:] if row.kind == "pass")
     tab = listed(page, f"#cases=cfsp-50&case={wanted.suite}/{wanted.id}")
-    tab.locator(".case[open] .body").wait_for()
-    assert tab.locator(".case[open] .id").inner_text() == f"{wanted.suite}/{wanted.id}"
+    tab.get_by_role("link", name=f"{wanted.suite}/{wanted.id}", exact=True).wait_for()
+    assert tab.locator(".case[open]").count() == 1
     assert focused(tab) == wanted.description
-    tab.get_by_label("Losses").check()
+    tab.get_by_role("radio", name="Losses").check()
     tab.locator("[name=tag]").select_option("topic-3")
     shown, address = titles(tab), tab.url
     assert "tag=topic-3" in address
@@ -165,6 +165,18 @@ def test_scores_are_said_where_an_assertion_is_partly_met(listed: Show) -> None:
         "✗ failed rouge-n shares words, score 0.42",
         "✓ passed equals equal",
     ]
+
+
+def test_flaky_cases_can_be_looked_at_alone(listed: Show) -> None:
+    before = AnswerRow("yes", passes=3)
+    flaky = replace(case("now and then", "loss", flaky=True, repeats=5), before=before)
+    tab = listed(single(case("always", "loss"), flaky))
+    tab.locator("[name=flaky]").select_option("flaky")
+    assert titles(tab) == ["now and then"]
+    assert tab.locator(".flaky").inner_text() == "flaky"
+    assert tab.url.endswith("#cases=cfsp-50&flaky=yes")
+    tab.locator("summary", has_text="now and then").click()
+    assert tab.locator(".side h4").all_inner_texts() == ["Before, 3 of 5 pass", "After"]
 
 
 def test_words_that_changed_and_tokens_that_diverge(listed: Show) -> None:

@@ -26,8 +26,10 @@ def unpacked(text: str) -> Any:
 
 def test_texts_of_a_case() -> None:
     checks = (CheckRow("equals", True, "same", score=0.5), CheckRow("llm", False, "no judge", checked=False))
-    before = AnswerRow("a\u202e", checks, score=0.25, tokens=(TokenRow("a", 0.123456), TokenRow("b", math.nan)))
-    one = replace(case("c", "loss", "", ""), before=before, after=AnswerRow(None, error="too long"))
+    before = AnswerRow(
+        "a\u202e", checks, score=0.25, passes=3, tokens=(TokenRow("a", 0.123456), TokenRow("b", math.nan))
+    )
+    one = replace(case("c", "loss", "", ""), before=before, after=AnswerRow(None, error="too long"), repeats=5)
     (chunk,) = payload(listing((one,))).chunks
     (row,) = unpacked(chunk)
     assert row == [
@@ -38,8 +40,9 @@ def test_texts_of_a_case() -> None:
             [["equals", "passed", "same", 0.5], ["llm", "unchecked", "no judge", None]],
             [["a", 0.1235], ["b", None]],
             0.25,
+            [3, 5],
         ],
-        [None, "too long", [], [], None],
+        [None, "too long", [], [], None, None],
     ]
 
 

@@ -73,6 +73,7 @@ INDEX = {
     "kind": [0, 0, 0, 1],
     "suite": [0, 1, 0, 0],
     "tag": [[0], [0, 1], [], [1]],
+    "flaky": [0, 0, 1, 0],
     "place": [3, 2, 0, 1],
     "score": [0.5, 0.5, 0.25, 1],
     "distance": [3, 4, 9, 1],
@@ -85,6 +86,7 @@ INDEX = {
         ({"kind": "all"}, [0, 1, 2, 3], {"loss": 3, "gain": 1, "all": 4}),
         ({"kind": "loss", "tag": "soft"}, [1], {"loss": 1, "gain": 1, "all": 2}),
         ({"kind": "gain", "suite": "b"}, [], {"loss": 1, "all": 1}),
+        ({"kind": "loss", "flaky": "yes"}, [2], {"loss": 1, "all": 1}),
         ({"kind": "all", "tag": "__proto__"}, [], {"all": 0}),
         ({"kind": "all", "sort": "place"}, [2, 3, 1, 0], {"loss": 3, "gain": 1, "all": 4}),
         ({"kind": "loss", "sort": "size"}, [1, 0, 2], {"loss": 3, "gain": 1, "all": 4}),
@@ -93,7 +95,7 @@ INDEX = {
 def test_what_is_chosen_is_sorted_and_counted_by_kind(
     engine: MiniRacer, choice: dict[str, str], rows: list[int], counts: dict[str, int]
 ) -> None:
-    asked = json.dumps({"suite": "", "tag": "", "sort": "", **choice})
+    asked = json.dumps({"suite": "", "tag": "", "flaky": "", "sort": "", **choice})
     code = f"const found = chosen({json.dumps(INDEX)}, {asked}, null); [found.rows, Object.fromEntries(found.counts)]"
     assert json.loads(str(engine.eval(f"{{ {code.replace('; [', '; JSON.stringify([')}) }}"))) == [rows, counts]
 

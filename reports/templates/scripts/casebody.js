@@ -26,6 +26,7 @@ function caseLine(index, row) {
   const kind = index.kinds[index.kind[row]];
   const labels = element("span", { class: "labels" }, element("span", { class: "suite" }, index.suites[index.suite[row]]));
   labels.append(...index.tag[row].map((tag) => element("span", { class: "tag" }, index.tags[tag])));
+  if (index.flaky[row]) labels.append(element("span", { class: "flaky" }, "flaky"));
   return element(
     "summary",
     {},
@@ -67,7 +68,7 @@ function caseTurns(turns) {
  * @param {(Node | string)[]} text
  */
 function caseSide(title, answer, text) {
-  const box = element("div", { class: "side" }, element("h4", {}, `${title}${caseScore(answer[4])}`), caseAnswer(answer, text));
+  const box = element("div", { class: "side" }, element("h4", {}, `${title}${caseScore(answer[4])}${caseTries(answer[5])}`), caseAnswer(answer, text));
   if (answer[2].length) box.append(element("ul", { class: "checks" }, ...answer[2].map(caseCheck)));
   return box;
 }
@@ -102,4 +103,12 @@ function caseCheck([type, state, reason, score]) {
  */
 function caseScore(score) {
   return score !== null && score > 0 && score < 1 ? `, score ${score.toFixed(2)}` : "";
+}
+
+/**
+ * Said only where the case was asked several times.
+ * @param {[passes: number, repeats: number] | null} tries
+ */
+function caseTries(tries) {
+  return tries ? `, ${tries[0]} of ${tries[1]} pass` : "";
 }

@@ -21,7 +21,7 @@ class CaseList {
     this.form = /** @type {HTMLFormElement} */ (part(root, "form.filters"));
     const kind = this.index.kinds[this.index.kind[0]] === "loss" ? "loss" : "all";
     /** What is shown unasked: losses, where there are any. */
-    this.unasked = { kind, suite: "", tag: "", text: "", sort: "" };
+    this.unasked = { kind, suite: "", tag: "", flaky: "", text: "", sort: "" };
     this.choice = this.unasked;
     this.sheet = new Sheet(root, payload, (name) => this.address(this.unasked, name));
     /** @type {Set<number> | null} Rows with the text; null: no text is asked for. */

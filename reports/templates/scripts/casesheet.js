@@ -58,7 +58,8 @@ class Sheet {
   async fill(node) {
     const row = Number(node.dataset.row);
     const body = await this.body(row).catch((error) => element("p", { class: "body soft" }, error.message));
-    node.replaceChildren(node.children[0], body);
+    node.querySelector(".body")?.remove();
+    node.append(body);
   }
 
   /** @param {number} row */
@@ -73,7 +74,7 @@ class Sheet {
   refill() {
     for (const node of this.nodes()) {
       if (node.open) this.fill(node);
-      else node.replaceChildren(node.children[0]);
+      else node.querySelector(".body")?.remove();
     }
   }
 

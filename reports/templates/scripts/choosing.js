@@ -3,7 +3,7 @@
 
 /**
  * What a reader asked to see; an empty word asks for nothing.
- * @typedef {{kind: string, suite: string, tag: string, text: string, sort: string}} Choice
+ * @typedef {{kind: string, suite: string, tag: string, flaky: string, text: string, sort: string}} Choice
  */
 
 /**
@@ -18,6 +18,7 @@ function fitting(index, choice, found) {
   return (row) =>
     (!choice.suite || index.suite[row] === suite) &&
     (!choice.tag || index.tag[row].includes(tag)) &&
+    (!choice.flaky || index.flaky[row] === 1) &&
     (!found || found.has(row));
 }
 

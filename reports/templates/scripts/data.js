@@ -43,6 +43,7 @@ async function casesOf(root) {
         kind: index.kinds[index.kind[row]],
         tags: index.tag[row].map((tag) => index.tags[tag]),
         description: index.title[row],
+        flaky: index.flaky[row] === 1,
         messages: messages.map(([role, content]) => ({ role, content })),
         before: answerData(before),
         after: answerData(after),
@@ -54,11 +55,14 @@ async function casesOf(root) {
 }
 
 /** @param {AnswerRow} answer */
-const answerData = ([text, error, checks, tokens]) => ({
+const answerData = ([text, error, checks, tokens, score, tries]) => ({
   text,
   error,
-  checks: checks.map(([type, state, reason]) => ({ type, state, reason })),
+  checks: checks.map(([type, state, reason, score]) => ({ type, state, reason, score })),
   tokens: tokens.map(([token, kl]) => ({ text: token, kl })),
+  score,
+  passes: tries && tries[0],
+  repeats: tries ? tries[1] : 1,
 });
 
 /**

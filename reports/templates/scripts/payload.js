@@ -6,14 +6,15 @@
  * Columns over all cases, in the order of listing; `kind`, `suite` and `tag` are positions in the lists of names.
  * @typedef {{
  *   size: number, files: string[], kinds: string[], suites: string[], tags: string[],
- *   kind: number[], suite: number[], tag: number[][], id: string[], title: string[],
- *   place: number[], score: number[], distance: number[], tokens: boolean,
+ *   kind: number[], suite: number[], tag: number[][], flaky: number[], id: string[], title: string[],
+ *   place: number[], score: number[], distance: number[],
  * }} Index
  *
  * @typedef {[role: string, content: string]} Turn
  * @typedef {[type: string, state: "passed" | "failed" | "unchecked", reason: string, score: number | null]} CheckRow
  * @typedef {[text: string, kl: number | null]} TokenRow
- * @typedef {[text: string | null, error: string, checks: CheckRow[], tokens: TokenRow[], score: number | null]} AnswerRow
+ * @typedef {[text: string | null, error: string, checks: CheckRow[], tokens: TokenRow[], score: number | null,
+ *   tries: [passes: number, repeats: number] | null]} AnswerRow
  * @typedef {[turns: Turn[], before: AnswerRow, after: AnswerRow]} CaseRow
  *
  * @typedef {{index: Index, rows: (chunk: number) => Promise<CaseRow[]>}} Payload
