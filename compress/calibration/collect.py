@@ -15,6 +15,7 @@ from transformers import PreTrainedModel
 
 from compress.anatomy.blocks import Block, Projection, blocks
 from compress.anatomy.walk import Stream, entrance, evaluating
+from compress.calibration.lesions import lesions
 from compress.calibration.stats import BlockStats, Inputs
 from compress.calibration.taylor import taylor
 from compress.costs import give_back
@@ -27,11 +28,12 @@ def collect(
 ) -> tuple[BlockStats, ...]:
     """One forward pass over ids: (windows, tokens), one layer after the other; the head is left out.
 
-    With "taylor", one whole forward and backward pass more. Raises CompressError on NaN, naming the layer.
+    With "taylor", one whole forward and backward pass more, with "lesions" a forward pass a layer over few tokens.
+    Raises CompressError on NaN, naming the layer.
     """
     found = blocks(model)
     stats = [BlockStats() for _ in found]
-    if needs - {"taylor"}:
+    if needs - {"taylor", "lesions"}:
         with evaluating(model):
             stream = entrance(model, ids)
             ends = [last_tokens(stream, needs)]
@@ -44,6 +46,9 @@ def collect(
     if "taylor" in needs:
         changes = taylor(model, found, ids, progress)
         stats = [replace(seen, taylor=change) for seen, change in zip(stats, changes, strict=True)]
+    if "lesions" in needs:
+        damages = lesions(model, found, ids, progress)
+        stats = [replace(seen, lesion=damage) for seen, damage in zip(stats, damages, strict=True)]
     return tuple(stats)
 
 

@@ -10,12 +10,13 @@ from torch import Tensor
 from compress.errors import CompressError
 from compress.receipt import CalibrationFacts
 
-NEEDS = ("angles", "spans", "activations", "inputs", "grams", "taylor")
+NEEDS = ("angles", "spans", "activations", "inputs", "grams", "taylor", "lesions")
 """What a method may ask for.
 
 angles: how far each layer turns the residual stream. spans: how far several layers in a row do. activations: Inputs of
 mlp_out and attention_out. inputs: of every projection. grams: of every projection, with the Gram matrix. taylor:
-gradients, which needs a backward pass.
+gradients, which needs a backward pass. lesions: how far the model is from itself without this layer's FFN, which needs
+a forward pass a layer.
 """
 
 
@@ -76,6 +77,8 @@ class BlockStats:
     """Mean over tokens of arccos(cos(layer input, layer output)) / pi, in [0, 1]."""
     influence: float | None = None
     """Mean over tokens of 1 - cos(layer input, layer output), in [0, 2]."""
+    lesion: float | None = None
+    """KL divergence from the whole model to that without this layer's FFN, nats a token, over the first tokens."""
     spans: tuple[float, ...] = ()
     """Entry n - 1: as `angle`, between the inputs of this layer and of the one n further on, over the last token of
     each window only; the end of the last layer counts as an input."""
@@ -95,7 +98,7 @@ class BlockStats:
         return self.taylor[units]
 
     def number(self, name: str) -> float:
-        """angle or influence. Raises CompressError if the calibration did not gather it."""
+        """angle, influence or lesion. Raises CompressError if the calibration did not gather it."""
         value = getattr(self, name)
         if value is None:
             raise CompressError(f"the calibration did not gather '{name}'")

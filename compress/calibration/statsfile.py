@@ -21,8 +21,8 @@ from compress.receipt import CalibrationFacts
 
 KEY = "secateur_statistics"
 """The one key of the header: the library writes several in random order."""
-VERSION = 2
-NUMBERS = ("angle", "influence")
+VERSION = 3
+NUMBERS = ("angle", "influence", "lesion")
 SUMS = ("sums", "squares")
 PARTS = tuple(field.name for field in fields(Taylor))
 

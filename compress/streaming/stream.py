@@ -65,7 +65,7 @@ def stream(
     appears whole or not at all.
     """
     if choices.shape is None:
-        _refuse_gradients(recipe)
+        _refuse_whole(recipe)
     layout = _layout(choices)
     refuse_target(out)
     source, clock = opened(Path(folder), choices.dtype), Clock()
@@ -100,11 +100,14 @@ def stream(
     return receipt
 
 
-def _refuse_gradients(recipe: Recipe) -> None:
+def _refuse_whole(recipe: Recipe) -> None:
+    """Raise CompressError for what cannot go layer by layer."""
     if "taylor" in recipe.needs:
         raise CompressError(
             f"{recipe.method} needs gradients, and these need the whole model in memory; it cannot go layer by layer"
         )
+    if "lesions" in recipe.needs:
+        raise CompressError("budget sensitivity asks the whole model once a layer; it cannot go layer by layer")
 
 
 def _layout(choices: Choices) -> Literal["auto", "uniform", "hetero"]:

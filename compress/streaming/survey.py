@@ -47,7 +47,7 @@ class Question:
 
     recipe: Recipe
     needs: frozenset[str]
-    """Any of `stats.NEEDS` but "taylor"."""
+    """Any of `stats.NEEDS` but "taylor" and "lesions"."""
     scores: bool
     """Whether a `Width` method is to score every layer."""
     ids: Tensor | None

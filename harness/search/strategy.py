@@ -90,7 +90,7 @@ def next_sparsity(bracket: Bracket, seen: Band | None, span: tuple[float, float]
         nearest = passed + resolution if seen else (passed + high) / 2
         return _on_grain(min([*higher, high] if higher else [nearest, high]), (passed, high + GRAIN))
     if failed is not None:
-        lower = min(seen.low, (low + failed) / 2) if seen else (low + failed) / 2
+        lower = min(seen.middle, (low + failed) / 2) if seen else (low + failed) / 2
         return low if lower <= low + resolution else _on_grain(lower, (low, failed))
     return _on_grain(min(max(seen.low, low), high) if seen else (low + high) / 2, (low - GRAIN, high + GRAIN))
 

@@ -103,9 +103,13 @@ def recipe(name: str, data: Path) -> Recipe:
 
 def c4(tokenizer: Any, data: Path) -> torch.Tensor:
     """(windows, context) token ids of the sample of C4."""
+    return wikitext.spread_windows(tokenizer, c4_text(data), wikitext.TEST_WINDOWS, wikitext.TEST_CONTEXT)
+
+
+def c4_text(data: Path) -> str:
+    """The sample of C4."""
     rows = (data / "c4" / "sample_300.jsonl").read_text(encoding="utf-8").splitlines()
-    text = "\n\n".join(json.loads(row)["text"] for row in rows)
-    return wikitext.spread_windows(tokenizer, text, wikitext.TEST_WINDOWS, wikitext.TEST_CONTEXT)
+    return "\n\n".join(json.loads(row)["text"] for row in rows)
 
 
 if __name__ == "__main__":
