@@ -241,7 +241,7 @@ def inspected(plan: Plan) -> list[str]:
     """What `secateur check` says of a plan. Raises HarnessError for what is wrong."""
     suites = loaded_suites(plan)
     refuse_impossible(plan, suites)
-    lines = [f"plan {plan.name}: {plan.original.model} against {', '.join(plan.candidates)}"]
+    lines = [f"plan {plan.name}: {plan.original.model} against {', '.join(plan.candidates) or 'what a search finds'}"]
     lines += [f"suite {suite.name}: {len(suite.cases)} cases{_repeated(suite)}" for suite in suites]
     lines += [f"learned from: {parted.line()}" for parted in learned_suites(plan).values()]
     lines += not_checked(suites)

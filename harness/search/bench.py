@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from harness.history import STORE, environment
 from harness.inspection import loaded_suites, refuse_impossible
 from harness.measuring import Context
 from harness.models.subject import Subject
+from harness.outlook import outlook
 from harness.plan import Plan
 from harness.plan_models import spec
 from harness.progress import Progress
@@ -20,10 +22,12 @@ from harness.search.cuts import Cuts
 from harness.search.form import Search
 from harness.search.ledger import Ledger
 from harness.search.parting import parted
+from harness.search.strategy import SAFER
 from harness.search.variants import Variant, variants
 from harness.stores import Asked
 from harness.stores.duckdb_store import DuckdbStore
 from harness.stores.trials import TrialTable
+from suites import Suite
 
 
 @dataclass(frozen=True)
@@ -53,7 +57,9 @@ def prepared(plan: Plan, out: Path, progress: Progress, command: str) -> Bench:
     named = variants(plan.search)
     bare = plan.model_copy(update={"candidates": {}, "noise": False})
     held_out, searched = parted(bare, "held_out"), parted(bare, "searched")
-    refuse_impossible(held_out, loaded_suites(held_out))
+    judging = loaded_suites(held_out)
+    refuse_impossible(held_out, judging)
+    _refuse_hopeless(held_out, judging)
     gates = [gate for gate in plan.gates if gate.metric.partition(".")[0] not in plan.metrics]
     if all(gate.severity == "warn" for gate in gates):
         raise HarnessError(f"plan {plan.name}: a search needs a blocking gate on a suite, a benchmark or fidelity")
@@ -74,3 +80,17 @@ def prepared(plan: Plan, out: Path, progress: Progress, command: str) -> Bench:
         ledger=Ledger(TrialTable(store.file), job.id, plan.search.budget),
         store=store,
     )
+
+
+def _refuse_hopeless(held_out: Plan, suites: Sequence[Suite]) -> None:
+    """Raise HarnessError for gates that no finalist can PASS, so few items are held out."""
+    gates = [gate.model_copy(update={"alpha": gate.alpha / len(SAFER)}) for gate in held_out.gates]
+    found = outlook(held_out.model_copy(update={"gates": gates}), suites)
+    faults = [
+        f"gate {one.name}: {one.items} items are held out, and a PASS takes {one.smallest}: alpha is shared by"
+        f" {len(SAFER)} finalists"
+        for one in found
+        if one.hopeless and one.gate.severity == "block"
+    ]
+    if faults:
+        raise HarnessError("\n".join(f"plan {held_out.name}: {fault}" for fault in faults))

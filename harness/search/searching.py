@@ -6,7 +6,6 @@ from pathlib import Path
 
 from compress import CompressError
 from harness.errors import HarnessError
-from harness.history import PAGE, found, publish
 from harness.plan import Plan
 from harness.progress import Progress, silent
 from harness.search.account import Account, accounted
@@ -33,9 +32,6 @@ def search(plan: Plan, out: Path = Path("out"), progress: Progress = silent, com
     if best is not None:
         judge_finalists(best, bench, command)
     account = accounted(bench.searched.job, bench.ledger.rows)
-    if account.winner is not None:
-        # A finalist after the winner has drawn its own page over the winner's.
-        publish(bench.store, found(bench.store, account.winner.verdict_job), out / PAGE)
     publish_search(bench.store, bench.searched.job, out / SEARCH_PAGE)
     bench.store.finish_job(account.job, account.exit_code)
     return account

@@ -119,7 +119,7 @@ def finalists(passed: float, low: float, resolution: float) -> list[float]:
 
     passed: the largest that passed among the searched cases, which it did partly by luck, so safer ones follow. Each
     is one more chance of a wrong PASS, hence the shares (Bonferroni). Upwards from the safest, while each PASSes, every
-    one could be judged at the whole alpha; that found no larger cuts, and took more verdicts: `docs/search.md`.
+    one could be judged at the whole alpha; that found about the same, with more verdicts: `docs/search.md`.
     """
     found: list[float] = []
     for share in SAFER:
