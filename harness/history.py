@@ -24,6 +24,7 @@ from harness.showing.publish import Heading, Judged, page
 from harness.stores import Job, Store, VerdictRow
 from harness.stores.baselines import BaselineTable
 from harness.stores.duckdb_store import DuckdbStore
+from harness.stores.outbox import Outbox
 from harness.trends.drawing import drawn
 from harness.verdicts.compare import compare
 from harness.verdicts.gate import Verdict, judge
@@ -104,7 +105,7 @@ def judged_again(store: DuckdbStore, job: Job, loaded: Sequence[Suite] | None = 
     notes = (*failed, *not_checked(suites))
     noise = stored_noise(store, job.id, suites)
     floor = floors(noise) if noise else {}
-    about = provenance(job, suites)
+    about = (*provenance(job, suites), *_told(store, job))
     heading = Heading(plan.name, readable(job.started), job.command, about, notes, floor, _plan_text(plan))
     return page(heading, judged)
 
@@ -118,6 +119,15 @@ def _judged(store: DuckdbStore, row: VerdictRow, job: Job, suites: Sequence[Suit
     verdict = judge(comparison, plan.gates, others)
     receipt = store.receipt(after.id)
     return Judged(before, after, comparison, verdict, Receipt.from_json(receipt) if receipt else None)
+
+
+def _told(store: DuckdbStore, job: Job) -> Iterator[Fact]:
+    """What became of what was to be told to others."""
+    counts = Outbox(store.file).counted(job.id)
+    if counts:
+        yield Fact(
+            "letters to PromptLayer or a collector", ", ".join(f"{count} {name}" for name, count in counts.items())
+        )
 
 
 def environment() -> dict[str, str]:

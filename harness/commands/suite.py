@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
@@ -77,6 +78,33 @@ def pull(file: Path, api_key_env: str) -> int:
     return 0
 
 
+@command.command("from-promptlayer", short_help="Make a suite from requests in PromptLayer's history.")
+@click.option("--tag", "tags", metavar="TAG", multiple=True, help="Only with this tag; may be repeated.")
+@click.option(
+    "--metadata", type=(str, str), metavar="KEY VALUE", multiple=True, help="Only with this metadata; the same."
+)
+@click.option("--most", type=click.IntRange(1, 1000), default=100, show_default=True, help="The newest so many.")
+@click.option("--redact", metavar="REGEX", multiple=True, help="Black out what this finds; may be repeated.")
+@click.option("--type", "type_", help="How an answer is held against the logged one; else nothing is asserted.")
+@click.option(
+    "--api-key-env", default="PROMPTLAYER_API_KEY", show_default=True, help="The variable that holds the key."
+)
+@click.option("--to", type=click.Path(path_type=Path, dir_okay=False), help="The file to write; else it is printed.")
+def from_promptlayer(
+    tags: tuple[str, ...],
+    metadata: tuple[tuple[str, str], ...],
+    most: int,
+    redact: tuple[str, ...],
+    type_: str | None,
+    api_key_env: str,
+    to: Path | None,
+) -> int:
+    """Write a suite in YAML that asks again what was asked: a case for every chat in the history, each once."""
+    from harness.telling.requests import Wanted, remembered
+
+    return _written(remembered(Wanted(api_key_env, tags, metadata, most, redact, type_)), to)
+
+
 @command.command("from-csv", short_help="Make a suite from a table of questions and answers.")
 @click.argument("table", metavar="FILE.csv", type=click.Path(path_type=Path, dir_okay=False, exists=True))
 @click.option("--prompt", default="{{ prompt }}", show_default=True, help="What is asked, with columns as vars.")
@@ -85,11 +113,16 @@ def pull(file: Path, api_key_env: str) -> int:
 @click.option("--to", type=click.Path(path_type=Path, dir_okay=False), help="The file to write; else it is printed.")
 def from_csv(table: Path, prompt: str, expected: str | None, type_: str, to: Path | None) -> int:
     """Write a suite in YAML with a test for every row. Columns such as __expected mean what they mean in promptfoo."""
-    from harness import drafts
-    from harness.errors import HarnessError
     from suites.conversion import Conversion, converted
 
-    pieces = converted(table, Conversion(prompt, expected, type_))
+    return _written(converted(table, Conversion(prompt, expected, type_)), to)
+
+
+def _written(pieces: Iterator[str], to: Path | None) -> int:
+    """Write a suite that was made, where nothing is yet, or print it."""
+    from harness import drafts
+    from harness.errors import HarnessError
+
     if to is None:
         for piece in pieces:
             click.echo(piece, nl=False)

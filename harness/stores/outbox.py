@@ -155,6 +155,13 @@ class Outbox:
         order = get_args(Kind)
         return sorted((Census(*row) for row in rows), key=lambda one: (one.account, order.index(one.kind), one.state))
 
+    def counted(self, job: str) -> dict[str, int]:
+        """How many letters of a job were sent, wait, or were refused; empty if there are none."""
+        found = self.file.rows("SELECT state, count(*) FROM outbox WHERE job = ? GROUP BY state", [job])
+        rows = {str(state): int(count) for state, count in found}
+        named = {"sent": ("sent",), "waiting": ("pending", "inflight"), "refused": ("dead", "skipped")}
+        return {name: sum(rows.get(state, 0) for state in states) for name, states in named.items()} if rows else {}
+
     def refused(self) -> list[tuple[str, str, str]]:
         """Id, what it is of, and why, of every dead letter."""
         return [

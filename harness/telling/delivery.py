@@ -95,7 +95,7 @@ def after_run(plan: Plan, out: Path, job: str, progress: Progress) -> list[str]:
     try:
         store = opened(out)
         lines = [delivery.line() for delivery in delivered(store, limits, progress)]
-        if store.links(job):
+        if Outbox(store.file).counted(job):
             publish(store, found(store, job), out / PAGE)
     except (HarnessError, SuiteError, CompressError, ReportError, OSError) as error:
         return [f"{error}; the letters wait for `secateur sync`"]

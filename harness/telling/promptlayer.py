@@ -20,7 +20,8 @@ from harness.telling.gateway import LOOPBACK, UNREADABLE, Gateway, not_sent, ref
 from harness.telling.outbox import NotSentError, Pace, Reply
 from harness.telling.tables import Tables, listed, number_of
 
-SEARCH = "/api/public/v2/requests/search"
+REQUESTS = "/api/public/v2/requests"
+SEARCH = f"{REQUESTS}/search"
 MOST_FOUND = 25
 MOST_PAGES = 4
 
@@ -64,6 +65,19 @@ class Client:
         chosen: dict[str, Any] = {"version": int(label)} if label.isdecimal() else {"label": label} if label else {}
         body = {**chosen, "skip_input_variable_rendering": True}
         return self._call("POST", f"/prompt-templates/{quote(name, safe='')}", body)
+
+    def history(self, filters: Sequence[Mapping[str, str]], page: int) -> tuple[list[int], bool]:
+        """Ids of requests that pass every filter, newest first, and whether there is another page."""
+        body: dict[str, Any] = {"page": page, "per_page": MOST_FOUND}
+        body |= {"sort_by": "request_start_time", "sort_order": "desc"}
+        if filters:
+            body["filter_group"] = {"logic": "AND", "filters": list(filters)}
+        answer = self._call("POST", SEARCH, body)
+        return [number_of(item) for item in listed(answer, "items")], bool(answer.get("has_next"))
+
+    def request(self, number: int) -> dict[str, Any]:
+        """One request of the history, whole."""
+        return self._call("GET", f"{REQUESTS}/{number}")
 
     def _log(self, taken: Taken, payload: dict[str, Any]) -> Reply:
         with self._sdk_errors():

@@ -79,19 +79,29 @@ def _role(message: dict[str, Any]) -> str:
 
 
 def _text(message: dict[str, Any]) -> str:
+    text = content_of(message)
+    return text if message.get("template_format") == "jinja2" else _from_f_string(text)
+
+
+def content_of(message: dict[str, Any]) -> str:
+    """The text of a message's pieces. Raises ValueError for what is not text."""
     content = message.get("content")
     texts = [piece.get("text") for piece in content if isinstance(piece, dict)] if isinstance(content, list) else [None]
     if not all(isinstance(text, str) for text in texts):
         raise ValueError("the prompt has content that is not text")
-    text = "".join(map(str, texts))
-    return text if message.get("template_format") == "jinja2" else _from_f_string(text)
+    return "".join(map(str, texts))
 
 
-def _from_f_string(text: str) -> str:
+def literal(text: str) -> str:
+    """The text with braces that mean themselves kept apart from those of templates."""
+    return "".join(f"{{{{ '{letter}' }}}}" if letter in "{}" else letter for letter in text)
+
+
+def _from_f_string(template: str) -> str:
     """PromptLayer's "{name}" as "{{ name }}", with braces that mean themselves kept apart from those of templates."""
     found = []
-    for literal, variable, form, conversion in string.Formatter().parse(text):
-        found.append("".join(f"{{{{ '{letter}' }}}}" if letter in "{}" else letter for letter in literal))
+    for text, variable, form, conversion in string.Formatter().parse(template):
+        found.append(literal(text))
         if variable is None:
             continue
         if not variable.isidentifier() or form or conversion:

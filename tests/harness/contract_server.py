@@ -113,16 +113,27 @@ class ContractServer:
     def search(self, body: dict[str, Any]) -> Answer:
         if body["per_page"] > 25:
             return 400, {"message": "per_page is at most 25"}
-        (wanted,) = body["filter_group"]["filters"]
-        assert (wanted["field"], wanted["operator"], wanted["nested_key"]) == ("metadata", "in", "secateur_id")
+        if ("sort_by" in body) != ("sort_order" in body):
+            return 400, {"message": "sort_by and sort_order go together"}
+        filters = body.get("filter_group", {}).get("filters", [])
         found = [
             {"id": number, "metadata": [log["metadata"]]}
             for number, log in self.logs.items()
-            if log["metadata"]["secateur_id"] in wanted["value"] and log["seen"] <= time.monotonic()
+            if all(FILTERS[one["field"], one["operator"]](log, one) for one in filters)
+            and log["seen"] <= time.monotonic()
         ]
+        found = found[::-1] if body.get("sort_order") == "desc" else found
         pages = [found[start : start + 25] for start in range(0, len(found), 25)] or [[]]
         items = pages[body["page"] - 1]
         return 200, {"success": True, "items": items, "page": body["page"], "has_next": body["page"] < len(pages)}
+
+    def get_request(self, body: dict[str, Any], number: str) -> Answer:
+        log = self.logs.get(int(number))
+        if log is None:
+            return 404, {"message": "no such request"}
+        messages = [*log["input"]["messages"], *log["output"]["messages"]]
+        blueprint = {"prompt_template": {**log["input"], "messages": messages}, "metadata": {}}
+        return 200, {"success": True, "request_id": int(number), "prompt_blueprint": blueprint}
 
     def create_table(self, body: dict[str, Any]) -> Answer:
         table = {"id": f"table-{len(self.tables) + 1}", "workspace_id": 42, "title": body["title"]}
@@ -163,6 +174,11 @@ class ContractServer:
         return 202, {"success": True, "calculation_id": "c", "status": "queued"}
 
 
+FILTERS: dict[tuple[str, str], Callable[[dict[str, Any], dict[str, Any]], bool]] = {
+    ("metadata", "in"): lambda log, one: log["metadata"].get(one["nested_key"]) in one["value"],
+    ("metadata", "key_equals"): lambda log, one: log["metadata"].get(one["nested_key"]) == one["value"],
+    ("tags", "contains"): lambda log, one: one["value"] in log["tags"],
+}
 SHEET = r"/api/public/v2/tables/([^/]+)/sheets/([^/]+)"
 ROUTES: dict[str, Callable[..., Answer]] = {
     "POST /log-request": ContractServer.log,
@@ -171,6 +187,7 @@ ROUTES: dict[str, Callable[..., Answer]] = {
     "POST /(?:rest/)?track-group": ContractServer.track_group,
     "POST /prompt-templates/([^/]+)": ContractServer.get_template,
     "POST /api/public/v2/requests/search": ContractServer.search,
+    "GET /api/public/v2/requests/([0-9]+)": ContractServer.get_request,
     "POST /api/public/v2/tables": ContractServer.create_table,
     "GET /api/public/v2/tables": ContractServer.list_tables,
     "POST /api/public/v2/tables/([^/]+)/sheets": ContractServer.create_sheet,
