@@ -303,6 +303,9 @@ def test_promptlayer_is_told_and_the_verdict_stands(
         assert entry(["sync", "-q", *out]) == 0
         assert "TEAM_KEY: 21 sent\n" in capsys.readouterr().out
         assert (len(server.logs), len(server.tables), server.doubled()) == (6, 1, 0)
+        assert entry(["report", *out]) == 0
+        assert "21 sent, 0 waiting, 0 refused" in (tmp_path / "report.html").read_text()
+        capsys.readouterr()
         assert entry(["outbox", "ls", *out]) == 0
         assert "TEAM_KEY                log         sent           6" in capsys.readouterr().out
         assert entry(["sync", *out]) == 0
