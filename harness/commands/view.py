@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from harness.commands.saying import say
+
 
 @click.command("view", short_help="Look at all results in a browser, live while a run goes on.")
 @click.option(
@@ -40,15 +42,15 @@ def command(out: Path, port: int, show: bool, reports: int, quiet: bool) -> int:
     if not out.is_dir():
         raise HarnessError(f"no results folder {out}: `secateur run PLAN` makes one; --out names another")
     with shown(quiet) as progress:
-        viewed = Viewed(out, reports, progress, lambda line: click.echo(line, err=True))
+        viewed = Viewed(out, reports, progress, lambda line: say(line, err=True))
         sign = seen(out)
         with served(pages(viewed), port) as address:
             start = address + (LIVE if sign and going(sign, utc_now) else "")
-            click.echo(f"{start} (Ctrl-C ends it)")
+            say(f"{start} (Ctrl-C ends it)")
             if show:
                 webbrowser.open(start)
             try:
                 watch(viewed)
             except KeyboardInterrupt:
-                click.echo("ended")
+                say("ended")
     return 0

@@ -74,7 +74,7 @@ def pattern(layers: tuple[LayerRow, ...]) -> Pattern:
 
 
 def heat(layers: tuple[LayerRow, ...]) -> tuple[Column, ...]:
-    """Place the scores of every layer, least important at the foot; none if no layer has any.
+    """Place the scores of every layer, least important at the foot; none of a layer with fewer than two.
 
     Shades are ranks: scores of some methods span so many powers of ten that any scale shows the largest alone.
     """
@@ -83,7 +83,7 @@ def heat(layers: tuple[LayerRow, ...]) -> tuple[Column, ...]:
     return tuple(
         Column(bar, tuple(_cells(layer.scores, ranked)), SHARES.place(1 - _share(layer.width, layer.width_before)))
         for bar, layer in zip(pattern(layers).bars, layers, strict=True)
-        if layer.scores
+        if len(layer.scores) > 1
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -57,13 +58,21 @@ def may_load() -> tuple[str, ...]:
 
 
 @pytest.fixture
-def page(browser: Browser, context_options: dict[str, Any], may_load: tuple[str, ...]) -> Iterator[Tab]:
-    """An empty page; the test fails if it then logs an error, raises one, asks, or loads more than what is opened."""
+def page(
+    browser: Browser, context_options: dict[str, Any], may_load: tuple[str, ...], request: pytest.FixtureRequest
+) -> Iterator[Tab]:
+    """An empty page; the test fails if it then logs an error, raises one, asks, or loads more than what is opened.
+
+    What it shows at the end of the test is kept as a picture in the folder SECATEUR_ARTIFACTS, if that is set.
+    """
     context = browser.new_context(**{"viewport": DESKTOP, **context_options})
     tab = context.new_page()
     watch = Watch(may_load)
     watch.follow(context)
     yield tab
+    if folder := os.environ.get("SECATEUR_ARTIFACTS"):
+        name = re.sub(r"[^\w.-]+", "-", request.node.name)
+        tab.screenshot(path=Path(folder, f"{name}.png"), full_page=True)
     context.close()
     assert not watch.faults
 

@@ -122,7 +122,7 @@ def test_heat_is_the_rank_among_all_layers() -> None:
     assert [(cell.y, cell.height, cell.shade) for cell in first.cells] == [(92.0, 80.0, 0.25), (12.0, 80.0, 1.0)]
     assert (first.cut, last.cut) == (132.0, 172.0)
     assert [cell.shade for cell in last.cells] == [0.75, 0.75]
-    assert pattern.heat((LayerRow(0, 4, 4, 1, 1),)) == ()
+    assert pattern.heat((LayerRow(0, 4, 4, 1, 1), LayerRow(1, 4, 4, 1, 1, scores=(0.5,)))) == ()
 
 
 def test_histogram() -> None:

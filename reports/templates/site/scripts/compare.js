@@ -61,6 +61,9 @@ function sideBySide(data, before, after) {
   table.className = "stack numbers";
   const wide = made("div", "", [table]);
   wide.className = "wide";
+  wide.tabIndex = 0;
+  wide.setAttribute("role", "group");
+  wide.setAttribute("aria-label", "Both runs in numbers");
   const said = pair
     ? `They were compared when they ran: ${pair[2]}. Again, or by other gates:`
     : "They were not compared when they ran. To judge them:";
@@ -93,11 +96,18 @@ function compare() {
     result.replaceChildren(...sideBySide(data, a, b));
     history.replaceState(null, "", `#${encodeURIComponent(before.value.trim())}+${encodeURIComponent(after.value.trim())}`);
   };
+  /** @returns {string[]} */
+  const named = () => {
+    try {
+      return location.hash.slice(1).split("+").map(decodeURIComponent);
+    } catch {
+      return [];
+    }
+  };
   const read = () => {
-    const named = location.hash.slice(1).split("+");
-    const known = named.length === 2 && named.every((name) => /^[\w%.-]+$/.test(name));
+    const both = named();
     const first = data.pairs[0];
-    [before.value, after.value] = known ? named.map(decodeURIComponent) : first ? [data.runs[first[0]][0], data.runs[first[1]][0]] : ["", ""];
+    [before.value, after.value] = both.length === 2 ? both : first ? [data.runs[first[0]][0], data.runs[first[1]][0]] : ["", ""];
     show();
   };
   form.addEventListener("submit", (event) => event.preventDefault());
