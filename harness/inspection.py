@@ -113,11 +113,9 @@ def _advice_faults(plan: Plan, suites: Sequence[Suite]) -> list[str]:
     faults = _source_faults("judge", plan.judge) if plan.judge else []
     if plan.embeddings:
         faults += _source_faults("embeddings", Model(model=plan.embeddings.model))
-    asking = [suite.name for suite in suites if suite.needs & set(KINDS)]
+    asking = [suite.name for suite in suites if suite.needs & {*KINDS, "divergences"}]
     if asking and plan.sequential:
-        faults.append(
-            f"{', '.join(asking)}: a judge and embeddings are asked at the end, not in looks; not --sequential"
-        )
+        faults.append(f"{', '.join(asking)}: judges, embeddings and kl-max come last, not in looks; not --sequential")
     return faults
 
 

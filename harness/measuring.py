@@ -7,7 +7,6 @@ from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 
-from harness.advising.consulting import consulted
 from harness.advising.panel import Panel
 from harness.asking import PROTOCOL, asked, own, stored_answers, suite_stages
 from harness.benchmarks import BenchmarkResult, kinds, measure_benchmark, measure_served, task_identity
@@ -86,15 +85,6 @@ def measured_pair(before: Subject, after: Subject, corpora: Sequence[Corpus], co
         pairs.append((pairs[0][0], _macro(after, stages, context)))
     pairs += metered(before, after, context)
     return PairStages(tuple(b for b, _ in pairs), tuple(a for _, a in pairs))
-
-
-def advised(before: Subject, after: Subject, context: Context) -> tuple[str, ...]:
-    """What judges and embeddings say of a candidate's answers and the original's; ids of stages that are of both."""
-    found: list[str] = []
-    for suite in context.suites:
-        new, old = (stored_answers(one, suite, context) for one in (after, before))
-        found += consulted(suite, (new, old), context.panel, context)
-    return tuple(found)
 
 
 def unfinished(subject: Subject, context: Context) -> set[str]:

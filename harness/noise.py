@@ -33,7 +33,8 @@ AGAIN = f"{ORIGINAL}, again"
 def measured_again(original: Subject, shared: Sequence[str], context: Context) -> Comparison:
     """The original against itself on the plan's suites and benchmarks; `shared` are the stages of its first time."""
     # Loads lm-eval, which a page that only shows noise does not need.
-    from harness.measuring import advised, measured
+    from harness.assessing import advised
+    from harness.measuring import measured
 
     again = original.again(AGAIN, OTHER)
     stages = measured(again, context)

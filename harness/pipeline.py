@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from compress import CompressError, read_receipt
+from harness.assessing import advised, spoken
 from harness.blessed import resolved, stored_beside
 from harness.candidates.lessons import taught
 from harness.candidates.observations import observations
@@ -19,7 +20,7 @@ from harness.fidelity.corpus import load_corpora
 from harness.history import PAGE, STORE, environment, publish
 from harness.inspection import loaded_suites, not_checked, refuse_impossible
 from harness.looks import measured_in_looks
-from harness.measuring import Context, advised, measured, measured_pair, unfinished
+from harness.measuring import Context, measured, measured_pair, unfinished
 from harness.models.subject import Subject
 from harness.noise import floor_lines, measured_again
 from harness.plan import Plan
@@ -136,6 +137,7 @@ def _judged(original: Subject, after: Subject, shared: tuple[str, ...], context:
         own = measured(after, context)
     corpora = load_corpora(plan.fidelity, plan.half) if plan.fidelity else []
     pair = measured_pair(original, after, corpora, context)
+    own += spoken(original, after, context)
     after.release()
     advice = advised(original, after, context)
     before_run = Run(digest(job.id, name, "before")[:8], original.spec, original.fingerprint)

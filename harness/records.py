@@ -16,7 +16,7 @@ Scale = Literal["binary", "graded", "reading"]
 
 SERVED = frozenset({"finish", "seconds"})
 """Facts of an answer, besides its text, that assertions are given where a model is served at an endpoint."""
-GIVEN = SERVED | {"tokens", "logprobs"}
+GIVEN = SERVED | {"tokens", "logprobs", "divergences"}
 """The same for a model in process."""
 ORIGINAL = "original"
 """The name of the model that every candidate is held against."""
@@ -142,6 +142,18 @@ class Divergence:
 
 
 @dataclass(frozen=True)
+class AnswerDivergence:
+    """How far a candidate is from its original where the original's answer to a case was written."""
+
+    case: str
+    repeat: int
+    texts: tuple[str, ...]
+    """Of each token; empty for one that is only part of a letter."""
+    kl: tuple[float, ...]
+    """Of each token, nats."""
+
+
+@dataclass(frozen=True)
 class Run:
     """Everything measured on one model under one plan."""
 
@@ -157,5 +169,7 @@ class Run:
     """Provenance to show: versions, machine, dates, notes such as a dropped split."""
     divergences: tuple[Divergence, ...] = ()
     """From the original, one a corpus; none on an original, and in results from before they were kept."""
+    spoken: dict[str, dict[tuple[str, int], AnswerDivergence]] = field(default_factory=dict)
+    """Suite -> case and repeat -> how far it is from its original over the answer of that."""
     advice: dict[str, Advice] = field(default_factory=dict)
     """Id of a question -> what a judge or a model of embeddings replied about answers to suites."""

@@ -15,6 +15,7 @@ HOW: dict[str, str] = {
     "mini-racer": "it needs mini-racer: pip install 'secateur[javascript]'",
     "sqlglot": "it needs sqlglot: pip install 'secateur[sql]'",
     "judge": "it needs a judge; the plan names one, as judge: {model: ...}, and suite run takes --judge",
+    "divergences": "it needs the probabilities of all tokens, which an endpoint does not tell",
     "embeddings": "it needs a model of embeddings; the plan names one, as embeddings: {model: ...}",
     "logprobs": "it needs the log-probabilities of an answer's tokens, which an endpoint is not asked for",
 }

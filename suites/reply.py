@@ -25,6 +25,8 @@ class Reply:
     """Of the answer, in the model's own vocabulary."""
     logprobs: tuple[float, ...] | None = None
     """Natural logarithms, one a token of the answer."""
+    divergences: tuple[float, ...] | None = None
+    """Nats, one a token of the original's answer: how far the model is from the original, itself 0 from itself."""
     prompt: str = ""
     """What was asked: the text of the last message."""
     vars: Mapping[str, object] = field(default_factory=dict)

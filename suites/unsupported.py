@@ -19,7 +19,6 @@ UNSUPPORTED: dict[str, str] = {
     **dict.fromkeys(("guardrails", "pi", "webhook"), _SERVICE),
     "ruby": "it is a program in a language that is not run here; write it as python",
     "human": "it waits for a person",
-    "kl-max": "it needs both models' probabilities of every token of an answer",
 }
 
 

@@ -54,12 +54,12 @@ def _passage(window: Window, kl: Tensor, tokenizer: PreTrainedTokenizerBase) -> 
         start=start,
         mean=kl.mean().item(),
         # The first token is only read: kl is of those that follow it.
-        texts=_pieces(window.tokens[start : start + length + 1], tokenizer),
+        texts=pieces(window.tokens[start : start + length + 1], tokenizer),
         kl=(0.0, *kl[stretch].tolist()),
     )
 
 
-def _pieces(tokens: Sequence[int], tokenizer: PreTrainedTokenizerBase) -> tuple[str, ...]:
+def pieces(tokens: Sequence[int], tokenizer: PreTrainedTokenizerBase) -> tuple[str, ...]:
     """The text of each token; a letter of several tokens is with the last of them."""
     pieces, known = [], ""
     for end in range(1, len(tokens) + 1):

@@ -9,7 +9,7 @@ import yaml
 
 from compress import Receipt
 from harness.noise import Floor
-from harness.records import Answer, Divergence, Run
+from harness.records import Answer, AnswerDivergence, Divergence, Run
 from harness.showing import highlights, overview, receipts
 from harness.showing.numbers import gate_row, metric_row, tag_rows
 from harness.showing.outputs import flaky_lines
@@ -31,6 +31,7 @@ from reports.page import (
     MetricRow,
     ModelPage,
     Page,
+    TokenRow,
     TrendRow,
 )
 from suites import Graded
@@ -141,7 +142,7 @@ def _case(pair: CasePair) -> CaseRow:
         suite=pair.suite,
         id=pair.case.id,
         kind=kinds.get(pair.kind, "pass" if pair.after_graded.passed else "fail"),
-        before=_answer(pair.before, pair.before_graded, pair.before_tries),
+        before=_answer(pair.before, pair.before_graded, pair.before_tries, pair.spoken),
         after=_answer(pair.after, pair.after_graded, pair.after_tries),
         messages=tuple(Message(turn["role"], turn["content"]) for turn in pair.case.messages),
         tags=tuple(sorted(pair.case.tags)),
@@ -151,7 +152,10 @@ def _case(pair: CasePair) -> CaseRow:
     )
 
 
-def _answer(answer: Answer | None, graded: Graded | None, tries: Sequence[Graded]) -> AnswerRow:
+def _answer(
+    answer: Answer | None, graded: Graded | None, tries: Sequence[Graded], spoken: AnswerDivergence | None = None
+) -> AnswerRow:
+    """spoken: how far the other model is from this one at each token of the answer."""
     checks = tuple(CheckRow(c.type, c.passed, c.reason, c.checked, c.score) for c in graded.checks) if graded else ()
     if answer is None:
         return AnswerRow(None, checks, "not asked")
@@ -160,6 +164,7 @@ def _answer(answer: Answer | None, graded: Graded | None, tries: Sequence[Graded
         checks,
         answer.error or "",
         graded.score if graded else None,
+        tokens=tuple(map(TokenRow, spoken.texts, spoken.kl)) if spoken else (),
         passes=sum(each.passed for each in tries) if len(tries) > 1 else None,
     )
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
-from harness.records import Answer, Divergence, Measurement, Run
+from harness.records import Answer, AnswerDivergence, Divergence, Measurement, Run
 from harness.stores.derived import Derived
 from suites.advice import Advice, Question
 
@@ -20,7 +20,7 @@ class Stage:
     key: str
     """Hash of all that could change the result, the model aside."""
     kind: str
-    """"suite", "advice", "benchmark", "fidelity" or "metric"."""
+    """"suite", "advice", "divergence", "benchmark", "fidelity" or "metric"."""
     name: str
     finished: bool
     facts: dict[str, str] = field(default_factory=dict)
@@ -147,6 +147,14 @@ class Store(Protocol):
 
     def advice_of(self, fingerprint: str, questions: Sequence[str], not_before: str) -> dict[str, Advice]:
         """Those of these questions that this model replied to in any stage begun at `not_before` or later."""
+        ...
+
+    def add_spoken(self, stage: str, divergences: Sequence[AnswerDivergence]) -> None:
+        """Append; an answer already there is left as it is."""
+        ...
+
+    def spoken(self, stage: str) -> dict[tuple[str, int], AnswerDivergence]:
+        """By case and repeat."""
         ...
 
     def measurements(self, stage: str) -> list[Measurement]: ...

@@ -38,7 +38,8 @@ TABLES: dict[str, dict[str, str]] = {
     "stages": {
         "": "One suite, benchmark, corpus or metric on one model; runs with equal hashes share it",
         "id": "Twelve letters", "fingerprint": "Identity of the model: weights, tokenizer, template and dtype",
-        "key": "Hash of all else that could change the result", "kind": "suite, advice, benchmark, fidelity or metric",
+        "key": "Hash of all else that could change the result",
+        "kind": "suite, advice, divergence, benchmark, fidelity or metric",
         "name": "Of the suite, task, corpus or metric", "started": "Begin", "finished": "End; empty: not all is there",
         "facts": "What else is known, as JSON",
         "divergence": "Histogram, percentiles and worst passages of token KL divergences, as JSON; fidelity only",
@@ -67,6 +68,11 @@ TABLES: dict[str, dict[str, str]] = {
         "": "What a judge or a model of embeddings replied about answers of a suite, each question once",
         "stage": STAGE, "question": "Hash of kind and text", "kind": "judge or embeddings", "asked": "The text",
         "reply": "Words of the judge, or a vector as JSON; empty: none", "error": "Why there is no reply",
+    },
+    "answer_divergences": {
+        "": "How far a candidate is from its original at every token of the original's answers to a suite",
+        "stage": STAGE, "case_id": "The case", "repeat": "Of the answer", "texts": "Of each token",
+        "kl": "KL divergence at each token, in nats",
     },
     "measurements": {
         "": "Named numbers of one model; value is empty when it was NaN",

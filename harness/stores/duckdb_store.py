@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.errors import HarnessError
-from harness.records import Answer, Divergence, Measurement, Run
+from harness.records import Answer, AnswerDivergence, Divergence, Measurement, Run
 from harness.stores import Asked, Job, Letter, Stage, VerdictRow
 from harness.stores.derived import Derived
 from harness.stores.file import DuckdbFile, now
@@ -30,6 +30,7 @@ from harness.stores.rows import (
     keep_divergence,
     replace_derived,
     run_head,
+    spoken_in,
     stage_measurements,
     stage_of,
     values_of,
@@ -144,6 +145,16 @@ class DuckdbStore:
             [fingerprint, not_before, list(questions)],
         )
         return {question: Advice(reply) for question, reply in rows}
+
+    def add_spoken(self, stage: str, divergences: Sequence[AnswerDivergence]) -> None:
+        rows = [
+            {"stage": stage, "case_id": one.case, "repeat": one.repeat, "texts": one.texts, "kl": one.kl}
+            for one in divergences
+        ]
+        self.file.transaction(lambda db: append(db, "answer_divergences", rows))
+
+    def spoken(self, stage: str) -> dict[tuple[str, int], AnswerDivergence]:
+        return self.file.transaction(lambda db: spoken_in(db, stage))
 
     def measurements(self, stage: str) -> list[Measurement]:
         return self.file.transaction(lambda db: stage_measurements(db, stage))

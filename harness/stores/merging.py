@@ -28,6 +28,7 @@ TAKEN = {
     "stages": f"id IN ({STAGES}) AND (finished IS NOT NULL OR id NOT IN ({FINISHED_HERE}))",
     "answers": f"stage IN ({STAGES})",
     "advice": f"stage IN ({STAGES})",
+    "answer_divergences": f"stage IN ({STAGES})",
     "scores": f"stage IN ({STAGES})",
     "measurements": f"stage IN ({STAGES})",
     "items": f"stage IN ({STAGES})",

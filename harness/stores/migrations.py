@@ -216,4 +216,10 @@ CREATE OR REPLACE VIEW v_flips AS
   LEFT JOIN told new ON new.run = v.after_run AND new.metric = f.metric AND new.case_id = f.item;
 """
 
-STEPS: tuple[str, ...] = (M001, M002, M003, M004, M005, M006, M007, M008, M009, M010, M011, M012, M013)
+M014 = """
+CREATE TABLE answer_divergences (
+  stage VARCHAR NOT NULL, case_id VARCHAR NOT NULL, repeat INTEGER NOT NULL, texts VARCHAR[] NOT NULL,
+  kl DOUBLE[] NOT NULL, PRIMARY KEY (stage, case_id, repeat));
+"""
+
+STEPS: tuple[str, ...] = (M001, M002, M003, M004, M005, M006, M007, M008, M009, M010, M011, M012, M013, M014)

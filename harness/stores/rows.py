@@ -10,7 +10,7 @@ from typing import Any
 
 import duckdb
 
-from harness.records import Answer, Divergence, Item, Measurement, ModelSpec, Passage, Run
+from harness.records import Answer, AnswerDivergence, Divergence, Item, Measurement, ModelSpec, Passage, Run
 from harness.stores import Job, Stage, VerdictRow
 from harness.stores.derived import Derived
 from suites.advice import Advice
@@ -35,6 +35,8 @@ def whole_run(db: Connection, run: Run, stages: list[Stage]) -> Run:
             run.answers[stage.name] = (*run.answers.get(stage.name, ()), *map(answer_of, rows))
         if stage.kind == "advice":
             run.advice.update(advice_in(db, stage.id))
+        if stage.kind == "divergence":
+            run.spoken[stage.name] = spoken_in(db, stage.id)
         run.measurements.update({m.metric: m for m in stage_measurements(db, stage.id)})
     return replace(run, divergences=_divergences(db, [stage.id for stage in stages]))
 
@@ -66,6 +68,12 @@ def advice_in(db: Connection, stage: str) -> dict[str, Advice]:
     """Replies by the id of their question."""
     rows = db.execute("SELECT question, reply, error FROM advice WHERE stage = ?", [stage]).fetchall()
     return {question: Advice(reply, error) for question, reply, error in rows}
+
+
+def spoken_in(db: Connection, stage: str) -> dict[tuple[str, int], AnswerDivergence]:
+    """Divergences over the original's answers, by case and repeat."""
+    rows = db.execute("SELECT case_id, repeat, texts, kl FROM answer_divergences WHERE stage = ?", [stage]).fetchall()
+    return {(case, repeat): AnswerDivergence(case, repeat, tuple(texts), tuple(kl)) for case, repeat, texts, kl in rows}
 
 
 def answer_of(row: Row) -> Answer:

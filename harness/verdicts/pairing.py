@@ -11,7 +11,7 @@ from typing import Literal
 import numpy as np
 
 from harness.errors import HarnessError
-from harness.records import Answer, Item, Measurement, Run
+from harness.records import Answer, AnswerDivergence, Item, Measurement, Run
 from harness.statistics.paired import FloatArray
 from harness.statistics.series import Series
 from suites.advice import Advised, looked_up, nobody
@@ -46,6 +46,8 @@ class CasePair:
     before_tries: tuple[Graded, ...] = ()
     """What each of its answers came to, where the case was asked several times; empty: the original did not answer."""
     after_tries: tuple[Graded, ...] = ()
+    spoken: AnswerDivergence | None = None
+    """How far the candidate is from the original over the answer before; None: it was not looked at."""
 
     @property
     def flaky(self) -> bool:
@@ -63,16 +65,31 @@ def case_pairs(suite: Suite, before: Run, after: Run, original: Run | None = Non
 
     original: whose answers assertions may refer to; None: those of `before`.
     """
-    old, new = _by_case(suite, before), _by_case(suite, after)
-    first = _by_case(suite, original) if original else old
-    runs = [before, after, *([original] if original else [])]
+    runs = (before, after, original or before)
+    sides = [_by_case(suite, run) for run in runs]
     advised = looked_up({question: advice for run in runs for question, advice in run.advice.items()})
+
+    def reply(number: int, key: tuple[str, int]) -> Reply | None:
+        answer, original_itself = sides[number].get(key), runs[number] is runs[2]
+        known = _itself(answer) if original_itself else runs[number].spoken.get(suite.name, {}).get(key)
+        return reply_of(answer, advised, known)
+
     pairs = []
     for case in suite.cases:
         keys = [(case.id, number) for number in range(case.tries)]
-        sides = [[side.get(key) for key in keys] for side in (old, new, first)]
-        pairs.append(_case_pair(suite.name, case, sides, advised))
+        answers = [[side.get(key) for key in keys] for side in sides]
+        replies = [[reply(number, key) for key in keys] for number in range(len(runs))]
+        pair = _case_pair(suite.name, case, answers, replies)
+        stands = (case.id, pair.before.repeat if pair.before else 0)
+        pairs.append(replace(pair, spoken=after.spoken.get(suite.name, {}).get(stands)))
     return pairs
+
+
+def _itself(answer: Answer | None) -> AnswerDivergence | None:
+    """How far the original is from itself at the tokens of its answer: no way."""
+    if answer is None or answer.tokens is None:
+        return None
+    return AnswerDivergence(answer.case, answer.repeat, (), (0.0,) * len(answer.tokens))
 
 
 def _by_case(suite: Suite, run: Run) -> dict[tuple[str, int], Answer]:
@@ -91,13 +108,15 @@ Answers = Sequence[Answer | None]
 """To one case, one for each time it is asked."""
 
 
-def _case_pair(suite: str, case: Case, answers: Sequence[Answers], advised: Advised) -> CasePair:
+def _case_pair(
+    suite: str, case: Case, answers: Sequence[Answers], replies: Sequence[Sequence[Reply | None]]
+) -> CasePair:
     """On each side the answer that stands for all; a case that is left unanswered once is not answered before.
 
-    answers: before, after, and those of the original.
+    answers, replies: before, after, and those of the original.
     """
     before, after, _ = answers
-    old, new, first = ([reply_of(one, advised) for one in side] for side in answers)
+    old, new, first = replies
     silent = next((number for number, one in enumerate(old) if one is None), None)
     old_tries = () if silent is not None else tuple(map(grade, repeat(case), old, first))
     new_tries = tuple(map(grade, repeat(case), new, first))
@@ -122,12 +141,18 @@ def _text(reply: Reply | None) -> str | None:
     return reply.text if reply else None
 
 
-def reply_of(answer: Answer | None, advised: Advised = nobody) -> Reply | None:
+def reply_of(answer: Answer | None, advised: Advised = nobody, spoken: AnswerDivergence | None = None) -> Reply | None:
     """The answer as assertions see it, with all that `harness.records.GIVEN` says; None if there is none."""
     if answer is None or answer.text is None:
         return None
     return Reply(
-        answer.text, answer.finish, answer.seconds, tokens=answer.tokens, logprobs=answer.logprobs, advised=advised
+        answer.text,
+        answer.finish,
+        answer.seconds,
+        tokens=answer.tokens,
+        logprobs=answer.logprobs,
+        divergences=spoken.kl if spoken else None,
+        advised=advised,
     )
 
 

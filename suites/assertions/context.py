@@ -65,7 +65,7 @@ class ContextRelevance:
     def check(self, answer: Reply, original: Reply | None) -> Check:
         parts = _parts(answer.vars)
         numbered = "\n".join(f"{number}. {part}" for number, part in enumerate(parts, 1))
-        material = {"question": str(answer.vars["query"]), "context": numbered}
+        material = {"question": str(answer.vars.get("query")), "context": numbered}
         said = object_in(answer, question(NEEDED, NEEDED_FORM, material)).get("needed")
         numbers = range(1, len(parts) + 1)
         if not isinstance(said, list) or not all(isinstance(one, int) and one in numbers for one in said):

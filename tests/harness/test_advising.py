@@ -169,7 +169,7 @@ def test_one_model_alone_is_judged_with_all_reasons(
 def test_a_plan_with_looks_asks_no_judge(place: Path, server: EndpointServer, tmp_path: Path) -> None:
     from harness.errors import HarnessError
 
-    with pytest.raises(HarnessError, match="words: a judge and embeddings are asked at the end, not in looks"):
+    with pytest.raises(HarnessError, match="words: judges, embeddings and kl-max come last, not in looks"):
         judged(place, server, tmp_path, PLAN + "sequential: true\n")
 
 

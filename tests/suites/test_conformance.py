@@ -25,7 +25,7 @@ CASES = [
     for form in (type_of(file), f"not-{type_of(file)}")
     if form in RECORD
 ]
-OURS = ("first-divergence", "latency-ratio", "length-ratio", "max-score", "not-worse-than-original")
+OURS = ("first-divergence", "kl-max", "latency-ratio", "length-ratio", "max-score", "not-worse-than-original")
 OURS += ("same-answer", "same-verdict", "select-best", "similar-to-original")
 """Types that hold an answer against the original's."""
 OTHERWISE = ("context-faithfulness", "context-recall", "context-relevance")
