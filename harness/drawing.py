@@ -9,6 +9,7 @@ from itertools import takewhile
 
 from harness.records import DRAWN, Measurement, Run
 from harness.statistics.series import Series
+from harness.verdicts.named import with_named
 from harness.verdicts.pairing import CasePair, measured_series, suite_series
 
 
@@ -35,7 +36,7 @@ def drawn_suite(suite: str, pairs: Sequence[CasePair]) -> tuple[list[CasePair], 
     asked = _drawn(by_id, {name for name, pair in by_id.items() if pair.before and pair.after})
     both = [by_id[name] for name in asked]
     unasked = tuple(frozenset(pair.case.tags) for name, pair in by_id.items() if name not in set(asked))
-    series = suite_series(suite, both, asked=True)
+    series = with_named(suite, both, suite_series(suite, both, asked=True), asked=True)
     return both, [replace(one, in_looks=True, unasked=unasked) for one in series]
 
 

@@ -29,6 +29,7 @@ from suites import Suite
 from suites.advice import KINDS
 from suites.document import suggestion
 from suites.errors import SuiteError
+from suites.form import DERIVED
 from suites.repeating import settled
 
 SUITE_METRICS = ("pass_rate", "score", "losses")
@@ -152,6 +153,8 @@ def _gate_faults(gate: Gate, plan: Plan, suites: Sequence[Suite]) -> list[str]:
         return [f"gate {gate.metric}: nothing in this plan measures it{suggestion(guess, known)}; measured: {sources}"]
     metric = gate.metric.removeprefix(f"{source}.")
     allowed = _metrics_of(source, plan, names)
+    if source in names and metric in names[source].derived:
+        return [f"gate {gate.metric}: {DERIVED}: {', '.join(sorted(names[source].metrics)) or 'none is named'}"]
     if allowed and metric not in allowed and metric.partition(".")[0] not in allowed:
         options = ", ".join(f"{source}.{name}" for name in allowed)
         return [f"gate {gate.metric}: no such metric{suggestion(metric, allowed)}; there are {options}"]
@@ -162,7 +165,8 @@ def _gate_faults(gate: Gate, plan: Plan, suites: Sequence[Suite]) -> list[str]:
 def _metrics_of(source: str, plan: Plan, suites: Mapping[str, Suite]) -> tuple[str, ...]:
     """Names of what a suite, fidelity, a meter or a benchmark measures; empty: not known before it is run."""
     if source in suites:
-        return (*SUITE_METRICS, *([CASE_RATE] if suites[source].tries > 1 else []))
+        rate = [CASE_RATE] if suites[source].tries > 1 else []
+        return (*SUITE_METRICS, *rate, *sorted(suites[source].metrics - {*SUITE_METRICS, *rate}))
     if source == "fidelity":
         labels = [f"{label}." for label in plan.fidelity.corpora if label] if plan.fidelity else []
         return tuple(f"{label}{name}" for label in ("", *labels) for name in FIDELITY_METRICS)

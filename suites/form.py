@@ -11,6 +11,7 @@ from suites.sampling import Repeat, Sampling
 from suites.schema import JUDGE, PROGRAM, WORDS, AssertionPart, FilePart
 
 MAX_REPEATS = 100
+DERIVED = "a number made of means has no value for a case, so nothing pairs; gate the metrics that it is made of"
 MODELS = "the plan says which models are asked, and how"
 
 
@@ -166,7 +167,7 @@ class SuitePart(FilePart):
         "providers": MODELS,
         "targets": MODELS,
         "command_line_options": "they are of promptfoo's command line",
-        "derived_metrics": "a number made of means decides nothing, here as there; gate what it is made of",
+        "derived_metrics": DERIVED,
         "evaluate_options": "all but repeat is about how promptfoo asks",
         "output_path": "results go to the store",
         "sharing": "nothing is shared",
@@ -193,6 +194,12 @@ class SuitePart(FilePart):
     tags: object = None
     tracing: object = None
     write_latest_results: object = Field(default=None, alias="writeLatestResults")
+
+    @property
+    def derived(self) -> tuple[str, ...]:
+        """Names of the derived metrics."""
+        given = self.derived_metrics if isinstance(self.derived_metrics, list) else []
+        return tuple(str(one["name"]) for one in given if isinstance(one, dict) and "name" in one)
 
 
 def unused_in(part: FilePart) -> Iterator[str]:

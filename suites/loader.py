@@ -78,6 +78,7 @@ def load(name_or_path: str | Path, allowance: Allowance = CAREFUL) -> Suite:
         description=part.description,
         notes=tuple(f"{what}{f' ({count} times)' if count > 1 else ''}" for what, count in notes.items()),
         not_checked=_not_checked(cases, len(cases) - len(decidable)),
+        derived=part.derived,
         sampling=sampling,
     )
 

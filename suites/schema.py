@@ -9,7 +9,7 @@ from typing import ClassVar
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from suites.assertions import base_of, build, kind_of, load
-from suites.combining import Asserted
+from suites.combining import Asserted, AssertSet
 from suites.errors import SuiteError
 from suites.files import names_a_file
 from suites.sampling import Repeat, Sampling
@@ -47,6 +47,12 @@ class Case:
         """How often it is asked."""
         return self.repeat.n if self.repeat else 1
 
+    @property
+    def metrics(self) -> frozenset[str]:
+        """Names that its assertions give their scores, those inside sets as well."""
+        inside = (one for each in self.assertions if isinstance(each.rule, AssertSet) for one in each.rule.inside)
+        return frozenset(each.metric for each in (*self.assertions, *inside) if each.metric)
+
 
 @dataclass(frozen=True)
 class Suite:
@@ -63,8 +69,15 @@ class Suite:
     """How many assertions were skipped, by type, and how many cases are left out for it; empty if none."""
     sampling: Sampling | None = None
     """None: greedy, unless whoever asks it says otherwise."""
+    derived: tuple[str, ...] = ()
+    """Names of what the file makes of means, which nothing is decided by."""
     unrepeated: int = 0
     """Cases that would be asked several times if answers were not greedy."""
+
+    @property
+    def metrics(self) -> frozenset[str]:
+        """Names that its assertions give their scores."""
+        return frozenset().union(*(case.metrics for case in self.cases))
 
     @property
     def needs(self) -> frozenset[str]:

@@ -13,6 +13,7 @@ from harness.records import Answer, ModelSpec, Run
 from harness.statistics.delta import Delta, drop_of, value_of
 from harness.statistics.series import Series
 from harness.verdicts.choices import choice_series, offering
+from harness.verdicts.named import with_named
 from harness.verdicts.pairing import CasePair, case_pairs, suite_series
 from suites.advice import KINDS
 from suites.grading import Graded
@@ -71,7 +72,8 @@ def compare(
     series: list[Series] = []
     for suite in suites:
         pairs = case_pairs(suite, before, after, original)
-        of_suite = suite_series(suite.name, pairs, asked=suite.name in after.answers)
+        asked = suite.name in after.answers
+        of_suite = with_named(suite.name, pairs, suite_series(suite.name, pairs, asked), asked)
         if in_looks:
             pairs, of_suite = drawn_suite(suite.name, pairs)
         cases += pairs
