@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict
 from typing import Protocol
 
@@ -11,8 +11,9 @@ from harness.answering.confidence import with_logprobs
 from harness.answering.generation import Prompt, answers
 from harness.digest import digest
 from harness.endpoints import served_answers
+from harness.models.opening import LoadedModel
 from harness.models.subject import Subject
-from harness.progress import Progress
+from harness.progress import Progress, silent
 from harness.records import DECODING, DIGEST, Answer
 from harness.stores import Stage, Store
 from harness.tally import Tally
@@ -66,20 +67,19 @@ def asked(subject: Subject, suite: Suite, cases: Sequence[Case], keeping: Keepin
     The stages are those of the whole suite, and are finished when all its cases are answered.
     """
     stages = suite_stages(subject, suite, keeping)
-    prompts, complete = _left(suite, cases, stages, keeping.store)
+    prompts, complete = left(suite, cases, stages, keeping.store)
     if not prompts and not any(complete.values()):
         return tuple(stage.id for stage in stages)
     tally = Tally(suite)
 
-    def keep(batch: list[Answer]) -> None:
-        for repeat in {answer.repeat for answer in batch}:
-            keeping.store.add_answers(stages[repeat].id, [answer for answer in batch if answer.repeat == repeat])
+    def kept(batch: list[Answer]) -> None:
+        keep(batch, stages, keeping.store)
         tally.add(batch)
 
     def progress(_: str, done: int, total: int) -> None:
         keeping.progress(f"{subject.spec.name}: {tally}", done, total)
 
-    facts = {**_answered(subject, suite, prompts, keep, progress), **_drawing(suite), DIGEST: suite.digest}
+    facts = facts_of(suite, _answered(subject, suite, prompts, kept, progress))
     for repeat, is_complete in complete.items():
         if is_complete:
             keeping.store.finish_stage(stages[repeat].id, facts=facts)
@@ -93,7 +93,13 @@ def stored_answers(subject: Subject, suite: Suite, keeping: Keeping) -> list[Ans
     return [answer for one in suite_stages(subject, suite, keeping) for answer in keeping.store.answers(one.id)]
 
 
-def _left(
+def keep(batch: Sequence[Answer], stages: Sequence[Stage], store: Store) -> None:
+    """Put answers where their repeats belong."""
+    for repeat in {answer.repeat for answer in batch}:
+        store.add_answers(stages[repeat].id, [answer for answer in batch if answer.repeat == repeat])
+
+
+def left(
     suite: Suite, cases: Sequence[Case], stages: Sequence[Stage], store: Store
 ) -> tuple[list[Prompt], dict[int, bool]]:
     """What of these cases is not answered yet; and for each repeat not finished, whether that is all there is of it."""
@@ -109,12 +115,13 @@ def _left(
     return prompts, {repeat: len(known[repeat]) + asking[repeat] == wanted[repeat] for repeat in known}
 
 
-def _drawing(suite: Suite) -> dict[str, str]:
-    """What a reader of sampled answers should know."""
+def facts_of(suite: Suite, of_model: dict[str, str]) -> dict[str, str]:
+    """What a reader of the answers should know."""
+    facts = {**of_model, DIGEST: suite.digest}
     if suite.sampling is None:
-        return {}
+        return facts
     how = ", ".join(f"{name} {value:g}" for name, value in vars(suite.sampling).items())
-    return {DECODING: f"{how}; every case and repeat by a seed of its own, the same for all models"}
+    return facts | {DECODING: f"{how}; every case and repeat by a seed of its own, the same for all models"}
 
 
 def _answered(
@@ -125,7 +132,17 @@ def _answered(
     if connection is not None:
         served_answers(connection, prompts, keep, progress)
         return connection.facts
-    loaded = subject.loaded()
-    surely = (lambda batch: keep(with_logprobs(loaded, batch))) if "logprobs" in suite.needs else keep
+    return answered_here(subject.loaded(), suite.needs, prompts, keep, progress)
+
+
+def answered_here(
+    loaded: LoadedModel,
+    needs: Collection[str],
+    prompts: Sequence[Prompt],
+    keep: Callable[[list[Answer]], None],
+    progress: Progress = silent,
+) -> dict[str, str]:
+    """The same of an open model. needs: of the suite's assertions."""
+    surely = (lambda batch: keep(with_logprobs(loaded, batch))) if "logprobs" in needs else keep
     answers(loaded, prompts, surely, progress)
     return loaded.facts

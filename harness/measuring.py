@@ -90,11 +90,12 @@ def measured_pair(before: Subject, after: Subject, corpora: Sequence[Corpus], co
 def unfinished(subject: Subject, context: Context) -> set[str]:
     """What must still be asked of a model: CHAT for suites, and what benchmarks ask, as lm-eval names it."""
     stages = [stage for suite in context.suites for stage in suite_stages(subject, suite, context)]
-    tasks = [task for task in context.plan.benchmarks if not _benchmark_stage(subject, task, context).finished]
+    tasks = [task for task in context.plan.benchmarks if not benchmark_stage(subject, task, context).finished]
     return {CHAT for stage in stages if not stage.finished}.union(*(kinds(task) for task in tasks))
 
 
-def _benchmark_stage(subject: Subject, benchmark: Benchmark, context: Context, *more: str) -> Stage:
+def benchmark_stage(subject: Subject, benchmark: Benchmark, context: Context, *more: str) -> Stage:
+    """Where the results of a benchmark are kept."""
     identity = task_identity(benchmark, context.data_root)
     key = digest("benchmark with choices", PROTOCOL, identity, *own(subject, context), asdict(subject.batching), *more)
     return context.store.begin_stage(subject.fingerprint, key, "benchmark", benchmark.task, not_before=context.since)
@@ -115,11 +116,11 @@ def benchmarked(subject: Subject, benchmark: Benchmark, context: Context, drawn:
     Scores are kept with the whole benchmark: what one look has asked the next does not ask again.
     """
     store, part, facts = context.store, benchmark, dict[str, str]()
-    whole = stage = _benchmark_stage(subject, benchmark, context)
+    whole = stage = benchmark_stage(subject, benchmark, context)
     if drawn:
         part = benchmark.model_copy(update={"documents": drawn.documents, "limit": None})
         facts = {DRAWN: set_fact(drawn.whole)}
-        stage = _benchmark_stage(subject, part, context, DRAWN, facts[DRAWN])
+        stage = benchmark_stage(subject, part, context, DRAWN, facts[DRAWN])
     if not stage.finished:
         progress = named(context.progress, f"{subject.spec.name}: {benchmark.task}")
         try:

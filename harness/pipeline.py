@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +17,8 @@ from harness.deriving import derived
 from harness.digest import digest
 from harness.endpoints import CHAT, EndpointError, refuse_unable
 from harness.errors import HarnessError
+from harness.executors import Executor
+from harness.executors.spreading import spread
 from harness.fidelity.corpus import load_corpora
 from harness.history import PAGE, STORE, environment, publish
 from harness.inspection import loaded_suites, not_checked, refuse_impossible
@@ -41,15 +44,22 @@ from suites.errors import SuiteError
 
 
 def run(
-    plan: Plan, out: Path = Path("out"), *, fresh: bool = False, progress: Progress = silent, command: str = ""
+    plan: Plan,
+    out: Path = Path("out"),
+    *,
+    fresh: bool = False,
+    progress: Progress = silent,
+    command: str = "",
+    executor: Executor | None = None,
 ) -> Outcome:
     """Compress, ask both models, compare, decide. Interrupted, the same call goes on where it stopped.
 
     out: folder for the store, the candidates made and the page. fresh: use no stored result. command: what was typed,
-    for the page.
+    for the page. executor: asks suites and benchmarks elsewhere, before what is left of them is asked here.
     Raises HarnessError for a plan that cannot be run; a candidate that cannot be judged is in `failures`.
     """
-    return run_prepared(prepared(plan), out, fresh=fresh, progress=progress, command=command)
+    ready = prepared(plan)
+    return run_prepared(ready, out, fresh=fresh, progress=progress, command=command, executor=executor)
 
 
 @dataclass(frozen=True)
@@ -67,7 +77,15 @@ def prepared(plan: Plan) -> Prepared:
     return Prepared(plan, tuple(loaded_suites(plan)))
 
 
-def run_prepared(ready: Prepared, out: Path, *, fresh: bool, progress: Progress, command: str) -> Outcome:
+def run_prepared(
+    ready: Prepared,
+    out: Path,
+    *,
+    fresh: bool = False,
+    progress: Progress = silent,
+    command: str = "",
+    executor: Executor | None = None,
+) -> Outcome:
     """The same as `run`, for whoever needs the suites too."""
     plan, suites = ready.plan, ready.suites
     refuse_impossible(plan, suites)
@@ -80,9 +98,11 @@ def run_prepared(ready: Prepared, out: Path, *, fresh: bool, progress: Progress,
     job = store.begin_job(Asked(plan.name, content, digest(content), command, facts, fresh))
     context = Context(plan, suites, job, store, out, progress)
     _refuse_unable(original, context)
+    workshop = Workshop(original, out / "models", taught(original, context), progress, lambda: observations(store))
+    if executor is not None:
+        spread(executor, [original, *_ready(workshop, context)], context)
     shared = () if plan.sequential else measured(original, context)
     noise = tuple(floor_lines(measured_again(original, shared, context))) if plan.noise else ()
-    workshop = Workshop(original, out / "models", taught(original, context), progress, lambda: observations(store))
     verdicts: list[Verdict] = []
     errors: dict[str, Exception] = {}
     for name, candidate in plan.candidates.items():
@@ -124,6 +144,15 @@ def _subject(name: str, candidate: Candidate, workshop: Workshop, context: Conte
     folder = workshop.made(name)
     dtype = candidate.dtype or context.plan.original.dtype or DTYPE
     return Subject(ModelSpec(name, str(folder), dtype=dtype), context.progress)
+
+
+def _ready(workshop: Workshop, context: Context) -> list[Subject]:
+    """The candidates that can be had; what is wrong with the others is met again, and told, when it is their turn."""
+    found = []
+    for name, candidate in context.plan.candidates.items():
+        with suppress(HarnessError, CompressError, OSError):
+            found.append(_subject(name, candidate, workshop, context))
+    return found
 
 
 def _judged(original: Subject, after: Subject, shared: tuple[str, ...], context: Context) -> Verdict:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -13,8 +14,11 @@ from xml.etree import ElementTree
 import pytest
 import yaml
 
+from harness.commands.run import command as run_command
+
 ROOT = Path(__file__).parents[1]
 CI = ROOT / "examples" / "ci"
+CLUSTER = ROOT / "examples" / "cluster"
 PLAN = """\
 name: ci
 original: smollm2-135m
@@ -105,3 +109,18 @@ def test_no_input_of_the_action_is_read_as_shell(tmp_path: Path) -> None:
         script = "secateur() { return 0; }; " + command
         run(script, tmp_path, variables)
     assert not list(tmp_path.rglob("stolen"))
+
+
+def test_the_examples_for_clusters_call_what_there_is() -> None:
+    """The script is good bash; both call `secateur run` with options that it has, and the job's pods all see /work."""
+    subprocess.run(["bash", "-n", str(CLUSTER / "slurm.sh")], check=True)
+    job = yaml.safe_load((CLUSTER / "rayjob.yaml").read_text())["spec"]
+    script = next(line for line in (CLUSTER / "slurm.sh").read_text().splitlines() if line.startswith("secateur run"))
+    for line in (job["entrypoint"], script.partition("||")[0]):
+        context = run_command.make_context("run", shlex.split(line)[2:])
+        assert context.params["executor"] == "ray"
+        assert context.params["address"]
+    groups = [job["rayClusterSpec"]["headGroupSpec"], *job["rayClusterSpec"]["workerGroupSpecs"]]
+    for group in groups:
+        (container,) = group["template"]["spec"]["containers"]
+        assert [mount["mountPath"] for mount in container["volumeMounts"]] == ["/work"]

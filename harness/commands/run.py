@@ -24,6 +24,8 @@ from harness.commands.saying import say
 @click.option("--summary", type=click.Path(path_type=Path), metavar="FILE", help="Also append a Markdown summary.")
 @click.option("--sarif", type=click.Path(path_type=Path), metavar="FILE", help="Also write SARIF, one result a gate.")
 @click.option("--annotations", type=click.Choice(["github"]), help="Also print what CI shows beside the plan's gates.")
+@click.option("--executor", type=click.Choice(["ray"]), help="Ask suites and benchmarks on a cluster.")
+@click.option("--address", help="Of that cluster; without it one is started on this machine.")
 @permissions
 @click.option("-q", "--quiet", is_flag=True, help="No progress.")
 def command(
@@ -38,6 +40,8 @@ def command(
     summary: Path | None,
     sarif: Path | None,
     annotations: str | None,
+    executor: str | None,
+    address: str | None,
     quiet: bool,
 ) -> int:
     """Compress each candidate of PLAN, ask it and the original the same questions, compare, judge and report.
@@ -46,6 +50,7 @@ def command(
     stopped. Exit code: the worst over the candidates, 3 > 1 > 2 > 0.
     """
     from harness.errors import HarnessError
+    from harness.executors import make
     from harness.live.telling import told
     from harness.outlook import hopeless
     from harness.pipeline import prepared, run_prepared
@@ -64,11 +69,18 @@ def command(
     for target in filter(None, (junit, summary, sarif)):
         if target.is_dir() or not target.absolute().parent.is_dir():
             raise HarnessError(f"cannot write {target}: give a file in a folder that is there")
+    if executor and chosen.sequential:
+        raise HarnessError("--sequential asks no more than needed, one look after the other; leave --executor out")
+    if address and not executor:
+        raise HarnessError("--address is where --executor ray finds its cluster; give both")
+    elsewhere = make(executor, address) if executor else None
     ready = prepared(chosen)
     for line in hopeless(chosen, ready.suites):
         say(f"warning: {line}", err=True)
     with shown(quiet) as progress, told(out, chosen.name, progress) as telling:
-        outcome = run_prepared(ready, out, fresh=fresh, progress=telling, command=f"secateur run {plan}")
+        outcome = run_prepared(
+            ready, out, fresh=fresh, progress=telling, command=f"secateur run {plan}", executor=elsewhere
+        )
         telling.ended(outcome.job, outcome.exit_code)
     exit_code = 0 if allow_inconclusive and outcome.exit_code == 2 else outcome.exit_code
     say(outputs.as_json(outcome) if as_json else outputs.as_text(outcome, exit_code))

@@ -1,0 +1,183 @@
+"""Questions asked elsewhere: the same answers and verdict as asked here, whatever is lost on the way."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import numpy as np
+import pytest
+
+from harness.commands import entry
+from harness.executors import make
+from harness.executors.errands import Errand
+from harness.models.opening import LoadedModel, open_spec
+from harness.models.subject import Subject
+from harness.pipeline import run
+from harness.plan import load_plan
+from harness.progress import Progress, silent
+
+CASES, QUESTIONS = 40, 70
+PLAN = """\
+name: spread
+original: ./model
+candidates:
+  cut: {recipe: {method: magnitude, sparsity: 0.4, options: {round_to: 1}}}
+  other: {model: ./other}
+suites: [./words.yaml]
+benchmarks: [{task: sums, include_path: ./tasks}]
+gates:
+  - {metric: words.pass_rate, margin: 0.1}
+  - {metric: sums.acc, margin: 0.1}
+"""
+CASE = "  - {{vars: {{word: w{n}}}, max_new_tokens: 4, assert: [{{type: regex, value: '[a-m]'}}]}}\n"
+TASK = """\
+task: sums
+dataset_path: json
+dataset_kwargs: {data_files: {test: FILE}}
+test_split: test
+output_type: multiple_choice
+doc_to_text: "{{question}}"
+doc_to_choice: choices
+doc_to_target: answer
+metric_list: [{metric: acc}]
+"""
+
+
+@pytest.fixture(scope="module")
+def place(tiny: Callable[[int], LoadedModel], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two models, a suite, a benchmark and a plan."""
+    folder = tmp_path_factory.mktemp("spread")
+    for name, seed in (("model", 0), ("other", 1)):
+        tiny(seed).model.save_pretrained(folder / name)
+        tiny(seed).tokenizer.save_pretrained(folder / name)
+    cases = [
+        f"  - {{vars: {{word: w{n}}}, max_new_tokens: 4, assert: [{{type: regex, value: '[a-m]'}}]}}"
+        for n in range(CASES)
+    ]
+    (folder / "words.yaml").write_text("\n".join(["prompts: ['Say {{word}}']", "tests:", *cases]))
+    draw = random.Random(0)
+    rows = [
+        {"question": f"{draw.randrange(99)} and", "choices": [str(draw.randrange(9)), "x"], "answer": n % 2}
+        for n in range(QUESTIONS)
+    ]
+    (folder / "tasks").mkdir()
+    (folder / "tasks" / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (folder / "tasks" / "sums.yaml").write_text(TASK.replace("FILE", str(folder / "tasks" / "rows.jsonl")))
+    (folder / "plan.yaml").write_text(PLAN)
+    return folder
+
+
+def same(one: Path, other: Path) -> bool:
+    """Whether every model said the same of every case and document; scores to the bound within which batches differ."""
+    exact, scores = zip(said(one), said(other), strict=True)
+    return exact[0] == exact[1] and np.allclose(scores[0], scores[1], atol=1e-3)
+
+
+def said(out: Path) -> tuple[list[tuple[Any, ...]], list[float]]:
+    of_stage = "JOIN stages s ON s.id = x.stage ORDER BY ALL"
+    with duckdb.connect(str(out / "secateur.duckdb"), read_only=True) as db:
+        answers = db.execute(f"SELECT s.fingerprint, x.case_id, x.text, x.finish FROM answers x {of_stage}").fetchall()
+        items = db.execute(
+            f"SELECT s.fingerprint, x.metric, x.position, x.hash, x.value, x.choices FROM items x {of_stage}"
+        ).fetchall()
+    exact = [*answers, *(item[:-1] for item in items)]
+    return exact, [score for item in items for score in item[-1] or ()]
+
+
+class Elsewhere:
+    """Does errands in any order, in this process, and loses some for good."""
+
+    def __init__(self, lost: float) -> None:
+        self.draw, self.lost = random.Random(0), lost
+        self.open: dict[str, LoadedModel] = {}
+        self.done = 0
+
+    def run(self, errands: Sequence[Errand], progress: Progress) -> None:
+        for errand in self.draw.sample(errands, len(errands)):
+            if self.draw.random() >= self.lost:
+                if errand.fingerprint not in self.open:
+                    self.open[errand.fingerprint] = open_spec(errand.spec, silent)
+                errand.keep(errand.task.done(self.open[errand.fingerprint]))
+                self.done += 1
+
+
+@pytest.fixture(scope="module")
+def here(place: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str]]:
+    """Where a run without an executor put its results, and its verdicts."""
+    out = tmp_path_factory.mktemp("here")
+    return out, [one.decision for one in run(load_plan(str(place / "plan.yaml")), out).verdicts]
+
+
+@pytest.mark.parametrize("lost", [0.0, 0.4])
+def test_what_is_asked_elsewhere_is_the_same_and_what_is_lost_is_asked_here(
+    place: Path, here: tuple[Path, list[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lost: float
+) -> None:
+    executor, opened = Elsewhere(lost), list[str]()
+    loaded = Subject.loaded
+
+    def counted(self: Subject) -> LoadedModel:
+        opened.append(self.spec.name)
+        return loaded(self)
+
+    monkeypatch.setattr(Subject, "loaded", counted)
+    outcome = run(load_plan(str(place / "plan.yaml")), tmp_path, executor=executor)
+    assert [one.decision for one in outcome.verdicts] == here[1]
+    assert same(tmp_path, here[0])
+    assert executor.done
+    # To cut it, the original is opened here; to ask them, no model.
+    assert (set(opened) == {"original"}) == (lost == 0.0)
+
+
+def test_sequential_looks_and_unknown_executors_are_refused(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["run", str(place / "plan.yaml"), "--out", str(place / "no"), "-q"]
+    assert entry([*words, "--executor", "ray", "--sequential"]) == 3
+    assert "--sequential asks no more than needed, one look after the other; leave --executor out" in (
+        capsys.readouterr().err
+    )
+    assert entry([*words, "--address", "localhost:1"]) == 3
+    assert "--address is where --executor ray finds its cluster" in capsys.readouterr().err
+
+
+@pytest.fixture
+def cluster() -> Iterator[Any]:
+    """Two nodes of one core each."""
+    from ray.cluster_utils import Cluster
+
+    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    made = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
+    try:
+        yield made
+    finally:
+        made.shutdown()
+
+
+@pytest.mark.slow
+def test_a_node_is_killed_and_nothing_is_lost(
+    cluster: Any, place: Path, here: tuple[Path, list[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SIGKILL of one of two raylets after the second result; the other node and, if need be, this process go on."""
+    node = cluster.add_node(num_cpus=1)
+    kept = []
+    add = Errand.__init__
+
+    def counted(self: Errand, spec: Any, fingerprint: str, task: Any, keep: Callable[[Any], None]) -> None:
+        def keeping(result: Any) -> None:
+            keep(result)
+            kept.append(fingerprint)
+            if len(kept) == 2:
+                os.kill(node.all_processes["raylet"][0].process.pid, signal.SIGKILL)
+
+        add(self, spec, fingerprint, task, keeping)
+
+    monkeypatch.setattr(Errand, "__init__", counted)
+    outcome = run(load_plan(str(place / "plan.yaml")), tmp_path, executor=make("ray", cluster.address))
+    assert len(kept) >= 3 * (-(-CASES // 16) + -(-QUESTIONS // 50))
+    assert [one.decision for one in outcome.verdicts] == here[1]
+    assert same(tmp_path, here[0])
