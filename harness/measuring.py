@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 
 from harness.advising.panel import Panel
-from harness.asking import PROTOCOL, asked, own, stored_answers, suite_stages
+from harness.asking import PROTOCOL, asked, own, suite_stages
 from harness.benchmarks import BenchmarkResult, kinds, measure_benchmark, measure_served, task_identity
 from harness.digest import digest
 from harness.drawing import set_fact
