@@ -15,6 +15,7 @@ from tests.browser.conftest import PHONE
 from tests.browser.pages import many, small
 
 if TYPE_CHECKING:
+    from playwright.sync_api import Browser
     from playwright.sync_api import Page as Tab
 
 Show = Callable[..., "Tab"]
@@ -236,3 +237,19 @@ class TestFolder:
         page.get_by_label("Text").fill("case-999")
         page.get_by_text("0 of 1,000 cases", exact=True).wait_for()
         assert len(asked) == 1 + len([*(folder / "cases").iterdir()])
+
+
+def test_a_file_that_is_not_there_is_said_and_asked_for_again(browser: Browser, folder: Path) -> None:
+    tab = browser.new_page()
+    chunks = {path: path.read_text() for path in (folder / "cases").iterdir()}
+    for path in chunks:
+        path.unlink()
+    tab.goto((folder / "index.html").as_uri())
+    told = tab.locator(".case[open] .body").first
+    told.get_by_text("cannot load cases/").wait_for()
+    for path, text in chunks.items():
+        path.write_text(text)
+    for _ in range(2):
+        tab.locator(".case summary").first.click()
+    told.locator(".sides").wait_for()
+    tab.close()

@@ -47,7 +47,7 @@ class Sheet {
   node(row) {
     const node = /** @type {HTMLDetailsElement} */ (element("details", { class: "case", "data-row": String(row) }));
     node.append(caseLine(this.payload.index, row));
-    node.addEventListener("toggle", () => node.open && node.children.length === 1 && this.fill(node));
+    node.addEventListener("toggle", () => node.open && !node.querySelector(".sides") && this.fill(node));
     return node;
   }
 

@@ -55,6 +55,7 @@ async function openPayload(root) {
     const found = kept.get(chunk) ?? read(chunk);
     kept.delete(chunk);
     kept.set(chunk, found);
+    found.catch(() => kept.delete(chunk));
     if (kept.size > KEPT_CHUNKS) kept.delete(/** @type {number} */ (kept.keys().next().value));
     return found;
   };
