@@ -10,6 +10,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from harness.models.fingerprint import MISSED
 from harness.telling.sharing import DEFAULT_ACCOUNT
 
 LIBRARIES = ("torch", "transformers", "peft", "lm-eval", "duckdb", "datasets", "gguf")
@@ -44,6 +45,7 @@ def examined(out: Path) -> list[Finding]:
         _disk(out),
         _folder(out),
         _embedded(),
+        Finding("fingerprints", f"of every byte of a model; in a plan, fingerprint: sampled reads {MISSED}"),
         _hub(),
         _promptlayer(),
         Finding("not exercised by any recorded test", UNTESTED),

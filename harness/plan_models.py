@@ -19,7 +19,7 @@ VARIABLE = re.compile(r"[A-Z_][A-Z0-9_]{0,63}")
 HOST = re.compile(r"[A-Za-z0-9._:-]+")
 PATH = re.compile(r"[A-Za-z0-9._~%:@+/-]*")
 OF_ENDPOINTS = ("api_key_env", "concurrency", "timeout")
-OF_WEIGHTS = ("adapter", "dtype")
+OF_WEIGHTS = ("adapter", "dtype", "fingerprint")
 
 Line = Annotated[str, Field(min_length=1, pattern=r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]+$")]
 """Text that is shown in terminals and reports: no control characters, one line."""
@@ -43,6 +43,8 @@ class Source(Part):
     adapter: str | None = None
     dtype: Literal["float32", "bfloat16", "float16"] | None = None
     """None: that of the original, so that nothing else differs."""
+    fingerprint: Literal["full", "sampled"] | None = None
+    """sampled: for huge files, of which only some is read to tell whether they changed. None: full."""
     endpoint: str | None = None
     """Address of an OpenAI-compatible server, up to the version."""
     api_key_env: str | None = None
@@ -112,8 +114,8 @@ class Candidate(Source):
     def _one_source(self) -> Candidate:
         if (self.recipe is None) == (self.model is None):
             raise ValueError("give either 'recipe' (made here) or 'model' (already there)")
-        if self.recipe is not None and (self.adapter or self.revision or self.endpoint):
-            raise ValueError("'adapter', 'revision' and 'endpoint' go with 'model', not with 'recipe'")
+        if self.recipe is not None and (self.adapter or self.revision or self.endpoint or self.fingerprint):
+            raise ValueError("'adapter', 'revision', 'endpoint' and 'fingerprint' go with 'model', not with 'recipe'")
         if self.recipe is None and self.learns:
             raise ValueError("'calibration' and 'recovery' go with 'recipe', not with 'model'")
         return self
@@ -139,7 +141,8 @@ def spec(name: str, model: Model | Candidate) -> ModelSpec:
     """The model of a plan's entry that is already there."""
     assert model.model is not None, "a candidate with a recipe is made first"
     if model.endpoint is None:
-        return ModelSpec(name, model.model, model.revision, model.adapter, model.dtype or DTYPE)
+        sampled = model.fingerprint == "sampled"
+        return ModelSpec(name, model.model, model.revision, model.adapter, model.dtype or DTYPE, sampled=sampled)
     concurrency, timeout = model.concurrency or Endpoint.concurrency, model.timeout or Endpoint.timeout_seconds
     endpoint = Endpoint(model.endpoint, model.model, model.api_key_env, concurrency, timeout)
     return ModelSpec(name, f"{model.model} at {model.endpoint}", model.revision, dtype="", endpoint=endpoint)

@@ -57,6 +57,8 @@ class ModelSpec:
     """Empty: the endpoint's own."""
     endpoint: Endpoint | None = None
     """None: opened here; also where a run is read back from a store."""
+    sampled: bool = False
+    """Whether its fingerprint is of some of its weights, instead of all."""
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from harness.endpoints.keys import key_of
 from harness.errors import HarnessError
 from harness.models import embedded
 from harness.models.batching import Batching
-from harness.models.fingerprint import PATTERNS, identity
+from harness.models.fingerprint import MISSED, PATTERNS, identity
 from harness.progress import Progress, silent
 from harness.records import ModelSpec
 
@@ -64,8 +64,9 @@ def open_spec(spec: ModelSpec, progress: Progress = silent) -> LoadedModel:
     progress(what, 1, 2)
     device = "cuda" if torch.cuda.is_available() else "cpu"
     facts = _facts(tokenizer, source, device)
+    facts |= {"fingerprint": f"of {MISSED}"} if spec.sampled else {}
     sources = (source,) if adapter is None else (source, adapter)
-    fingerprint = identity(sources, spec.dtype)
+    fingerprint = identity(sources, spec.dtype, spec.sampled)
     module: torch.nn.Module = model
     module.to(device).eval()
     progress(what, 2, 2)
@@ -111,7 +112,7 @@ def fingerprint_of(spec: ModelSpec, progress: Progress = silent) -> str:
     if spec.endpoint is not None:
         return digest("endpoint", spec.endpoint.url, spec.endpoint.model, spec.revision)
     source, adapter = located(spec, progress), _adapter(spec)
-    return identity((source,) if adapter is None else (source, adapter), spec.dtype)
+    return identity((source,) if adapter is None else (source, adapter), spec.dtype, spec.sampled)
 
 
 def _adapter(spec: ModelSpec) -> Path | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from safetensors.torch import load_file, save_file
 
 from compress import CompressError
 from harness.errors import HarnessError
-from harness.models.fingerprint import identity
+from harness.models.fingerprint import BLOCK_BYTES, BLOCKS, MISSED, identity
 from harness.models.opening import LoadedModel, fingerprint_of, open_spec
 from harness.records import ModelSpec
 
@@ -65,6 +66,45 @@ def test_the_fingerprint_follows_content_alone(folder: Path, tmp_path: Path) -> 
     (folder / "README.md").write_text("notes")
     assert fingerprint_of(spec(shutil.copytree(folder, tmp_path / "elsewhere"))) == before
     assert fingerprint_of(spec(folder, dtype="float16")) != before
+
+
+def test_a_changed_weight_anywhere_is_noticed(folder: Path) -> None:
+    """The last byte of the file, the first of the weights, and one of the middle."""
+    weights = folder / "model.safetensors"
+    saved = weights.read_bytes()
+    seen = {fingerprint_of(spec(folder))}
+    for place in (len(saved) - 1, 8 + int.from_bytes(saved[:8], "little"), len(saved) // 2):
+        weights.write_bytes(saved[:place] + bytes([saved[place] ^ 1]) + saved[place + 1 :])
+        seen.add(fingerprint_of(spec(folder)))
+    assert len(seen) == 4
+
+
+def test_a_sampled_fingerprint_sees_what_it_reads_and_says_what_it_misses(folder: Path) -> None:
+    """On a file of 80 MB that holds nothing else: blocks of 4 KiB begin every 78 KB."""
+    huge = folder / "model-00002-of-00002.safetensors"
+    size = 80_000_000
+
+    def fingerprint(place: int | None = None, length: int = size) -> str:
+        with huge.open("wb") as file:
+            file.truncate(length)
+            if place is not None:
+                file.seek(place)
+                file.write(b"\1")
+        return fingerprint_of(replace(spec(folder), sampled=True))
+
+    whole = fingerprint()
+    assert (
+        len({whole, fingerprint(5), fingerprint(1_000_000), fingerprint(size - 1), fingerprint(length=size + 1)}) == 5
+    )
+    step = (size - BLOCK_BYTES) / (BLOCKS - 1)
+    assert fingerprint(int(500 * step) + 10) != whole
+    assert fingerprint(int(500 * step) + BLOCK_BYTES + 10) == whole, "between two blocks: missed, as it says"
+    assert "few weights changed in between go unnoticed" in MISSED
+    huge.unlink()
+    assert fingerprint_of(replace(spec(folder), sampled=True)) != fingerprint_of(spec(folder))
+    opened = open_spec(replace(spec(folder), sampled=True))
+    assert opened.fingerprint == fingerprint_of(opened.spec)
+    assert opened.facts["fingerprint"] == f"of {MISSED}"
 
 
 def test_the_fingerprint_sees_every_part_of_a_model(folder: Path) -> None:
