@@ -20,19 +20,13 @@ def compare_sheet(shelf: Shelf) -> Sheet:
 
 
 def _data(shelf: Shelf) -> dict[str, Sequence[object]]:
-    """metrics: name, unit, higher is better. runs: id, label, file of its job, values. pairs: where compared.
+    """metrics, runs and pairs of runs that were compared, as templates/site/scripts/compare.js has their types.
 
-    values: metric's number, value, items. A pair: numbers of both runs, decision, and per metric drop and bounds.
+    Where a run or a metric is meant, its number in the list stands for it.
     """
     metrics: dict[tuple[str, str, bool], int] = {}
-    runs: dict[str, int] = {}
     listed: list[object] = []
     pairs: list[object] = []
-
-    def run(identity: str, label: str, job: Job, values: list[object]) -> int:
-        runs[identity] = len(listed)
-        listed.append([identity, label, job_file(job.id), values])
-        return runs[identity]
 
     for job in reversed(shelf.overview.jobs):
         for row in _judged(shelf, job):
@@ -47,10 +41,10 @@ def _data(shelf: Shelf) -> dict[str, Sequence[object]]:
                 bounds = [_number(value) for value in (delta.drop, delta.low, delta.high)]
                 if bounds[0] is not None:
                     drops.append([number, *bounds])
-            label = f"{job.plan_name}, {readable(job.started)}: "
-            old = run(row.before_run, f"{label}original beside {row.candidate}", job, before)
-            new = run(row.after_run, label + row.candidate, job, after)
-            pairs.append([old, new, row.decision, drops])
+            file, label = job_file(job.id), f"{job.plan_name}, {readable(job.started)}: "
+            pairs.append([len(listed), len(listed) + 1, row.decision, drops])
+            listed.append([row.before_run, f"{label}original beside {row.candidate}", file, before, True])
+            listed.append([row.after_run, label + row.candidate, file, after, False])
     return {"metrics": [list(metric) for metric in metrics], "runs": listed, "pairs": pairs}
 
 

@@ -11,7 +11,7 @@ from harness.site.findings import gate_rows, key_numbers
 from harness.stores import Job, VerdictRow
 from harness.stores.overview import Overview
 from reports.page import GateRow
-from reports.site.pages import JobRow, Link, Outcome, Standing, Word
+from reports.site.pages import JobRow, KeyNumber, Link, Outcome, Standing, Word
 
 MOST_KEYS = 3
 """Numbers a row shows of a candidate."""
@@ -51,6 +51,9 @@ class Shelf:
         except HarnessError:
             return ()
 
+    def _keys(self, verdict: VerdictRow) -> tuple[KeyNumber, ...]:
+        return key_numbers(self.gates(verdict), MOST_KEYS) if verdict.before_run else ()
+
     def standings(self) -> Iterator[Standing]:
         """The newest verdict of every candidate of every plan, by plan, the plan with the newest job first."""
         newest = sorted(self.by_plan.items(), key=lambda item: item[1][-1].started, reverse=True)
@@ -77,7 +80,7 @@ class Shelf:
             readable(job.started),
             "running or interrupted" if job.finished is None else "",
             tuple(
-                Outcome(row.candidate, word(row.decision), row.reason, key_numbers(self.gates(row), MOST_KEYS))
+                Outcome(row.candidate, word(row.decision), row.reason, self._keys(row))
                 for row in self.overview.verdicts.get(job.id, ())
             ),
         )

@@ -141,7 +141,7 @@ def test_runs_are_compared_by_what_is_stored(nights: Nights) -> None:
     assert isinstance(held, dict)
     assert held["metrics"] == [["words.pass_rate", "share", True]]
     assert [run[0] for run in held["runs"]] == ["old1", "run1", "old0", "run0"]
-    assert held["runs"][1][2:] == ["jobs/job1.html", [[0, 0.7, 200]]]
+    assert held["runs"][1][2:] == ["jobs/job1.html", [[0, 0.7, 200]], False]
     assert held["pairs"][0] == [0, 1, "PASS", [[0, pytest.approx(0.1), None, None]]]
 
 

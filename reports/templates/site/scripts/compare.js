@@ -3,7 +3,7 @@
 
 /**
  * @typedef {[metric: number, value: number, items: number]} Value
- * @typedef {[id: string, label: string, file: string, values: Value[]]} Run
+ * @typedef {[id: string, label: string, file: string, values: Value[], original: boolean]} Run
  * @typedef {[metric: number, drop: number, low: number | null, high: number | null]} Drop
  * @typedef {[before: number, after: number, decision: string, drops: Drop[]]} Pair
  * @typedef {{metrics: [name: string, unit: string, higher: boolean][], runs: Run[], pairs: Pair[]}} Data
@@ -22,6 +22,13 @@ function named(run, word) {
   const link = /** @type {HTMLAnchorElement} */ (made("a", run[0]));
   link.href = run[2];
   return made("p", `${word}: `, [link, made("span", ` ${run[1]}`)]);
+}
+
+/** @param {Run} old @param {Run} now @param {Pair | undefined} pair @returns {string} */
+function said(old, now, pair) {
+  if (pair) return `They were compared when they ran: ${pair[2]}. Again, or by other gates:`;
+  if (old[4] && !now[4]) return "They were not compared when they ran. To judge them:";
+  return "A verdict holds a candidate against an original; of this pair there are the numbers only.";
 }
 
 /** @param {Data} data @param {number} before @param {number} after @returns {Node[]} */
@@ -64,11 +71,8 @@ function sideBySide(data, before, after) {
   wide.tabIndex = 0;
   wide.setAttribute("role", "group");
   wide.setAttribute("aria-label", "Both runs in numbers");
-  const said = pair
-    ? `They were compared when they ran: ${pair[2]}. Again, or by other gates:`
-    : "They were not compared when they ran. To judge them:";
-  const command = made("pre", `secateur compare ${old[0]} ${now[0]}`);
-  return [named(old, "Before"), named(now, "After"), made("p", said), command, wide];
+  const shown = [named(old, "Before"), named(now, "After"), made("p", said(old, now, pair))];
+  return [...shown, ...(old[4] && !now[4] ? [made("pre", `secateur compare ${old[0]} ${now[0]}`)] : []), wide];
 }
 
 function compare() {

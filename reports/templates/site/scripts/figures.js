@@ -4,10 +4,22 @@
 const MISSING = "–";
 const MINUS = "−";
 
+/**
+ * Of a number half way between two, Python takes the even one and toFixed the larger.
+ * @param {number} size @param {number} digits @returns {string}
+ */
+function rounded(size, digits) {
+  const text = size.toFixed(digits);
+  const rest = size.toFixed(100).split(".")[1]?.slice(digits) || "";
+  const odd = "13579".includes(text[text.length - 1]);
+  return odd && /^50*$/.test(rest) ? (Number(text) - 10 ** -digits).toFixed(digits) : text;
+}
+
 /** @param {number} value @param {number} digits @returns {string} */
 function fixed(value, digits) {
-  const text = value.toLocaleString("en-US", { minimumFractionDigits: digits, maximumFractionDigits: digits });
-  return /[1-9]/.test(text) ? text.replace("-", MINUS) : text.replace("-", "");
+  const [whole, fraction] = rounded(Math.abs(value), digits).split(".");
+  const text = whole.replace(/\B(?=(\d{3})+$)/g, ",") + (fraction ? `.${fraction}` : "");
+  return value < 0 && /[1-9]/.test(text) ? MINUS + text : text;
 }
 
 /** @param {number} value @param {number} [significant] @returns {string} */
