@@ -63,6 +63,12 @@ class Gate(Part):
         return self.metric + where + ("" if self.against == ORIGINAL else f" against {self.against}")
 
     @property
+    def scope(self) -> str:
+        """Which items it looks at and what it is against, such as "tag critical"; empty: all, and the original."""
+        items = [f"tag {self.where.tag}"] if self.where else []
+        return ", ".join([*items, *([] if self.against == ORIGINAL else [f"against {self.against}"])])
+
+    @property
     def reference(self) -> str:
         """What the candidate is held against, as sentences name it."""
         return "the original" if self.against == ORIGINAL else self.against

@@ -71,7 +71,7 @@ class GateRow:
     before: float | None = None
     after: float | None = None
     where: str = ""
-    """The items looked at, for example "tag critical"; empty: all."""
+    """The items looked at and what they are held against, such as "tag critical"; empty: all, and the original."""
     severity: Literal["block", "warn"] = "block"
     n: int | None = None
     method: str = ""

@@ -61,7 +61,7 @@ def chosen(found: Iterable[Ranked]) -> tuple[Highlight, ...]:
 def _gates(findings: Iterable[Finding], candidate: str) -> Iterator[Ranked]:
     for finding in findings:
         delta, gate = finding.delta, finding.gate
-        what = f"{gate.metric}, tag {gate.where.tag}" if gate.where else gate.metric
+        what = f"{gate.metric}, {gate.scope}" if gate.scope else gate.metric
         why = f"gate: {rule(gate, delta.unit)}"
         highlight = Highlight("worse", candidate, what, delta.unit, delta.before, delta.after, why)
         limit = limit_of(gate)[1]

@@ -41,13 +41,13 @@ def gate_row(finding: Finding, floor: Floor | None = None) -> GateRow:
         unchanged={"drop": 0.0, "ratio": 1.0, "value": delta.before}[delta.of],
         before=delta.before,
         after=delta.after,
-        where=f"tag {gate.where.tag}" if gate.where else "",
+        where=gate.scope,
         severity=finding.severity,
         n=delta.n or None,
         method=delta.method,
         detectable=delta.detectable if delta.of == "drop" else None,
         items_needed=finding.items_needed,
-        noise=floor.shift if floor and delta.of == "drop" and gate.where is None else None,
+        noise=floor.shift if floor and delta.of == "drop" and not gate.scope else None,
     )
 
 

@@ -38,8 +38,10 @@ def number_rows(deltas: Sequence[DeltaRow]) -> tuple[MetricRow, ...]:
 
 
 def key_numbers(gates: Sequence[GateRow], most: int) -> tuple[KeyNumber, ...]:
-    """The numbers of the first gates, each metric once."""
-    numbers = {gate.metric: KeyNumber(gate.metric, gate.unit, gate.before, gate.after) for gate in reversed(gates)}
+    """The numbers of the first gates, each metric once; those of all items and against the original, if there are."""
+    numbers: dict[str, KeyNumber] = {}
+    for gate in sorted(gates, key=lambda gate: bool(gate.where)):
+        numbers.setdefault(gate.metric, KeyNumber(gate.metric, gate.unit, gate.before, gate.after))
     return tuple(numbers[name] for name in dict.fromkeys(gate.metric for gate in gates))[:most]
 
 

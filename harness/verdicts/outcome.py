@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from harness.gates import Gate
-from harness.records import ORIGINAL
 from harness.verdicts.finding import Decision, Finding, limit_of
 from harness.verdicts.gate import Verdict
 
@@ -73,5 +72,4 @@ def rule(gate: Gate, unit: str = "") -> str:
         "max_ratio": f"at most {value} times {gate.reference}",
         "min_ratio": f"at least {value} times {gate.reference}",
     }
-    said = gate.against == ORIGINAL or name.endswith("ratio")
-    return words[name] if said else f"{words[name]}, against {gate.against}"
+    return words[name]

@@ -15,6 +15,7 @@ from harness.inspection import inspected
 from harness.plan import load_plan
 from harness.records import DIGEST, Answer, Item, Measurement, ModelSpec, Run
 from harness.showing import outputs
+from harness.showing.numbers import gate_row
 from harness.verdicts.beside import beside
 from harness.verdicts.compare import compare
 from harness.verdicts.gate import Verdict, judge
@@ -120,7 +121,8 @@ def test_a_gate_decides_against_the_baseline_it_names(words: Suite) -> None:
     verdict = judged(alone, run("old", words, "x"), *gates)
     assert [finding.decision for finding in verdict.findings] == ["PASS", "REGRESSION", "REGRESSION"]
     assert verdict.findings[1].gate.title == "words.pass_rate against baseline:prod"
-    assert rule(verdict.findings[1].gate, "share") == "may get worse by less than 5 points, against baseline:prod"
+    assert rule(verdict.findings[1].gate, "share") == "may get worse by less than 5 points"
+    assert gate_row(verdict.findings[1]).where == "against baseline:prod"
     text, facts = as_both(verdict)
     assert "baseline:prod: run run-old, as stored" in text
     assert facts["beside"][PROD]["numbers"]["words.pass_rate"]["before"] == 1.0
