@@ -7,6 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeVar
 
 import yaml
@@ -79,7 +80,7 @@ def remembered(wanted: Wanted, pace: Pace = PACE) -> Iterator[str]:
     with connected(key, pace, MOST_CALLS) as client:
         for number in _numbers(client, wanted, pace):
             try:
-                logged = logged_of(number, _patiently(lambda number=number: client.request(number), pace))  # type: ignore[misc]
+                logged = logged_of(number, _patiently(partial(client.request, number), pace))
             except ValueError as error:
                 left_out[str(error)] += 1
                 continue
@@ -107,7 +108,7 @@ def _numbers(client: Client, wanted: Wanted, pace: Pace) -> Iterator[int]:
     """Ids of the newest requests."""
     page, found = 1, 0
     while found < wanted.most:
-        numbers, more = _patiently(lambda page=page: client.history(wanted.filters, page), pace)  # type: ignore[misc]
+        numbers, more = _patiently(partial(client.history, wanted.filters, page), pace)
         yield from numbers[: wanted.most - found]
         found, page = found + len(numbers), page + 1
         if not more or not numbers:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from harness.records import DIGEST, Answer, Item, Measurement, Run, Scale
 from harness.verdicts.compare import Comparison, compare
-from suites import Suite
+from suites import Case, Suite
 
 SIZE = "size."
 """The one meter whose readings say nothing of the machine and its moment."""
@@ -21,7 +21,7 @@ class Beside:
     """As a gate names it, such as "baseline:prod"."""
     run: str
     comparison: Comparison
-    left_out: dict[str, int] = field(default_factory=dict)
+    left_out: dict[str, int]
     """Suite, or benchmark's metric -> how many of its items were asked differently then, or not at all."""
 
     @property
@@ -54,11 +54,18 @@ def lasts(metric: str, scale: Scale) -> bool:
 def _same_cases(suite: Suite, stored: Run, after: Run) -> frozenset[str]:
     """Cases that the stored model was asked as they are now.
 
-    Of an unchanged suite all it answered; else those for which both models were sent the same text.
+    As often, and the same: in an unchanged suite, or where both models were sent the same text.
     """
-    old, new = ({one.case: one for one in run.answers.get(suite.name, ())} for run in (stored, after))
+    old, new = (
+        {(one.case, one.repeat): one.prompt for one in run.answers.get(suite.name, ())} for run in (stored, after)
+    )
     unchanged = stored.facts.get(f"{suite.name}: {DIGEST}") == suite.digest
-    return frozenset(name for name in old.keys() & new.keys() if unchanged or old[name].prompt == new[name].prompt)
+
+    def same(case: Case) -> bool:
+        asked = [(case.id, number) for number in range(case.tries)]
+        return all(one in old and (unchanged or new.get(one, old[one]) == old[one]) for one in asked)
+
+    return frozenset(case.id for case in suite.cases if same(case))
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ from harness.verdicts.compare import compare
 from harness.verdicts.gate import Verdict, judge
 from harness.verdicts.outcome import Outcome, rule
 from suites import Suite, load
+from suites.sampling import Repeat
 
 PROD = "baseline:prod"
 CASES = 60
@@ -77,6 +78,12 @@ def test_of_an_unchanged_suite_all_cases_pair_whatever_the_templates_made_of_the
     stored = run("old", words, "x", w3="[INST] w3")
     other = beside(PROD, stored, (run("original", words, "x"), run("small", words, "x")), [words])
     assert other.left_out == {"words": 0}
+
+
+def test_a_case_that_is_asked_more_often_now_is_left_out(words: Suite) -> None:
+    twice = replace(words, cases=(replace(words.cases[0], repeat=Repeat(n=2, min_pass=1)), *words.cases[1:]))
+    stored, after = run("old", words, "x", digest="another"), run("small", twice, "x")
+    assert beside(PROD, stored, (run("original", twice, "x"), after), [twice]).left_out == {"words": 1}
 
 
 def test_assertions_refer_to_the_original_not_to_the_baseline(words: Suite) -> None:
