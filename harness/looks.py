@@ -98,4 +98,5 @@ def _run(source: Source, model: Subject, stages: tuple[str, ...], context: Conte
         answers={suite.name: answers for suite in source.suites},
         measurements={one.metric: one for stage in stages for one in context.store.measurements(stage)},
         facts={f"{source.name}: {DRAWN}": source.fact} if source.fact else {},
+        price=context.plan.price.value if context.plan.price else None,
     )

@@ -9,11 +9,11 @@ from harness import metrics
 from harness.asking import stored_answers
 from harness.digest import digest
 from harness.meters import NotMeasuredError, meters
-from harness.metrics import Price
 from harness.metrics.cost import charged
 from harness.models.subject import Subject
 from harness.plan import Plan
 from harness.progress import named
+from harness.records import Price
 from suites import Suite
 
 if TYPE_CHECKING:
@@ -77,8 +77,8 @@ def meter_faults(plan: Plan, suites: Sequence[Suite]) -> Iterator[str]:
     """What is missing for the plan's meters, and for its gates on them."""
     if "cost" in plan.metrics and plan.price is None:
         yield "metrics.cost: what does it cost? give price: {per_hour: 1.2}, or per_million_output_tokens"
-    if plan.price is not None and "cost" not in plan.metrics:
-        yield "price: nothing counts by it; give metrics: [cost]"
+    if plan.price is not None and "cost" not in plan.metrics and not any("cost" in suite.needs for suite in suites):
+        yield "price: nothing counts by it; give metrics: [cost], or an assertion of type cost"
     if plan.price is not None and plan.price.value.of_tokens and not suites:
         yield "price: tokens are counted of answers to suites, and this plan has none"
     gated = any(gate.metric.startswith("energy.") for gate in plan.gates)

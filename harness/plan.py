@@ -11,9 +11,8 @@ from compress import methods
 from compress.recipe import Recipe
 from harness.errors import HarnessError
 from harness.gates import Gate, Reference
-from harness.metrics import Price
 from harness.plan_models import DTYPE, Candidate, CandidateName, Embeddings, Line, Model, Part
-from harness.records import GIVEN, ORIGINAL, SERVED
+from harness.records import GIVEN, ORIGINAL, SERVED, Price
 from harness.search.form import Half, Search
 from harness.telling.sharing import Sharing, Telemetry
 from suites.advice import KINDS
@@ -221,6 +220,7 @@ def allowance(plan: Plan) -> Allowance:
     """What the plan's suites may do, and what is known of every answer."""
     known = SERVED if any(model.endpoint for model in (plan.original, *plan.candidates.values())) else GIVEN
     known |= {kind for kind in KINDS if getattr(plan, kind) is not None}
+    known |= {"cost"} if plan.price is not None else set()
     return Allowance(plan.allow_code, plan.skip_unsupported, known, plan.allow_outside, frozenset(plan.allow_env))
 
 

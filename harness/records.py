@@ -156,6 +156,21 @@ class AnswerDivergence:
 
 
 @dataclass(frozen=True)
+class Price:
+    """In any currency; None: not charged by that."""
+
+    per_hour: float | None = None
+    input_tokens: float | None = None
+    """A million of them."""
+    output_tokens: float | None = None
+    """A million of them."""
+
+    @property
+    def of_tokens(self) -> bool:
+        return self.input_tokens is not None or self.output_tokens is not None
+
+
+@dataclass(frozen=True)
 class Run:
     """Everything measured on one model under one plan."""
 
@@ -173,5 +188,7 @@ class Run:
     """From the original, one a corpus; none on an original, and in results from before they were kept."""
     spoken: dict[str, dict[tuple[str, int], AnswerDivergence]] = field(default_factory=dict)
     """Suite -> case and repeat -> how far it is from its original over the answer of that."""
+    price: Price | None = None
+    """What the job's plan says that models cost."""
     advice: dict[str, Advice] = field(default_factory=dict)
     """Id of a question -> what a judge or a model of embeddings replied about answers to suites."""

@@ -9,7 +9,7 @@ HOW: dict[str, str] = {
     "code": "it runs code of the suite; give --allow-code if you trust its author",
     "finish": "it needs to know why an answer ended",
     "seconds": "it needs the time an answer took",
-    "cost": "it needs the price of an answer; a model in process has none",
+    "cost": "it needs the price of an answer; the plan gives one, as price: {per_hour: ...}",
     "tokens": "it needs the tokens of an answer, which an endpoint does not tell",
     "wordnet": "it needs NLTK's WordNet: python -m nltk.downloader wordnet, or NLTK_DATA=folder with corpora/wordnet",
     "mini-racer": "it needs mini-racer: pip install 'secateur[javascript]'",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from suites.assertions import Assertion, Check, unchecked, undecided
@@ -61,6 +61,12 @@ class AssertSet:
             return replace(unchecked("assert-set", "none of its assertions could be"), parts=parts)
         whole = combined(parts, self.threshold)
         return Check("assert-set", whole.passed, whole.score, whole.reason or "the set holds", parts=parts)
+
+
+def single(assertions: Iterable[Asserted]) -> Iterator[Asserted]:
+    """Yield the assertions, those inside sets instead of the sets."""
+    for each in assertions:
+        yield from each.rule.inside if isinstance(each.rule, AssertSet) else (each,)
 
 
 def combined(checks: Sequence[Check], threshold: float | None) -> Combined:

@@ -14,7 +14,7 @@ from suites.advice import KINDS
 from suites.allowance import CAREFUL, HOW, Allowance
 from suites.assertions import Not, Unchecked
 from suites.cases import Entry, Setting, cases_of, entry
-from suites.combining import Asserted, AssertSet
+from suites.combining import Asserted, AssertSet, single
 from suites.document import MAX_FAULTS, Document, Place, refuse, suggestion, validated
 from suites.entries import TREES, entries_of, opened, scenario_entries
 from suites.errors import SuiteError
@@ -198,8 +198,7 @@ def _undecidable(case: Case) -> bool:
 def _single(cases: Iterable[Case]) -> Iterator[Asserted]:
     """Yield the assertions of the cases, those inside sets instead of the sets."""
     for case in cases:
-        for each in case.assertions:
-            yield from each.rule.inside if isinstance(each.rule, AssertSet) else (each,)
+        yield from single(case.assertions)
 
 
 def _not_checked(cases: Iterable[Case], left_out: int) -> str:

@@ -9,7 +9,7 @@ from typing import ClassVar
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from suites.assertions import base_of, build, kind_of, load
-from suites.combining import Asserted, AssertSet
+from suites.combining import Asserted, single
 from suites.errors import SuiteError
 from suites.files import names_a_file
 from suites.sampling import Repeat, Sampling
@@ -50,8 +50,7 @@ class Case:
     @property
     def metrics(self) -> frozenset[str]:
         """Names that its assertions give their scores, those inside sets as well."""
-        inside = (one for each in self.assertions if isinstance(each.rule, AssertSet) for one in each.rule.inside)
-        return frozenset(each.metric for each in (*self.assertions, *inside) if each.metric)
+        return frozenset(each.metric for each in (*self.assertions, *single(self.assertions)) if each.metric)
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from harness.stores import Stage
 from harness.verdicts.pairing import reply_of
 from suites import Case, Reply, Suite, grade
 from suites.advice import KINDS, Advice, Kind, Question
+from suites.combining import single
 
 Answers = Sequence[Answer]
 
@@ -66,7 +67,7 @@ def _sides(suite: Suite, sides: tuple[Answers, Answers | None]) -> Iterator[tupl
     """Every case that both have answered, with those of its assertions that ask; the original is its own original."""
     after, before = ({(one.case, one.repeat): reply_of(one) for one in side or ()} for side in sides)
     for case, repeat in ((one, number) for one in suite.cases for number in range(one.tries)):
-        asking = tuple(each for each in case.assertions if each.rule.needs & set(KINDS))
+        asking = tuple(each for each in single(case.assertions) if each.rule.needs & set(KINDS))
         new, old = after.get((case.id, repeat)), before.get((case.id, repeat))
         if not asking or new is None or (sides[1] is not None and old is None):
             continue

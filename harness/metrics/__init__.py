@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, cast
 
 from harness.errors import HarnessError
 from harness.progress import Progress, silent
-from harness.records import Measurement
+from harness.records import Measurement, Price
 from suites.document import suggestion
 
 if TYPE_CHECKING:
@@ -20,21 +20,6 @@ if TYPE_CHECKING:
 
 Pair = tuple[Measurement, Measurement]
 """The same quantity, before and after."""
-
-
-@dataclass(frozen=True)
-class Price:
-    """In any currency; None: not charged by that."""
-
-    per_hour: float | None = None
-    input_tokens: float | None = None
-    """A million of them."""
-    output_tokens: float | None = None
-    """A million of them."""
-
-    @property
-    def of_tokens(self) -> bool:
-        return self.input_tokens is not None or self.output_tokens is not None
 
 
 class Metric(Protocol):

@@ -7,16 +7,15 @@ from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
 from harness.digest import digest
-from harness.metrics import Pair, Price
+from harness.metrics import Pair
 from harness.metrics.speed import Speed
 from harness.models.opening import LoadedModel
+from harness.prices import MILLION, SECONDS_AN_HOUR, charge
 from harness.progress import Progress, silent
-from harness.records import Answer, Item, Measurement
+from harness.records import Answer, Item, Measurement, Price
 from harness.statistics.means import item_mean
 from suites import Suite
 
-MILLION = 1e6
-SECONDS_AN_HOUR = 3600
 ANSWER = "cost.answer"
 
 
@@ -54,13 +53,11 @@ def charged(price: Price, suites: Sequence[Suite], answers: Mapping[str, Sequenc
     Answers to one case that is asked several times are a cluster. What a candidate saves here is length: the price of a
     token is the same for both models.
     """
-    read, written = ((each or 0.0) / MILLION for each in (price.input_tokens, price.output_tokens))
     items = []
     for suite in suites:
         messages = {case.id: case.messages for case in suite.cases}
         for answer in answers[suite.name]:
             name = f"{suite.name}/{answer.case}"
-            value = answer.prompt_tokens * read + answer.new_tokens * written
             shown = digest(name, answer.repeat, messages[answer.case])
-            items.append(Item(f"{name}#{answer.repeat}", shown, value, cluster=name))
+            items.append(Item(f"{name}#{answer.repeat}", shown, charge(answer, price), cluster=name))
     return Measurement(ANSWER, item_mean(items), "an answer", False, "graded", tuple(items))

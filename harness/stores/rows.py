@@ -10,7 +10,7 @@ from typing import Any
 
 import duckdb
 
-from harness.records import Answer, AnswerDivergence, Divergence, Item, Measurement, ModelSpec, Passage, Run
+from harness.records import Answer, AnswerDivergence, Divergence, Item, Measurement, ModelSpec, Passage, Price, Run
 from harness.stores import Job, Stage, VerdictRow
 from harness.stores.derived import Derived
 from suites.advice import Advice
@@ -38,7 +38,17 @@ def whole_run(db: Connection, run: Run, stages: list[Stage]) -> Run:
         if stage.kind == "divergence":
             run.spoken[stage.name] = spoken_in(db, stage.id)
         run.measurements.update({m.metric: m for m in stage_measurements(db, stage.id)})
-    return replace(run, divergences=_divergences(db, [stage.id for stage in stages]))
+    divergences = _divergences(db, [stage.id for stage in stages])
+    return replace(run, divergences=divergences, price=_price(db, run.facts["job"]))
+
+
+def _price(db: Connection, job: str) -> Price | None:
+    """That of the job's plan."""
+    rows = db.execute("SELECT plan->>'$.price' FROM jobs WHERE id = ?", [job]).fetchall()
+    given = json.loads(rows[0][0]) if rows and rows[0][0] else None
+    if given is None:
+        return None
+    return Price(given["per_hour"], given["per_million_input_tokens"], given["per_million_output_tokens"])
 
 
 def _divergences(db: Connection, stages: list[str]) -> tuple[Divergence, ...]:

@@ -11,7 +11,8 @@ from typing import Literal
 import numpy as np
 
 from harness.errors import HarnessError
-from harness.records import Answer, AnswerDivergence, Item, Measurement, Run
+from harness.prices import charge
+from harness.records import Answer, AnswerDivergence, Item, Measurement, Price, Run
 from harness.statistics.paired import FloatArray
 from harness.statistics.series import Series
 from suites.advice import Advised, looked_up, nobody
@@ -72,7 +73,7 @@ def case_pairs(suite: Suite, before: Run, after: Run, original: Run | None = Non
     def reply(number: int, key: tuple[str, int]) -> Reply | None:
         answer, original_itself = sides[number].get(key), runs[number] is runs[2]
         known = _itself(answer) if original_itself else runs[number].spoken.get(suite.name, {}).get(key)
-        return reply_of(answer, advised, known)
+        return reply_of(answer, advised, known, runs[number].price)
 
     pairs = []
     for case in suite.cases:
@@ -141,7 +142,12 @@ def _text(reply: Reply | None) -> str | None:
     return reply.text if reply else None
 
 
-def reply_of(answer: Answer | None, advised: Advised = nobody, spoken: AnswerDivergence | None = None) -> Reply | None:
+def reply_of(
+    answer: Answer | None,
+    advised: Advised = nobody,
+    spoken: AnswerDivergence | None = None,
+    price: Price | None = None,
+) -> Reply | None:
     """The answer as assertions see it, with all that `harness.records.GIVEN` says; None if there is none."""
     if answer is None or answer.text is None:
         return None
@@ -149,6 +155,7 @@ def reply_of(answer: Answer | None, advised: Advised = nobody, spoken: AnswerDiv
         answer.text,
         answer.finish,
         answer.seconds,
+        charge(answer, price) if price else None,
         tokens=answer.tokens,
         logprobs=answer.logprobs,
         divergences=spoken.kl if spoken else None,

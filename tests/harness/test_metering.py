@@ -12,14 +12,13 @@ import pytest
 from harness.errors import HarnessError
 from harness.inspection import inspected
 from harness.meters import NotMeasuredError, Package, joules, meters
-from harness.metrics import Price
 from harness.metrics.cost import Cost, charged
 from harness.metrics.energy import Energy
 from harness.metrics.speed import Speed
 from harness.models.opening import LoadedModel
 from harness.pipeline import run
 from harness.plan import load_plan
-from harness.records import Answer, Item, Measurement
+from harness.records import Answer, Item, Measurement, Price
 from harness.showing import outputs
 from harness.stores.duckdb_store import DuckdbStore
 from suites import Case, Suite
@@ -164,7 +163,11 @@ def test_a_job_with_a_price_and_without_a_meter_of_energy(place: Path) -> None:
     ("old", "new", "message"),
     [
         ("price: {per_hour: 1.2, per_million_output_tokens: 0.6}\n", "", r"metrics\.cost: what does it cost\?"),
-        ("metrics: [energy, cost]", "metrics: [size]", r"price: nothing counts by it; give metrics: \[cost\]"),
+        (
+            "metrics: [energy, cost]",
+            "metrics: [size]",
+            r"price: nothing counts by it; give metrics: \[cost\], or an assertion of type cost",
+        ),
         ("per_hour: 1.2, ", "", r"gate cost\.decode: no such metric; there are cost\.answer"),
         ("suites: [./words.yaml]\n", "", "tokens are counted of answers to suites, and this plan has none"),
         ("{per_hour: 1.2, per_million_output_tokens: 0.6}", "{}", "give one or more of per_hour, per_million_input"),
