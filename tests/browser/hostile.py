@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 from types import UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
@@ -66,4 +67,4 @@ def filled(kind: Any, texts: tuple[str, ...], choice: int = 0) -> Any:
         return tuple(filled(inner[0], (text,), choice + at) for at, text in enumerate(texts))
     if origin in (Union, UnionType):
         return filled(inner[0], texts, choice)
-    return {bool: bool(choice % 2), int: 1, float: 0.5}[kind]
+    return {bool: bool(choice % 2), int: 1, float: 0.5, datetime: datetime.now(UTC)}[kind]

@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from pydantic import TypeAdapter
 
+from harness.live import FILE, Sign
+from harness.progress import silent
+from harness.site.serving import served
+from harness.site.viewing import Viewed
+from harness.site.viewing import pages as pages_of
 from reports.site import pages
 from reports.site.drawing import TEMPLATES, draw
 from reports.visible import visible
@@ -73,3 +80,25 @@ def test_an_address_can_hold_anything(page: Tab, tmp_path: Path, kind: type, anc
     page.goto(page.url.partition("#")[0] + anchor)
     page.reload()
     page.locator("main h1").wait_for()
+
+
+@pytest.mark.parametrize("may_load", [("http://127.0.0.1:",)])
+def test_what_a_run_says_of_itself_is_text(page: Tab, tmp_path: Path) -> None:
+    """On a shared disk anyone may have written it."""
+    viewed = Viewed(tmp_path, 0, silent, print)
+    with served(pages_of(viewed), 0) as address:
+        page.goto(address)
+        wanted = None
+        for text in ("plainword", *filter(sendable, ALONE)):
+            sign = replace(filled(Sign, (text,)), state="stopped")
+            (tmp_path / FILE).write_bytes(TypeAdapter(Sign).dump_json(sign))
+            page.reload()
+            page.get_by_text(f"It stopped: {plain(visible(text))}").first.wait_for()
+            seen = looked(page)
+            wanted = wanted or seen
+            assert seen["tally"] == wanted["tally"], text
+
+
+def sendable(text: str) -> bool:
+    """Whether JSON in UTF-8 can hold it."""
+    return text.encode("utf-8", "ignore").decode() == text
