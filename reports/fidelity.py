@@ -19,6 +19,14 @@ class PassageRow:
 
 
 @dataclass(frozen=True)
+class Percentile:
+    """What a share of the tokens, 0 to 1, does not exceed, nats."""
+
+    share: float
+    value: float
+
+
+@dataclass(frozen=True)
 class DivergenceRow:
     """How the KL divergences of single tokens lie on one corpus."""
 
@@ -28,7 +36,6 @@ class DivergenceRow:
     """Lower ends of the histogram's bins, nats; the last bin has no upper end."""
     counts: tuple[int, ...]
     """Tokens in each bin."""
-    percentiles: tuple[tuple[float, float], ...] = ()
-    """Share of the tokens, 0 to 1, and what so many do not exceed, nats."""
+    percentiles: tuple[Percentile, ...] = ()
     passages: tuple[PassageRow, ...] = ()
     """Those farthest from the original, worst first."""

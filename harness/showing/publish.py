@@ -18,7 +18,7 @@ from harness.verdicts.gate import Verdict
 from harness.verdicts.outcome import sentence, worst
 from harness.verdicts.pairing import CasePair
 from harness.verdicts.reasons import why_left_out
-from reports.fidelity import DivergenceRow, PassageRow
+from reports.fidelity import DivergenceRow, PassageRow, Percentile
 from reports.page import (
     AnswerRow,
     BesidePage,
@@ -129,7 +129,8 @@ def _divergence(found: Divergence) -> DivergenceRow:
         PassageRow("document {}, window {}".format(*one.window.split("/")), one.mean, one.texts, one.kl)
         for one in found.passages
     )
-    return DivergenceRow(found.label, found.edges, found.counts, found.percentiles, tuple(passages))
+    percentiles = tuple(Percentile(share, value) for share, value in found.percentiles)
+    return DivergenceRow(found.label, found.edges, found.counts, percentiles, tuple(passages))
 
 
 def _numbers(comparison: Comparison, noise: Mapping[str, Floor]) -> tuple[MetricRow, ...]:

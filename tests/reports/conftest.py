@@ -7,7 +7,7 @@ from typing import Literal
 import pytest
 
 from reports.compression import AdapterRow, LayerRow, LossPoint, RatioRow, RecoveryRow
-from reports.fidelity import DivergenceRow, PassageRow
+from reports.fidelity import DivergenceRow, PassageRow, Percentile
 from reports.overview import Highlight, SpreadRow, Tradeoff, TradePoint
 from reports.page import (
     AnswerRow,
@@ -290,7 +290,7 @@ def divergence() -> DivergenceRow:
         corpus="",
         edges=(0.0, 0.1, 0.2, 0.4, 0.8),
         counts=(900, 400, 120, 30, 4),
-        percentiles=((0.5, 0.08), (0.99, 0.9)),
+        percentiles=(Percentile(0.5, 0.08), Percentile(0.99, 0.9)),
         passages=(PassageRow("document 3, window 0", 0.71, texts, (0.01, 0.3, 1.4, 0.0, 2.2, 0.06)),),
     )
 
