@@ -8,7 +8,7 @@ from statistics import NormalDist
 
 import numpy as np
 
-from harness.showing.numbers import FALSE_MARKS, changed
+from harness.showing.numbers import FALSE_MARKS, changed, unit_of
 from harness.statistics.corrections import benjamini_hochberg
 from harness.statistics.delta import Delta
 from harness.verdicts.finding import Finding, limit_of
@@ -63,7 +63,7 @@ def _gates(findings: Iterable[Finding], candidate: str) -> Iterator[Ranked]:
         delta, gate = finding.delta, finding.gate
         what = f"{gate.metric}, {gate.scope}" if gate.scope else gate.metric
         why = f"gate: {rule(gate, delta.unit)}"
-        highlight = Highlight("worse", candidate, what, delta.unit, delta.before, delta.after, why)
+        highlight = Highlight("worse", candidate, what, unit_of(delta), delta.before, delta.after, why)
         limit = limit_of(gate)[1]
         beyond = 1.0 if delta.estimate is None else _share(limit, delta.estimate)
         yield Ranked(highlight, finding.severity == "block", beyond, what)
@@ -77,7 +77,8 @@ def _numbers(deltas: Iterable[Delta], candidate: str) -> Iterator[Ranked]:
     for delta in (*exact, *(delta for delta, held in zip(tested, holds, strict=True) if held)):
         if delta.before is None or delta.after is None or delta.drop is None:
             continue
-        highlight = Highlight(changed(delta.drop), candidate, delta.metric, delta.unit, delta.before, delta.after)
+        tone, unit = changed(delta.drop), unit_of(delta)
+        highlight = Highlight(tone, candidate, delta.metric, unit, delta.before, delta.after)
         if delta.low is not None and delta.high is not None and delta.low != delta.high:
             low, high = sorted((abs(delta.low), abs(delta.high)))
             highlight = replace(highlight, low=low, high=high)

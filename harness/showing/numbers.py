@@ -31,7 +31,7 @@ def gate_row(finding: Finding, floor: Floor | None = None) -> GateRow:
         rule=rule(gate, delta.unit),
         decision=finding.decision,
         reason=finding.reason,
-        unit=_unit(delta),
+        unit=unit_of(delta),
         scale=delta.of,
         worse="higher" if name in WORSE_HIGHER else "lower",
         limit=limit,
@@ -60,7 +60,7 @@ def metric_row(delta: Delta, floor: Floor | None = None) -> MetricRow:
     flips = wilson(table.discordant, table.n, 0.05) if table else (None, None)
     return MetricRow(
         metric=delta.metric,
-        unit=_unit(delta),
+        unit=unit_of(delta),
         before=delta.before,
         after=delta.after,
         drop=delta.drop if delta.of == "drop" else None,
@@ -77,8 +77,8 @@ def metric_row(delta: Delta, floor: Floor | None = None) -> MetricRow:
     )
 
 
-def _unit(delta: Delta) -> str:
-    """Empty where the metric's name says it already, as that of word_perplexity; bytes are shown as MB and need it."""
+def unit_of(delta: Delta) -> str:
+    """As pages show it: empty where the metric's name says it, as that of word_perplexity; but bytes become MB."""
     return "" if delta.unit != "bytes" and delta.metric.endswith(f".{delta.unit}") else delta.unit
 
 

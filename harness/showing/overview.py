@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from compress import Recipe
+from harness.records import ORIGINAL
 from harness.verdicts.gate import Verdict
 from harness.verdicts.outcome import EXIT_CODES, sentence, worst
 from reports.overview import SpreadRow, Tradeoff, TradePoint
@@ -57,7 +58,7 @@ def tradeoffs(candidates: Sequence[CandidatePage]) -> tuple[Tradeoff, ...]:
         return ()
     names = (next((metric for metric in _metrics(candidates) if metric.startswith(start)), None) for start in RESOURCES)
     made = (_tradeoff(candidates, quality, resource) for resource in names if resource)
-    return tuple(one for one in made if len(one.points) > 2)
+    return tuple(one for one in made if sum(point.name != ORIGINAL for point in one.points) > 1)
 
 
 def spreads(
@@ -95,7 +96,7 @@ def _tradeoff(candidates: Sequence[CandidatePage], quality: str, resource: str) 
     found = [(candidate.name, _row(candidate, quality), _row(candidate, resource)) for candidate in candidates]
     points = [point for name, good, dear in found if good and dear for point in _point(name, good, dear)]
     before = next((good.before for _, good, _ in found if good and good.before is not None), None)
-    original = [] if before is None else [TradePoint("original", 1.0, before)]
+    original = [] if before is None else [TradePoint(ORIGINAL, 1.0, before)]
     unit = next(good.unit for _, good, _ in found if good)
     points = [*original, *points]
     return Tradeoff(
