@@ -18,8 +18,8 @@ SHARES = (0.001, 0.01, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99, 0.999)
 PASSAGES = 6
 PASSAGE_TOKENS = 96
 """At most in one passage; the page colours every one of them."""
-FEWEST_TOKENS = 8
-"""A shorter window says less of the model than of where the text was cut."""
+FEWEST_TOKENS = 32
+"""A shorter window, the end of a document, is far off more often by chance, and gives a reader too little to read."""
 
 
 def divergence(label: str, cut: Sequence[Window], kl: Tensor, tokenizer: PreTrainedTokenizerBase) -> Divergence:

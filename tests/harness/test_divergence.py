@@ -42,12 +42,12 @@ def test_every_token_is_in_one_bin_and_an_edge_belongs_to_the_bin_above(found: F
 
 
 def test_the_worst_windows_come_first_and_short_ones_not_at_all(found: Found) -> None:
-    texts = [f"windows {number}" for number in range(PASSAGES + 2)]
+    texts = [f"window {number} is long enough to be shown" for number in range(PASSAGES + 2)]
     kl = [float(number) for number, text in enumerate(texts) for _ in text[1:]]
     one = found([*texts, "ab"], [*kl, 99.0])
     assert [passage.window for passage in one.passages] == [f"{number}/0" for number in range(7, 1, -1)]
     assert one.passages[0].mean == 7.0
-    assert "".join(one.passages[0].texts) == "windows 7"
+    assert "".join(one.passages[0].texts) == "window 7 is long enough to be shown"
 
 
 def test_of_a_long_window_the_stretch_with_the_largest_sum_is_kept(found: Found) -> None:
