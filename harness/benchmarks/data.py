@@ -15,6 +15,8 @@ from lm_eval.api.task import ConfigurableTask
 
 from harness.errors import HarnessError
 
+FORM = '{"datasets": {id: {configuration: {split: file}}}}'
+"""Of an index.json."""
 SPLITS = ("training_split", "validation_split", "test_split")
 
 
@@ -123,13 +125,18 @@ def _document(line: str, path: Path, number: int) -> dict[str, Any]:
 
 def _drop_missing_splits_(config: Any, present: set[str], notes: list[str]) -> None:
     """A split that the data lack is dropped and noted, as long as documents and examples still come from somewhere."""
+    asked = [getattr(config, kind) for kind in ("validation_split", "test_split")]
     for kind in SPLITS:
         split = getattr(config, kind)
         if split not in (None, *present):
             setattr(config, kind, None)
             notes.append(f"{config.task}: split {split!r} is not in the data; dropped")
     if config.validation_split is None and config.test_split is None:
-        raise HarnessError(f"task {config.task!r}: neither its validation nor its test split is in the data")
+        wanted = " or ".join(repr(split) for split in asked if split is not None)
+        raise HarnessError(
+            f"task {config.task!r}: its documents are in split {wanted}, which is not in the data, which have: "
+            + ", ".join(sorted(present))
+        )
     examples = config.fewshot_config.split
     if examples not in (None, *present):
         raise HarnessError(
@@ -147,8 +154,21 @@ def _read_index(path: Path) -> dict[str, Any]:
     except ValueError as error:
         raise HarnessError(f"{path}: not JSON: {error}") from error
     if not isinstance(index, dict) or not isinstance(index.get("datasets"), dict):
-        raise HarnessError(f'{path}: expected {{"datasets": {{id: {{configuration: {{split: file}}}}}}}}')
+        raise HarnessError(f"{path}: expected {FORM}")
+    for dataset, configurations in index["datasets"].items():
+        if not _is_listing(configurations):
+            raise HarnessError(f"{path}: data set {dataset!r}: expected {FORM}")
+    if not isinstance(index.get("aliases", {}), dict):
+        raise HarnessError(f'{path}: expected "aliases": {{old id: id}}')
     return index
+
+
+def _is_listing(configurations: object) -> bool:
+    """Whether it is configuration -> split -> file."""
+    return isinstance(configurations, dict) and all(
+        isinstance(files, dict) and all(isinstance(file, str) for file in files.values())
+        for files in configurations.values()
+    )
 
 
 def _is_local(name: object) -> bool:

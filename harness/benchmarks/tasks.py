@@ -68,7 +68,9 @@ def build(benchmark: Benchmark, data_root: Path | None) -> BuiltTasks:
             tasks = manager.load([benchmark.task])
     except (OSError, ValueError, LookupError, ImportError) as error:
         reason = str(error).strip().partition("\n")[0] or type(error).__name__
-        raise HarnessError(f"benchmark {benchmark.task!r} cannot be built: {reason}") from error
+        fetched = data_root is None and isinstance(error, OSError)
+        hint = "; a data_root, with an index.json that lists its files, needs no hub" if fetched else ""
+        raise HarnessError(f"benchmark {benchmark.task!r} cannot be built: {reason}{hint}") from error
     for name, task in tasks["tasks"].items():
         if getattr(task, "UNSAFE_CODE", False):
             raise HarnessError(f"benchmark {name!r} runs code that a model wrote; it is not allowed here")

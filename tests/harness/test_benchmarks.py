@@ -10,6 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import datasets
+import huggingface_hub
 import pytest
 from lm_eval.api.instance import Instance
 
@@ -22,6 +24,7 @@ from harness.benchmarks import (
     metric_names,
     task_identity,
 )
+from harness.benchmarks.tasks import build
 from harness.commands import entry
 from harness.errors import HarnessError
 from harness.inspection import refuse_impossible
@@ -271,6 +274,30 @@ def test_only_single_tasks_without_examples_are_drawn(data_root: Path) -> None:
 def test_unlisted_data_are_refused(data_root: Path) -> None:
     with pytest.raises(HarnessError, match=r"index.json: no data set 'baber/piqa', which task 'piqa' reads"):
         count_items(Benchmark(task="piqa"), data_root)
+
+
+@pytest.mark.parametrize(
+    ("listed", "message"),
+    [
+        ({"ARC-Challenge": {"test": "x.jsonl"}}, "no configuration 'ARC-Easy', which task .* has: ARC-C"),
+        ({"ARC-Easy": {"test": "absent.jsonl"}}, r"absent\.jsonl: cannot be read: No such file"),
+        ({"ARC-Easy": {"train": "x.jsonl"}}, "in split 'validation' or 'test', which is not .*, which have: train"),
+        ({"ARC-Easy": {"test": ["x.jsonl"]}}, r"index\.json: data set 'allenai/ai2_arc': expected {\"datasets\": {id"),
+        (["ARC-Easy"], r"index\.json: data set 'allenai/ai2_arc': expected"),
+    ],
+)  # fmt: skip
+def test_an_index_that_lacks_something_says_what(tmp_path: Path, listed: object, message: str) -> None:
+    (tmp_path / "index.json").write_text(json.dumps({"datasets": {"allenai/ai2_arc": listed}}))
+    (tmp_path / "x.jsonl").write_text('{"question": "?"}\n')
+    with pytest.raises(HarnessError, match=message):
+        build(Benchmark(task="arc_easy"), tmp_path)
+
+
+def test_data_of_the_hub_without_the_hub(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(datasets.config, "HF_HUB_OFFLINE", True)
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
+    with pytest.raises(HarnessError, match=r"Couldn't reach .*; a data_root, with an index\.json that lists its files"):
+        build(Benchmark(task="arc_easy"), None)
 
 
 def test_unknown_task_names_the_nearest() -> None:
