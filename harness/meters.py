@@ -80,7 +80,7 @@ def _packages(root: Path) -> list[Package]:
     folders = [folder for folder in sorted(root.glob(PACKAGES)) if folder.name.count(":") == 1]
     found = [Package(folder, _number(folder / "max_energy_range_uj") + 1) for folder in folders]
     if not found:
-        raise NotMeasuredError(f"energy: this machine reports none: no {PACKAGES} in {root}")
+        raise NotMeasuredError(f"this machine reports none: no {PACKAGES} in {root}")
     for package in found:
         package.microjoules()
     return found
@@ -94,13 +94,13 @@ def _boards() -> list[Board]:
         nvml.nvmlInit()
         return [Board(nvml.nvmlDeviceGetHandleByIndex(number)) for number in range(nvml.nvmlDeviceGetCount())]
     except nvml.NVMLError as error:
-        raise NotMeasuredError(f"energy: the accelerator is not counted: {error}") from error
+        raise NotMeasuredError(f"the accelerator is not counted: {error}") from error
 
 
 def _number(path: Path) -> int:
     try:
         return int(path.read_text())
     except OSError as error:
-        raise NotMeasuredError(f"energy: {path} cannot be read: {error.strerror}") from error
+        raise NotMeasuredError(f"{path} cannot be read: {error.strerror}") from error
     except ValueError as error:
-        raise NotMeasuredError(f"energy: {path} holds no number") from error
+        raise NotMeasuredError(f"{path} holds no number") from error

@@ -50,7 +50,8 @@ class GateOutlook:
         return detectable_drop(self.items, discordance, self.gate.alpha, POWER)
 
     def line(self) -> str:
-        parts = [f"{self.name}: {rule(self.gate, 'share' if self.yes_or_no else '')}"]
+        is_share = self.yes_or_no or self.gate.metric.endswith(".pass_rate")
+        parts = [f"{self.name}: {rule(self.gate, 'share' if is_share else '')}"]
         if self.items is not None:
             parts.append(f"{self.items} items")
         found = self.detectable(DISCORDANCE)

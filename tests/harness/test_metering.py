@@ -154,7 +154,7 @@ def test_a_job_with_a_price_and_without_a_meter_of_energy(place: Path) -> None:
     assert deltas.loc["cost.answer", "before"] == pytest.approx(0.6e-6 * sum(written) / len(written))
     assert verdict.findings[0].delta.n == 20
     if not Path("/sys/class/powercap/intel-rapl:0").exists():
-        assert any(line.startswith("energy: not measured: energy: this machine reports none") for line in verdict.notes)
+        assert any(line.startswith("energy: not measured: this machine reports none") for line in verdict.notes)
         assert "energy: not measured: " in outputs.as_text(outcome, 0)
         assert "energy: not measured: " in (place / "out" / "report.html").read_text()
 
