@@ -198,7 +198,7 @@ def test_killed_at_any_moment_it_ends_with_the_same_result(
 ) -> None:
     command = [sys.executable, "-c", "from harness.commands import main; main()", "search", str(place / "plan.yaml")]
     command += ["--out", str(tmp_path)]
-    for lines in (4, 1, 9, 6, 13):
+    for lines in (4, 1, 9, 6, 8):
         with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True) as process:
             assert process.stderr
             for _ in zip(range(lines), process.stderr, strict=False):
@@ -206,7 +206,12 @@ def test_killed_at_any_moment_it_ends_with_the_same_result(
             process.kill()
     subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
     store = DuckdbStore(tmp_path / "secateur.duckdb")
-    (job,) = [one for one in store.jobs() if TrialTable(store.file).rows(one.id)]
-    found = [(row.kind, row.variant, row.sparsity, row.decision) for row in TrialTable(store.file).rows(job.id)]
-    assert sorted(found) == sorted((row.kind, row.variant, row.sparsity, row.decision) for row in done[1].rows)
+    searches_done = [rows for job in store.jobs() if (rows := TrialTable(store.file).rows(job.id))]
+    assert len(searches_done) <= 2, "one, and one more if a search ended just before it was to be killed"
+    for rows in searches_done:
+        assert sorted(map(decided, rows)) == sorted(map(decided, done[1].rows))
     assert not faults(store.file)
+
+
+def decided(row: TrialRow) -> tuple[str, str, float, str]:
+    return row.kind, row.variant, row.sparsity, row.decision
