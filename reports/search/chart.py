@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 from reports.page import Decision
 from reports.search.page import SearchPage, TrialLine, VariantLine
@@ -10,6 +11,7 @@ from reports.search.page import SearchPage, TrialLine, VariantLine
 WIDTH, LEFT, RIGHT = 720.0, 56.0, 640.0
 """Right of RIGHT stand the names of the variants."""
 TOP, FOOT = 16.0, 256.0
+NAME_HEIGHT = 14.0
 TICKS = 4
 DASHES = ("none", "7 4", "2 3", "9 3 2 3")
 """Of the lines of variants; with more variants they begin again, and the names still tell them apart."""
@@ -31,13 +33,13 @@ class Dot:
 
 @dataclass(frozen=True)
 class Line:
-    """What a variant does to text, as far as it was screened; `x` and `y` are its end, where its name stands."""
+    """What a variant does to text, as far as it was screened."""
 
     name: str
     points: str
     dash: str
-    x: float
     y: float
+    """Where it ends, and where its name stands, right of RIGHT."""
     band: tuple[float, float, float] | None
     """Where its gates were expected to break: both ends and the middle."""
 
@@ -70,7 +72,7 @@ def chart(page: SearchPage) -> Chart | None:
     scale = _Scale(widest, highest or 1.0)
     lines = [_line(variant, number, measured, scale) for number, variant in enumerate(page.variants)]
     return Chart(
-        lines=tuple(line for line in lines if line is not None),
+        lines=_parted([line for line in lines if line is not None]),
         dots=tuple(_dot(trial, scale) for trial in measured),
         across=tuple(Tick(scale.x(widest * n / TICKS), f"{widest * n / TICKS:.3g}") for n in range(TICKS + 1)),
         upwards=tuple(Tick(scale.y(highest * n / TICKS), f"{highest * n / TICKS:.2g}") for n in range(TICKS + 1)),
@@ -115,4 +117,13 @@ def _line(variant: VariantLine, number: int, measured: list[TrialLine], scale: _
     if variant.expected is not None and variant.low is not None and variant.high is not None:
         band = (scale.x(variant.low), scale.x(variant.high), scale.x(variant.expected))
     points = " ".join(f"{x},{y}" for x, y in corners)
-    return Line(variant.name, points, DASHES[number % len(DASHES)], *corners[-1], band)
+    return Line(variant.name, points, DASHES[number % len(DASHES)], corners[-1][1], band)
+
+
+def _parted(lines: Sequence[Line]) -> tuple[Line, ...]:
+    """From the lowest up, names that would lie on each other moved apart."""
+    placed: list[Line] = []
+    for line in sorted(lines, key=lambda line: -line.y):
+        highest = placed[-1].y - NAME_HEIGHT if placed else line.y
+        placed.append(replace(line, y=min(line.y, highest)))
+    return tuple(placed)

@@ -43,6 +43,14 @@ def test_sparsity_goes_right_and_divergence_up_from_the_original_at_zero() -> No
     assert drawn.across[-1] == Tick(640.0, "0.4")
 
 
+def test_names_that_would_lie_on_each_other_move_apart() -> None:
+    others = (*PAGE.variants, VariantLine("wanda_sp", None, None, None, None, ""))
+    same = tuple(replace(trial, variant="wanda_sp") for trial in PAGE.trials[:2])
+    drawn = chart(replace(PAGE, variants=others, trials=(*PAGE.trials, *same)))
+    assert drawn
+    assert [(line.name, line.y) for line in drawn.lines] == [("cfsp", 16.0), ("wanda_sp", 2.0)]
+
+
 def test_every_step_and_variant_is_in_the_tables() -> None:
     html = render_search(PAGE)
     assert html.count("<tr>") == 2 + 2 + 3
