@@ -9,8 +9,9 @@ from itertools import takewhile
 
 from harness.records import DRAWN, Measurement, Run
 from harness.statistics.series import Series
+from harness.verdicts.measured import measured_series
 from harness.verdicts.named import with_named
-from harness.verdicts.pairing import CasePair, measured_series, suite_series
+from harness.verdicts.pairing import CasePair, suite_series
 
 
 def drawing_order(ids: Iterable[str]) -> list[str]:

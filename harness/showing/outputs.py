@@ -63,7 +63,7 @@ def _table(rows: Sequence[Sequence[str]]) -> list[str]:
 
 
 def flaky_lines(verdict: Verdict) -> list[str]:
-    """How many cases are flaky, and the first of them; no line if none is."""
+    """The first flaky cases, and how many more there are; no line if none is."""
     if not verdict.flaky:
         return []
     more = f"; and {len(verdict.flaky) - SHOWN_FLAKY} more" if len(verdict.flaky) > SHOWN_FLAKY else ""

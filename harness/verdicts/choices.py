@@ -11,7 +11,7 @@ from scipy import special
 from harness.errors import HarnessError
 from harness.records import Item, Measurement, Run
 from harness.statistics.series import Series
-from harness.verdicts.pairing import measured_series
+from harness.verdicts.measured import measured_series
 
 CHOICE_KL = "choice_kl"
 

@@ -1,4 +1,4 @@
-"""Lay two runs side by side: cases of a suite by their id, items of a measurement by id and hash."""
+"""Lay the answers of two runs side by side, case by case."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 
 from harness.errors import HarnessError
 from harness.prices import charge
-from harness.records import Answer, AnswerDivergence, Item, Measurement, Price, Run
+from harness.records import Answer, AnswerDivergence, Price, Run
 from harness.statistics.paired import FloatArray
 from harness.statistics.series import Series
 from suites.advice import Advised, looked_up, nobody
@@ -20,9 +20,6 @@ from suites.grading import Graded, grade
 from suites.repeating import flaky, whole
 from suites.reply import Reply
 from suites.schema import Case, Suite
-
-LOG_RATIOS = ".perplexity_ratio"
-"""End of the metrics whose items are log-ratios and whose value is exp of their weighted mean."""
 
 CASE_RATE = "case_rate"
 """Of a suite whose cases are asked several times: the share of cases that pass as a whole."""
@@ -186,8 +183,8 @@ def suite_series(suite: str, pairs: Sequence[CasePair], asked: bool) -> list[Ser
         ids=tuple(pair.case.id for pair in pairs),
         clusters=("",) * len(pairs),
         tags=tuple(frozenset(pair.case.tags) for pair in pairs),
-        before=_numbers([float(graded.passed) if graded else None for graded in before]),
-        after=_numbers([float(pair.after_graded.passed) if asked else None for pair in pairs]),
+        before=numbers([float(graded.passed) if graded else None for graded in before]),
+        after=numbers([float(pair.after_graded.passed) if asked else None for pair in pairs]),
         weights=np.ones(len(pairs)),
         unanswered=sum(pair.after is None or pair.after.text is None for pair in pairs),
     )
@@ -196,8 +193,8 @@ def suite_series(suite: str, pairs: Sequence[CasePair], asked: bool) -> list[Ser
         metric=f"{suite}.score",
         unit="score",
         scale="graded",
-        before=_numbers([graded.score if graded else None for graded in before]),
-        after=_numbers([pair.after_graded.score if asked else None for pair in pairs]),
+        before=numbers([graded.score if graded else None for graded in before]),
+        after=numbers([pair.after_graded.score if asked else None for pair in pairs]),
     )
     losses = replace(passed, metric=f"{suite}.losses", unit="cases", higher_is_better=False, summary="losses")
     if all(pair.case.tries == 1 for pair in pairs):
@@ -205,8 +202,8 @@ def suite_series(suite: str, pairs: Sequence[CasePair], asked: bool) -> list[Ser
     rate = replace(
         passed,
         scale="graded",
-        before=_numbers([_share(pair.before_tries) if pair.counts else None for pair in pairs]),
-        after=_numbers([_share(pair.after_tries) if asked else None for pair in pairs]),
+        before=numbers([_share(pair.before_tries) if pair.counts else None for pair in pairs]),
+        after=numbers([_share(pair.after_tries) if asked else None for pair in pairs]),
     )
     return [rate, replace(passed, metric=f"{suite}.{CASE_RATE}"), score, losses]
 
@@ -216,59 +213,5 @@ def _share(tries: Sequence[Graded]) -> float | None:
     return sum(each.passed for each in tries) / len(tries) if tries else None
 
 
-def compares_itself(metric: str) -> bool:
-    """Whether a metric already holds the candidate against the original, and so exists on the candidate alone."""
-    return metric.startswith("fidelity.") and not metric.endswith(".perplexity")
-
-
-def measured_series(before: Measurement | None, after: Measurement | None) -> Series:
-    """Pair one measurement, of which at least one side is there.
-
-    Raises HarnessError naming the metric and the first item that was not the same question on both sides.
-    """
-    about = after or before
-    if about is None:
-        raise HarnessError("nothing to pair: the measurement is absent on both sides")
-    paired = not compares_itself(about.metric)
-    old = {item.id: item for item in before.items} if before and paired else {}
-    new = {item.id: item for item in after.items} if after else {}
-    _same_questions(about.metric, old, new)
-    items = list((old | new).values())
-    binary = all(side.scale == "binary" for side in (before, after) if side)
-    series = Series(
-        metric=about.metric,
-        unit=about.unit,
-        higher_is_better=about.higher_is_better,
-        scale="graded" if about.scale == "binary" and not binary else about.scale,
-        summary="exp-mean" if about.metric.endswith(LOG_RATIOS) else "mean",
-        paired=paired,
-        ids=tuple(item.id for item in items),
-        clusters=tuple(item.cluster for item in items),
-        tags=(frozenset[str](),) * len(items),
-        before=_numbers([old[item.id].value if item.id in old else None for item in items]),
-        after=_numbers([new[item.id].value if item.id in new else None for item in items]),
-        weights=np.array([item.weight for item in items]),
-        before_value=before.value if before and paired else math.nan,
-        after_value=after.value if after else math.nan,
-    )
-    return _unanswered_fails(series) if binary and new else series
-
-
-def _same_questions(metric: str, before: dict[str, Item], after: dict[str, Item]) -> None:
-    for name, item in before.items():
-        if name in after and after[name].hash != item.hash:
-            raise HarnessError(
-                f"{metric}: item {name} was not the same question for both models "
-                f"(hash {item.hash[:12]} before, {after[name].hash[:12]} after); run both again"
-            )
-
-
-def _unanswered_fails(series: Series) -> Series:
-    """A yes-or-no item that the candidate did not answer is a failed one, and is counted."""
-    absent = ~np.isfinite(series.after)
-    failed = 0.0 if series.higher_is_better else 1.0
-    return replace(series, after=np.where(absent, failed, series.after), unanswered=int(absent.sum()))
-
-
-def _numbers(values: list[float | None]) -> FloatArray:
+def numbers(values: list[float | None]) -> FloatArray:
     return np.array([math.nan if value is None else value for value in values], dtype=np.float64)
