@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -31,7 +32,7 @@ def test_verdicts_and_gates_are_there_without_script(show: Callable[..., Tab]) -
 
 @pytest.fixture
 def faults(browser: Browser, tmp_path: Path) -> Iterator[Callable[[str], list[str]]]:
-    """Open HTML, wait, and say what was noticed."""
+    """Open HTML, wait for a fault, and say what was noticed."""
     context = browser.new_context()
     watch = Watch(())
     tab = context.new_page()
@@ -41,7 +42,9 @@ def faults(browser: Browser, tmp_path: Path) -> Iterator[Callable[[str], list[st
         path = tmp_path / "page.html"
         path.write_text(html)
         tab.goto(path.as_uri())
-        tab.wait_for_timeout(200)
+        until = time.monotonic() + 10
+        while not watch.faults and time.monotonic() < until:
+            tab.wait_for_timeout(20)
         return watch.faults
 
     yield noticed
