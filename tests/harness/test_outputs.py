@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -112,3 +113,12 @@ def test_annotations_stand_at_the_gates_lines_and_escape_what_means_something(
     ]
     failed = Outcome("p", "j", (), {"gone": "100 %\n::error::mine"})
     assert list(annotated(failed, "demo")) == ["::error title=gone%3A could not finish::100 %25%0A::error::mine"]
+
+
+def test_flaky_cases_are_named_a_few_of_them(outcome: Outcome) -> None:
+    flaky = tuple(f"words/c{n}: 1 of 2 before" for n in range(7))
+    verdict = replace(outcome.verdicts[0], flaky=flaky)
+    (line,) = outputs.flaky_lines(verdict)
+    assert line.count("1 of 2 before") == 5
+    assert line.endswith("; and 2 more")
+    assert outputs.flaky_lines(outcome.verdicts[0]) == []
