@@ -181,6 +181,7 @@ def test_only_a_web_address_is_a_link(example: Page) -> None:
 def test_hidden_characters_are_spelt_out() -> None:
     assert visible("a\u202eb\x00\x1b\x7f\ud800\tc\n") == "a⟨U+202E⟩b␀␛⟨U+007F⟩⟨U+D800⟩\tc\n"
     assert visible("Par\u200bis\ufeff\u2028\U000e0041") == "Par⟨U+200B⟩is⟨U+FEFF⟩⟨U+2028⟩⟨U+E0041⟩"
+    assert visible("e" + 8 * "\u0301" + "x") == "e" + 6 * "\u0301" + "⟨U+0301⟩⟨U+0301⟩x"
     assert visible("می‌خواهم 👨‍👩‍👧 ❤️") == "می‌خواهم 👨‍👩‍👧 ❤️"
 
 
