@@ -112,7 +112,7 @@ def test_show_says_what_is_not_checked_and_what_is_code(folder: Path, capsys: py
     assert entry(["suite", "show", "code.yaml", "--allow-code", "--skip-unsupported"]) == 0
     assert capsys.readouterr().out.splitlines()[2:] == [
         "  assert python: value c.py:get_assert",
-        "  assert llm-rubric, not checked: it needs another model as a judge, which a suite cannot be given yet",
+        '  assert llm-rubric: value "polite"',
         "  assert not-equals: value [1]",
     ]
 
