@@ -16,7 +16,7 @@ HOW: dict[str, str] = {
     "sqlglot": "it needs sqlglot: pip install 'secateur[sql]'",
     "judge": "it needs a judge; the plan names one, as judge: {model: ...}, and suite run takes --judge",
     "divergences": "it needs the probabilities of all tokens, which an endpoint does not tell",
-    "embeddings": "it needs embeddings; the plan names a model, as embeddings: {model: ...}, and suite run takes --embeddings",
+    "embeddings": "it needs embeddings; the plan names a model of them, and suite run takes --embeddings",
     "logprobs": "it needs the log-probabilities of an answer's tokens, which an endpoint is not asked for",
 }
 """What an assertion may need, and what to say where it cannot be had; of what is installed, only what is not."""
