@@ -1,7 +1,10 @@
 "use strict";
 // The state of a list in the address after "#", by names and never by positions, so that a link outlives a new page.
 
-/** @typedef {{cases: string, choice: Choice, case: string}} Place The candidate's name, what is chosen, "suite/id" of a case. */
+/**
+ * The candidate's name, what is chosen, "suite/id" of a case.
+ * @typedef {{cases: string, choice: Choice, case: string}} Place
+ */
 
 /**
  * @param {Place} place
@@ -27,6 +30,8 @@ function placeOf(hash, unasked) {
   const cases = asked.get("cases");
   if (cases === null) return null;
   const choice = { ...unasked };
-  for (const name of /** @type {(keyof Choice)[]} */ (Object.keys(choice))) choice[name] = asked.get(name) ?? choice[name];
+  for (const name of /** @type {(keyof Choice)[]} */ (Object.keys(choice))) {
+    choice[name] = asked.get(name) ?? choice[name];
+  }
   return { cases, choice, case: asked.get("case") ?? "" };
 }

@@ -24,7 +24,8 @@ const CHECK_MARKS = {
  */
 function caseLine(index, row) {
   const kind = index.kinds[index.kind[row]];
-  const labels = element("span", { class: "labels" }, element("span", { class: "suite" }, index.suites[index.suite[row]]));
+  const suite = element("span", { class: "suite" }, index.suites[index.suite[row]]);
+  const labels = element("span", { class: "labels" }, suite);
   labels.append(...index.tag[row].map((tag) => element("span", { class: "tag" }, index.tags[tag])));
   if (index.flaky[row]) labels.append(element("span", { class: "flaky" }, "flaky"));
   return element(
@@ -68,7 +69,8 @@ function caseTurns(turns) {
  * @param {(Node | string)[]} text
  */
 function caseSide(title, answer, text) {
-  const box = element("div", { class: "side" }, element("h4", {}, `${title}${caseScore(answer[4])}${caseTries(answer[5])}`), caseAnswer(answer, text));
+  const heading = element("h4", {}, `${title}${caseScore(answer[4])}${caseTries(answer[5])}`);
+  const box = element("div", { class: "side" }, heading, caseAnswer(answer, text));
   if (answer[2].length) box.append(element("ul", { class: "checks" }, ...answer[2].map(caseCheck)));
   return box;
 }
@@ -94,7 +96,8 @@ function diffNodes(parts, tag) {
 /** @param {CheckRow} row */
 function caseCheck([type, state, reason, score]) {
   const [tone, mark] = CHECK_MARKS[state];
-  return element("li", { class: tone }, element("b", {}, mark), " ", element("code", {}, type), ` ${reason}${caseScore(score)}`);
+  const said = ` ${reason}${caseScore(score)}`;
+  return element("li", { class: tone }, element("b", {}, mark), " ", element("code", {}, type), said);
 }
 
 /**

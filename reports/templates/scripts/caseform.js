@@ -8,7 +8,14 @@
 function readChoice(form) {
   const asked = new FormData(form);
   const word = (/** @type {string} */ name) => String(asked.get(name) ?? "");
-  return { kind: word("kind"), suite: word("suite"), tag: word("tag"), flaky: word("flaky"), text: word("text").trim(), sort: word("sort") };
+  return {
+    kind: word("kind"),
+    suite: word("suite"),
+    tag: word("tag"),
+    flaky: word("flaky"),
+    text: word("text").trim(),
+    sort: word("sort"),
+  };
 }
 
 /**

@@ -26,7 +26,7 @@ function fitting(index, choice, found) {
  * @param {Index} index
  * @param {Choice} choice
  * @param {Set<number> | null} found
- * @returns {{rows: number[], counts: Map<string, number>}} The rows in the order asked for; how many fit by kind, "all" too.
+ * @returns {{rows: number[], counts: Map<string, number>}} The rows in order; how many fit by kind, "all" too.
  */
 function chosen(index, choice, found) {
   const fits = fitting(index, choice, found);
@@ -89,6 +89,8 @@ async function searchCases(payload, text, report) {
  */
 function textsOf(index, number, row) {
   const [turns, ...sides] = row;
-  const answers = sides.flatMap(([text, error, checks]) => [text ?? "", error, ...checks.flatMap((check) => [check[0], check[2]])]);
+  const answers = sides.flatMap(([text, error, checks]) => {
+    return [text ?? "", error, ...checks.flatMap(([type, , reason]) => [type, reason])];
+  });
   return [index.id[number], index.title[number], index.suites[index.suite[number]], ...turns.flat(), ...answers];
 }

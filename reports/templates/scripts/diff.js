@@ -1,5 +1,5 @@
 "use strict";
-// What changed between two texts, word by word: the same segments as reports/diff.py gives, made only for what is shown.
+// What changed between two texts, word by word: the same segments as reports/diff.py gives, only for what is shown.
 
 /** @typedef {{text: string, changed: boolean}} Segment */
 /** @typedef {{old: string, new: string, changed: boolean}} Stretch */

@@ -60,9 +60,8 @@ function keyHelp() {
   const rows = KEYS.map(([key, does]) => element("div", {}, element("dt", {}, key), element("dd", {}, does)));
   const close = element("button", { type: "button" }, "Close");
   const on = element("label", {}, element("input", { type: "checkbox", checked: "" }), " Keys are on");
-  const help = /** @type {HTMLDialogElement} */ (
-    element("dialog", { class: "help", "aria-label": "Keys" }, element("h3", {}, "Keys"), element("dl", {}, ...rows), on, close)
-  );
+  const parts = [element("h3", {}, "Keys"), element("dl", {}, ...rows), on, close];
+  const help = /** @type {HTMLDialogElement} */ (element("dialog", { class: "help", "aria-label": "Keys" }, ...parts));
   close.addEventListener("click", () => help.close());
   return help;
 }

@@ -1,7 +1,7 @@
 "use strict";
-// Where two lists of words are equal: the longest common block first, then left and right of it (Ratcliff and Obershelp).
+// Where two lists of words are equal: the longest block first, then left and right of it (Ratcliff and Obershelp).
 
-/** @typedef {{i: number, j: number, size: number}} Block Equal words from `i` in the one list and from `j` in the other. */
+/** @typedef {{i: number, j: number, size: number}} Block Words from `i` in one list, from `j` in the other. */
 /** @typedef {{start: number, end: number, otherStart: number, otherEnd: number}} Within */
 
 /**
@@ -40,7 +40,7 @@ function matchingBlocks(words, others) {
  */
 function longestBlock(words, places, range) {
   const best = { i: range.start, j: range.otherStart, size: 0 };
-  /** @type {Map<number, number>} End of a block in the other list -> its size, of blocks that end at the word before. */
+  /** @type {Map<number, number>} Of blocks that end at the word before: end in the other list -> size. */
   let before = new Map();
   for (let i = range.start; i < range.end; i++) {
     /** @type {Map<number, number>} */
