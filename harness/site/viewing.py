@@ -10,7 +10,7 @@ from pathlib import Path
 
 from harness.errors import HarnessError
 from harness.history import STORE, opened
-from harness.progress import Progress
+from harness.progress import Progress, silent
 from harness.schedules import utc_now
 from harness.site.building import FIRST, build
 from harness.site.following import followed
@@ -35,6 +35,7 @@ class Viewed:
     newest: int
     """Jobs that get their whole report."""
     progress: Progress
+    """Of the first drawing, which may take a while."""
     say: Callable[[str], None]
 
     @property
@@ -49,10 +50,10 @@ class Viewed:
             return None
         return stat.st_mtime_ns, stat.st_size
 
-    def refresh(self) -> None:
+    def refresh(self, progress: Progress = silent) -> None:
         """Draw what has changed; what is in the way is said, and may be gone the next time."""
         try:
-            build(opened(self.out), self.folder, self.newest, self.progress)
+            build(opened(self.out), self.folder, self.newest, progress)
         except HarnessError as error:
             self.say(f"the pages are not up to date: {error}")
 
@@ -81,7 +82,7 @@ def watch(viewed: Viewed, sleep: Callable[[float], None] = time.sleep) -> None:
     while True:
         state, now = viewed.state(), time.monotonic()
         if state is not None and state != known and now >= rest_until:
-            viewed.refresh()
+            viewed.refresh(viewed.progress if known is None else silent)
             # Looking is a transaction too, and may touch the file.
             known, took = viewed.state(), time.monotonic() - now
             rest_until = time.monotonic() + max(REST_SECONDS, REST_SHARE * took)

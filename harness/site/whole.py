@@ -13,6 +13,7 @@ from harness.site.manifest import Manifest
 from harness.site.shelf import Shelf
 from harness.stores import Job
 from harness.stores.duckdb_store import DuckdbStore
+from reports.site.drawing import version
 from reports.site.pages import Link
 from suites.errors import SuiteError
 
@@ -29,9 +30,11 @@ def whole_reports(
     """
     jobs = [job for job in reversed(shelf.overview.jobs) if job.finished]
     due = [job for job in jobs[:newest] if _judged(shelf, job) and _outdated(shelf, manifest, job)]
-    for done, job in enumerate(due, start=1):
-        _draw(store, shelf, manifest, job)
+    for done, job in enumerate(due):
         progress("whole reports", done, len(due))
+        _draw(store, shelf, manifest, job)
+    if due:
+        progress("whole reports", len(due), len(due))
     return {job.id: _link(manifest, job) for job in shelf.overview.jobs}
 
 
@@ -44,7 +47,7 @@ def _judged(shelf: Shelf, job: Job) -> bool:
 
 
 def _inputs(shelf: Shelf, job: Job) -> str:
-    return digest(job, shelf.overview.verdicts.get(job.id, ()))
+    return digest(version(), job, shelf.overview.verdicts.get(job.id, ()))
 
 
 def _outdated(shelf: Shelf, manifest: Manifest, job: Job) -> bool:
