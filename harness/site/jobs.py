@@ -41,8 +41,8 @@ class JobSheets:
                 yield Sheet(job_file(job.id), inputs, partial(self._page, job, near))
 
     def expect(self, names: Collection[str]) -> None:
-        """Say which files will be drawn, so that what they show is read many jobs at a time."""
-        self.wanted = [job.id for job in self.shelf.overview.jobs if job_file(job.id) in names]
+        """Say which files will be drawn next, in this order; what they show is read many jobs at a time."""
+        self.wanted = [job.id for jobs in self.shelf.by_plan.values() for job in jobs if job_file(job.id) in names]
 
     def _page(self, job: Job, near: tuple[Link, Link]) -> JobPage:
         overview = self.shelf.overview
@@ -86,8 +86,8 @@ class JobSheets:
 
     def _flips(self, job: str) -> list[FlipText]:
         if job not in self.flips:
-            at = self.wanted.index(job) if job in self.wanted else 0
-            chosen = self.wanted[at : at + AT_ONCE] or [job]
+            at = self.wanted.index(job)
+            chosen = self.wanted[at : at + AT_ONCE]
             self.flips = {one: [] for one in chosen} | self.table.flips(chosen, MOST_FLIPS, MOST_LETTERS)
         return self.flips[job]
 

@@ -130,10 +130,10 @@ def drawn(out: Path, folder: Path, what: str) -> None:
     code = "from harness.commands import main; main()"
     before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
     command = [sys.executable, "-c", code, "site", str(folder), "--out", str(out), "--reports", "0", "--quiet"]
-    said = subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()[0]
+    lines = subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()
     after, wall = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter() - start
     cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    print(f"| {what} | {cpu:.1f} | {wall:.1f} | {said} |", flush=True)
+    print(f"| {what} | {cpu:.1f} | {wall:.1f} | {lines[-2]} |", flush=True)
 
 
 def main() -> None:
