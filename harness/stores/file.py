@@ -24,6 +24,7 @@ from harness.stores.rows import Connection, Row
 Result = TypeVar("Result")
 DAMAGED = "if the file is damaged, move it away and run again"
 STILLBORN_SECONDS = 1.0
+INTERRUPTED = "Query interrupted"
 
 
 class DuckdbFile:
@@ -56,6 +57,11 @@ class DuckdbFile:
             return result
         except duckdb.Error as error:
             raise HarnessError(f"cannot use the store {self.path}: {first_line(error)}; {DAMAGED}") from error
+        except RuntimeError as error:
+            # What becomes of Ctrl-C while a query runs.
+            if str(error) == INTERRUPTED:
+                raise KeyboardInterrupt from error
+            raise
         finally:
             db.close()
 
