@@ -5,12 +5,12 @@ from __future__ import annotations
 import http.client
 import json
 import socket
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import httpx
 import pytest
 
 from harness.commands import entry
@@ -136,13 +136,19 @@ def test_the_command_serves_until_it_is_stopped(
 ) -> None:
     nights([0.8], "a")
     opened: list[str] = []
+    found: list[int] = []
+
+    def stopped(view: Viewed) -> None:
+        view.refresh()
+        found.append(httpx.get(opened[0], timeout=10).status_code)
+        raise KeyboardInterrupt
+
     monkeypatch.setattr("webbrowser.open", opened.append)
-    timer = threading.Timer(1.0, lambda: __import__("_thread").interrupt_main())
-    timer.start()
+    monkeypatch.setattr("harness.site.viewing.watch", stopped)
     assert entry(["view", "--out", str(tmp_path / "out"), "--quiet"]) == 0
     address, ended = capsys.readouterr().out.splitlines()
     assert address == f"{opened[0]} (Ctrl-C ends it)"
-    assert ended == "ended"
+    assert (found, ended) == ([200], "ended")
 
 
 @pytest.mark.parametrize(
