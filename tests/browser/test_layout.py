@@ -13,7 +13,7 @@ import pytest
 from reports.site.drawing import TEMPLATES
 from tests.browser.conftest import DESKTOP, PHONE
 from tests.browser.hostile import page_of as report_of
-from tests.browser.pages import small
+from tests.browser.pages import many, small
 from tests.browser.test_hostile_site import STATIC, opened, page_of
 
 if TYPE_CHECKING:
@@ -92,3 +92,16 @@ def test_printed_it_has_every_gate(show: Callable[..., Tab]) -> None:
         for gate in candidate.gates:
             for text in (gate.metric, gate.rule, gate.reason):
                 assert "".join(text.split()) in letters, text
+
+
+def test_printed_it_shows_what_changed_from_what_to_what(show: Callable[..., Tab]) -> None:
+    """Unless the reader has chosen other cases: then those are listed. Afterwards the list is there again."""
+    tab = show(many(400))
+    tab.locator("form.filters output:not(:empty)").first.wait_for()
+    tab.locator(".case[open] .answer").nth(3).wait_for()
+    for event, shown in (("beforeprint", 20), ("afterprint", 2)):
+        tab.evaluate("name => dispatchEvent(new Event(name))", event)
+        assert tab.locator(".case .answer").count() == 2 * shown
+    tab.get_by_role("radio", name="Both right").check()
+    tab.evaluate("dispatchEvent(new Event('beforeprint'))")
+    assert tab.locator(".plain").count() == 0

@@ -29,9 +29,12 @@ class CaseList {
     this.searches = 0;
   }
 
-  /** Take over from the plain list. */
+  /** Take over from the plain list, which is still what goes on paper, since a printer does not wait for texts. */
   async begin() {
-    part(this.root, ".plain").remove();
+    const plain = part(this.root, ".plain");
+    plain.remove();
+    addEventListener("beforeprint", () => this.isUnasked() && this.sheet.place.replaceWith(plain));
+    addEventListener("afterprint", () => plain.replaceWith(this.sheet.place));
     this.form.hidden = false;
     this.root.querySelector(".steps")?.append(...tokenLegend());
     this.form.addEventListener("submit", (event) => event.preventDefault());
@@ -42,6 +45,11 @@ class CaseList {
     this.draw();
     if (this.choice.kind === "loss") this.sheet.open(OPEN_FIRST);
     await this.go();
+  }
+
+  /** Whether a reader has chosen nothing. */
+  isUnasked() {
+    return JSON.stringify(this.choice) === JSON.stringify(this.unasked);
   }
 
   /** Show what the address asks for, if it asks this list. */
