@@ -25,6 +25,8 @@ def quantity(value: float | None, unit: str) -> str:
         return _with_prefix(value, "B")
     if unit in ("parameters", "count", ""):
         return _with_prefix(value, "").rstrip() if abs(value) >= 1e6 else _plain(value)
+    if unit == "cases" and value == 1:
+        return "1 case"
     return _ratio(value) if unit == "ratio" else f"{_plain(value)} {unit}"
 
 

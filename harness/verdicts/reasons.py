@@ -22,7 +22,8 @@ def amount(value: float | None, delta: Delta, unit: bool = True) -> str:
     if delta.unit == "share":
         points = f"{100 * value:.1f}"
         return points + ("" if not unit else " points" if delta.of == "drop" else " %")
-    return f"{value:.4g}" + (f" {delta.unit}" if unit and delta.unit not in ("", "ratio") else "")
+    name = "case" if delta.unit == "cases" and value == 1 else delta.unit
+    return f"{value:.4g}" + (f" {name}" if unit and name not in ("", "ratio") else "")
 
 
 def estimated(delta: Delta) -> str:

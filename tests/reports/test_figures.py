@@ -19,6 +19,8 @@ from reports.figures import difference, interval, quantity
         (1_340_000_000, "bytes", "1.34 GB"),
         (134_515_008, "parameters", "135 M"),
         (1234, "count", "1,234"),
+        (1.0, "cases", "1 case"),
+        (2.0, "cases", "2 cases"),
         (1.0, "ratio", "1.000"),
         (142.345, "ratio", "142.3"),
         (0.06131, "nats", "0.0613 nats"),
