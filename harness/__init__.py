@@ -10,7 +10,8 @@ from harness.errors import HarnessError
 if TYPE_CHECKING:
     from harness.judgement import assert_no_regression
     from harness.pipeline import run
-    from harness.plan import Plan, load_plan
+    from harness.plan import Plan
+    from harness.plan_file import load_plan
     from harness.verdicts.compare import compare
     from harness.verdicts.gate import judge
 
@@ -19,7 +20,7 @@ LAZY = {
     "assert_no_regression": "harness.judgement",
     "compare": "harness.verdicts.compare",
     "judge": "harness.verdicts.gate",
-    "load_plan": "harness.plan",
+    "load_plan": "harness.plan_file",
     "run": "harness.pipeline",
 }
 """Public names -> the module that has them."""

@@ -10,7 +10,8 @@ from harness.history import compared, found, opened
 from harness.imports import are_files
 from harness.imports.judging import judged_files
 from harness.inspection import loaded_suites
-from harness.plan import Plan, load_plan, only
+from harness.plan import Plan
+from harness.plan_file import load_plan, only
 from harness.showing.outputs import verdict_lines
 from harness.stores import Store
 from harness.verdicts.compare import Comparison, compare

@@ -2,27 +2,18 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import Field, field_validator, model_validator
 
-from compress import methods
-from compress.recipe import Recipe
-from harness.errors import HarnessError
 from harness.gates import Gate, Reference
-from harness.plan_models import DTYPE, Candidate, CandidateName, Embeddings, Line, Model, Part
+from harness.plan_models import Candidate, CandidateName, Embeddings, Line, Model, Part
 from harness.records import GIVEN, ORIGINAL, SERVED, Price
 from harness.search.form import Half, Search
 from harness.telling.sharing import Sharing, Telemetry
 from suites.advice import KINDS
 from suites.allowance import Allowance
-from suites.document import Document, read, validated
-from suites.errors import SuiteError
 from suites.form import RepeatPart, SamplingPart
-
-BUILT_IN = Path(__file__).parent / "plans"
-PERMISSIONS = ("allow_code", "allow_outside", "allow_env")
 
 
 class Benchmark(Part):
@@ -175,106 +166,9 @@ class Plan(Part):
         )
 
 
-def load_plan(source: str) -> Plan:
-    """The plan of a file, or the packaged plan of that name; relative paths are relative to the file.
-
-    Raises HarnessError with every fault of the file: file, line, key, what is allowed.
-    """
-    path = Path(source)
-    if not path.exists() and source in built_in():
-        path = BUILT_IN / f"{source}.yaml"
-    try:
-        document = read(path)
-        plan = validated(document, Plan)
-        for key in PERMISSIONS:
-            if getattr(plan, key):
-                option = f"--{key.replace('_', '-')}"
-                raise SuiteError(document.fault((key,), f"who runs the plan says so, by {option}"))
-        if plan.half:
-            raise SuiteError(document.fault(("half",), "`secateur search` parts a plan, its file does not"))
-        return _anchored(plan, document)
-    except SuiteError as error:
-        raise HarnessError(str(error)) from error
-
-
-def only(plan: Plan, candidate: str) -> Plan:
-    """The plan with one of its candidates. Raises HarnessError naming those there are."""
-    if candidate not in plan.candidates:
-        raise HarnessError(f"no candidate {candidate!r} in plan {plan.name}; there are: {', '.join(plan.candidates)}")
-    return plan.model_copy(update={"candidates": {candidate: plan.candidates[candidate]}})
-
-
-def permitting(plan: Plan, granted: Allowance) -> Plan:
-    """The plan with what the command line lets its suites do."""
-    return plan.model_copy(
-        update={
-            "skip_unsupported": plan.skip_unsupported or granted.skip_unsupported,
-            "allow_code": granted.code,
-            "allow_outside": granted.outside,
-            "allow_env": sorted(granted.env),
-        }
-    )
-
-
 def allowance(plan: Plan) -> Allowance:
     """What the plan's suites may do, and what is known of every answer."""
     known = SERVED if any(model.endpoint for model in (plan.original, *plan.candidates.values())) else GIVEN
     known |= {kind for kind in KINDS if getattr(plan, kind) is not None}
     known |= {"cost"} if plan.price is not None else set()
     return Allowance(plan.allow_code, plan.skip_unsupported, known, plan.allow_outside, frozenset(plan.allow_env))
-
-
-def built_in() -> list[str]:
-    """Names of the packaged plans."""
-    return sorted(path.stem for path in BUILT_IN.glob("*.yaml"))
-
-
-def _anchored(plan: Plan, document: Document) -> Plan:
-    """The plan with the paths it names made absolute, where such a file or folder is there."""
-    folder = Path(document.file).resolve().parent
-
-    def there(name: str | None) -> str | None:
-        if name is None:
-            return None
-        path = folder / Path(name).expanduser()
-        looks_like_path = name.startswith((".", "/", "~")) or path.exists()
-        return str(path) if looks_like_path else name
-
-    def inline(recipe: Recipe | None) -> Recipe | None:
-        return None if recipe is None else recipe.beside(folder)
-
-    candidates = {
-        name: candidate.model_copy(
-            update={
-                "model": candidate.model if candidate.endpoint else there(candidate.model),
-                "adapter": there(candidate.adapter),
-                "recipe": there(candidate.recipe) if isinstance(candidate.recipe, str) else inline(candidate.recipe),
-                **candidate.learning(there),
-                "dtype": None if candidate.endpoint else candidate.dtype or plan.original.dtype or DTYPE,
-            }
-        )
-        for name, candidate in plan.candidates.items()
-    }
-
-    def anchored(model: Model) -> Model:
-        if model.endpoint is not None:
-            return model
-        paths = {"model": there(model.model), "adapter": there(model.adapter)}
-        return model.model_copy(update={**paths, "dtype": model.dtype or DTYPE})
-
-    update: dict[str, object] = {
-        "original": anchored(plan.original),
-        "judge": plan.judge and anchored(plan.judge),
-        "embeddings": plan.embeddings and plan.embeddings.model_copy(update={"model": there(plan.embeddings.model)}),
-        "candidates": candidates,
-        "benchmarks": [one.model_copy(update={"include_path": there(one.include_path)}) for one in plan.benchmarks],
-        "suites": [there(name) for name in plan.suites],
-        "data_root": there(plan.data_root),
-    }
-    if plan.fidelity:
-        paths = {name: one if one == "builtin" else str(folder / one) for name, one in plan.fidelity.corpora.items()}
-        update["fidelity"] = plan.fidelity.model_copy(update={"corpus": paths.get("", paths)})
-    if plan.search:
-        sources = [name if name in methods.names() else there(name) for name in plan.search.methods]
-        update["search"] = plan.search.model_copy(update={"methods": sources})
-    return plan.model_copy(update=update)

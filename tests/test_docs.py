@@ -14,7 +14,8 @@ from compress import methods, recovery
 from compress.training.settings import NAMED, Data, Recovery
 from harness import metrics
 from harness.commands import COMMANDS
-from harness.plan import Plan, built_in
+from harness.plan import Plan
+from harness.plan_file import built_in
 from harness.telling.sharing import Selection, Sharing, Telemetry
 
 ROOT = Path(__file__).parents[1]

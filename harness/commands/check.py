@@ -14,7 +14,7 @@ from harness.commands.saying import say
 def command(plan: str) -> int:
     """Read PLAN, its suites and recipes; count items; say what drop each gate can detect. Loads no weights."""
     from harness.inspection import inspected
-    from harness.plan import load_plan, permitting
+    from harness.plan_file import load_plan, permitting
 
     for line in inspected(permitting(load_plan(plan), given())):
         say(line)

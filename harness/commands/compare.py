@@ -32,7 +32,7 @@ def command(before: str, after: str, plan: str | None, margin: float, out: Path)
     from harness.history import compared, opened
     from harness.imports import are_files
     from harness.imports.judging import judged_files
-    from harness.plan import load_plan
+    from harness.plan_file import load_plan
     from harness.showing import outputs
     from harness.verdicts.outcome import EXIT_CODES
 

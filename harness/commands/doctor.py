@@ -28,7 +28,7 @@ def command(bring: bool, noise: bool, out: Path, quiet: bool) -> int:
             say(f"embedded model: {embedded.bring(progress=progress)}")
     if noise:
         from harness.noise import floor_lines, noise_of
-        from harness.plan import load_plan
+        from harness.plan_file import load_plan
 
         with shown(quiet) as progress:
             found = noise_of(load_plan("noise"), progress)

@@ -16,7 +16,7 @@ def command(plan: str) -> int:
     """
     from harness.inspection import loaded_suites, refuse_impossible
     from harness.outlook import powered
-    from harness.plan import load_plan
+    from harness.plan_file import load_plan
 
     chosen = load_plan(plan)
     suites = loaded_suites(chosen)

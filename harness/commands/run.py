@@ -54,7 +54,7 @@ def command(
     from harness.live.telling import told
     from harness.outlook import hopeless
     from harness.pipeline import prepared, run_prepared
-    from harness.plan import load_plan, only, permitting
+    from harness.plan_file import load_plan, only, permitting
     from harness.progress import shown
     from harness.showing import outputs
     from harness.showing.github import annotated

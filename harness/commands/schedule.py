@@ -47,7 +47,7 @@ def add(
     from harness.errors import HarnessError
     from harness.inspection import loaded_suites, refuse_impossible
     from harness.notices.channels import load_channels
-    from harness.plan import PERMISSIONS, load_plan, permitting
+    from harness.plan_file import PERMISSIONS, load_plan, permitting
     from harness.schedules import Schedule, utc_now
     from harness.schedules.cron import checked
     from harness.schedules.listing import described

@@ -27,7 +27,7 @@ def command(plan: str | None, out: Path, history: bool, as_json: bool, quiet: bo
     INCONCLUSIVE.
     """
     from harness.history import opened
-    from harness.plan import load_plan, permitting
+    from harness.plan_file import load_plan, permitting
     from harness.progress import shown
     from harness.showing import searches
     from harness.stores.trials import TrialTable

@@ -9,7 +9,7 @@ from compress import CompressError
 from harness.errors import HarnessError
 from harness.live.telling import told
 from harness.pipeline import run
-from harness.plan import load_plan
+from harness.plan_file import load_plan
 from harness.progress import Progress
 from harness.schedules import Schedule
 from harness.schedules.turns import Result

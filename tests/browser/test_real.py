@@ -15,7 +15,7 @@ import yaml
 from harness.commands import entry
 from harness.models.opening import LoadedModel
 from harness.pipeline import run
-from harness.plan import load_plan
+from harness.plan_file import load_plan
 from harness.records import ModelSpec
 from tests.browser.hostile import strings
 from tests.browser.test_hostile import plain

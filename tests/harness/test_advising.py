@@ -16,7 +16,7 @@ from harness.commands import entry
 from harness.history import publish
 from harness.models.opening import LoadedModel
 from harness.pipeline import run
-from harness.plan import load_plan
+from harness.plan_file import load_plan
 from harness.progress import silent
 from harness.records import ModelSpec
 from harness.stores.duckdb_store import DuckdbStore

@@ -12,7 +12,7 @@ import pytest
 from harness.errors import HarnessError
 from harness.gates import Gate
 from harness.inspection import inspected
-from harness.plan import load_plan
+from harness.plan_file import load_plan
 from harness.records import DIGEST, Answer, Item, Measurement, ModelSpec, Run
 from harness.showing import outputs
 from harness.showing.numbers import gate_row

@@ -11,7 +11,7 @@ import torch
 
 import compress
 from harness.pipeline import run
-from harness.plan import load_plan
+from harness.plan_file import load_plan
 
 PLAN = """\
 name: small

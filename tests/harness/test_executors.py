@@ -20,7 +20,7 @@ from harness.executors.errands import Errand
 from harness.models.opening import LoadedModel, open_spec
 from harness.models.subject import Subject
 from harness.pipeline import run
-from harness.plan import load_plan
+from harness.plan_file import load_plan
 from harness.progress import Progress, silent
 
 CASES, QUESTIONS = 40, 70

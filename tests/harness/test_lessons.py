@@ -15,7 +15,7 @@ from harness.errors import HarnessError
 from harness.inspection import inspected
 from harness.models.opening import LoadedModel
 from harness.pipeline import run
-from harness.plan import load_plan
+from harness.plan_file import load_plan
 from harness.stores.duckdb_store import DuckdbStore
 
 CUT = "{recipe: {method: cfsp, sparsity: 0.2}, calibration: {suite: words.yaml, windows: 4, tokens: 64}}"

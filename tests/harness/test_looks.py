@@ -16,7 +16,7 @@ from harness.gates import Gate, Where
 from harness.history import compared
 from harness.models.opening import LoadedModel
 from harness.pipeline import run
-from harness.plan import load_plan
+from harness.plan_file import load_plan
 from harness.records import DRAWN, Item, Measurement, ModelSpec, Run
 from harness.showing import outputs
 from harness.statistics.exact import proves

@@ -17,7 +17,7 @@ from harness.metrics.energy import Energy
 from harness.metrics.speed import Speed
 from harness.models.opening import LoadedModel
 from harness.pipeline import run
-from harness.plan import load_plan
+from harness.plan_file import load_plan
 from harness.records import Answer, Item, Measurement, Price
 from harness.showing import outputs
 from harness.stores.duckdb_store import DuckdbStore

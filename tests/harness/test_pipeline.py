@@ -22,7 +22,7 @@ from harness.errors import HarnessError
 from harness.history import compared, found, judged_again, opened
 from harness.models.opening import LoadedModel
 from harness.pipeline import run
-from harness.plan import load_plan, only
+from harness.plan_file import load_plan, only
 from harness.schedules import Turn
 from harness.showing import outputs
 from harness.stores.duckdb_store import DuckdbStore

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from harness.errors import HarnessError
-from harness.plan import Plan, built_in, load_plan, only
+from harness.plan import Plan
+from harness.plan_file import built_in, load_plan, only
 from harness.plan_models import spec
 from harness.records import Endpoint
 

@@ -11,7 +11,7 @@ from harness.errors import HarnessError
 from harness.inspection import inspected
 from harness.models.opening import LoadedModel
 from harness.pipeline import run
-from harness.plan import load_plan
+from harness.plan_file import load_plan
 from harness.prices import charge
 from harness.records import Answer, Price
 from harness.stores.duckdb_store import DuckdbStore

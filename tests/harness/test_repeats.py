@@ -13,7 +13,7 @@ from harness.inspection import inspected, loaded_suites
 from harness.models.opening import LoadedModel
 from harness.models.subject import Subject
 from harness.pipeline import run
-from harness.plan import load_plan
+from harness.plan_file import load_plan
 from harness.progress import silent
 from harness.records import Answer, ModelSpec
 from harness.showing import outputs

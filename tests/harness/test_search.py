@@ -19,7 +19,8 @@ from harness.fidelity.corpus import load_corpora
 from harness.inspection import loaded_suites
 from harness.models.opening import LoadedModel
 from harness.pipeline import run
-from harness.plan import Benchmark, load_plan
+from harness.plan import Benchmark
+from harness.plan_file import load_plan
 from harness.search.account import Account
 from harness.search.parting import parted
 from harness.search.searching import search

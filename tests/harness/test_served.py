@@ -19,7 +19,7 @@ from harness.errors import HarnessError
 from harness.inspection import inspected
 from harness.models.opening import LoadedModel
 from harness.pipeline import run
-from harness.plan import load_plan
+from harness.plan_file import load_plan
 from harness.verdicts.outcome import Outcome
 from tests.harness.endpoint_server import KEY, EndpointServer, Fault, Json, error, serving, slowly
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.plan import load_plan
+from harness.plan_file import load_plan
 from harness.records import DIGEST, Answer, ModelSpec, Run
 from harness.schedules import Schedule, utc_now
 from harness.stores import Asked, VerdictRow

@@ -14,7 +14,7 @@ from harness.fidelity.answers import answer_divergences
 from harness.history import publish
 from harness.models.opening import LoadedModel
 from harness.pipeline import run
-from harness.plan import load_plan
+from harness.plan_file import load_plan
 from harness.records import Answer, AnswerDivergence
 from harness.stores.duckdb_store import DuckdbStore
 

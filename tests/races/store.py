@@ -20,7 +20,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from harness.digest import digest
-from harness.plan import load_plan
+from harness.plan_file import load_plan
 from harness.stores.duckdb_store import DuckdbStore
 from harness.stores.rows import Connection
 from suites import load
