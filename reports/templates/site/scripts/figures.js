@@ -51,6 +51,7 @@ function quantity(value, unit) {
   if (["parameters", "count", ""].includes(unit)) {
     return Math.abs(value) >= 1e6 ? prefixed(value, "").trimEnd() : plain(value);
   }
+  if (unit === "cases" && value === 1) return "1 case";
   if (unit === "ratio") return Math.abs(value) < 10 ? fixed(value, 3) : plain(value, 4);
   return `${plain(value)} ${unit}`;
 }
