@@ -99,15 +99,16 @@ def run_prepared(
     context = Context(plan, suites, job, store, out, progress)
     _refuse_unable(original, context)
     workshop = Workshop(original, out / "models", taught(original, context), progress, lambda: observations(store))
+    subjects = _ready(workshop, context) if executor is not None else {}
     if executor is not None:
-        spread(executor, [original, *_ready(workshop, context)], context)
+        spread(executor, [original, *subjects.values()], context)
     shared = () if plan.sequential else measured(original, context)
     noise = tuple(floor_lines(measured_again(original, shared, context))) if plan.noise else ()
     verdicts: list[Verdict] = []
     errors: dict[str, Exception] = {}
     for name, candidate in plan.candidates.items():
         try:
-            after = _subject(name, candidate, workshop, context)
+            after = subjects.get(name) or _subject(name, candidate, workshop, context)
             verdicts.append(_judged(original, after, shared, context))
         except (HarnessError, CompressError, SuiteError, OSError) as error:
             errors[name] = error
@@ -146,12 +147,12 @@ def _subject(name: str, candidate: Candidate, workshop: Workshop, context: Conte
     return Subject(ModelSpec(name, str(folder), dtype=dtype), context.progress)
 
 
-def _ready(workshop: Workshop, context: Context) -> list[Subject]:
-    """The candidates that can be had; what is wrong with the others is met again, and told, when it is their turn."""
-    found = []
+def _ready(workshop: Workshop, context: Context) -> dict[str, Subject]:
+    """The candidates that can be had, by name; what is wrong with others is met again, and told, at their turn."""
+    found: dict[str, Subject] = {}
     for name, candidate in context.plan.candidates.items():
         with suppress(HarnessError, CompressError, OSError):
-            found.append(_subject(name, candidate, workshop, context))
+            found[name] = _subject(name, candidate, workshop, context)
     return found
 
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from harness.executors.errands import Scores
     from harness.models.subject import Subject
     from harness.plan import Benchmark
+    from harness.stores import Stage
     from suites import Suite
 
 PROMPTS, DOCUMENTS = 16, 50
@@ -31,9 +32,9 @@ def spread(executor: Executor, subjects: Sequence[Subject], context: Context) ->
     """
     own = [subject for subject in subjects if subject.spec.endpoint is None]
     suites = [_Suite(subject, suite, context) for subject in own for suite in context.suites]
-    asked = [(subject, benchmark) for subject in own for benchmark in context.plan.benchmarks]
+    asked = [(subject, benchmark) for benchmark in context.plan.benchmarks for subject in own]
     first = [errand for suite in suites for errand in suite.errands()]
-    first += [errand for pair in asked for errand in _scores(*pair, context)]
+    first += [errand for benchmark in context.plan.benchmarks for errand in _scores(own, benchmark, context)]
     executor.run(first, context.progress)
     for suite in suites:
         suite.finish()
@@ -71,15 +72,24 @@ class _Suite:
                 self.context.store.finish_stage(stage.id, facts=facts_of(self.suite, self.facts))
 
 
-def _scores(subject: Subject, benchmark: Benchmark, context: Context) -> Iterator[Errand]:
+def _scores(subjects: Sequence[Subject], benchmark: Benchmark, context: Context) -> Iterator[Errand]:
     """A few documents each, of a benchmark that can be asked so; what is done is marked beside the scores."""
-    stage = benchmark_stage(subject, benchmark, context)
-    documents = None if stage.finished else drawable(benchmark, context.data_root)
-    if documents is None:
-        return
+    stages = [(subject, benchmark_stage(subject, benchmark, context)) for subject in subjects]
+    waiting = [(subject, stage) for subject, stage in stages if not stage.finished]
+    # Known once for all models: to tell takes building the task.
+    documents = drawable(benchmark, context.data_root) if waiting else None
+    for subject, stage in waiting if documents else ():
+        yield from _parts(subject, stage, (benchmark, documents or ()), context)
+
+
+def _parts(
+    subject: Subject, stage: Stage, asked: tuple[Benchmark, Sequence[int]], context: Context
+) -> Iterator[Errand]:
+    """asked: a benchmark, and the numbers of its documents."""
+    benchmark, documents = asked
     known = context.store.scores(stage.id)
     for start in range(0, len(documents), DOCUMENTS):
-        some = documents[start : start + DOCUMENTS]
+        some = tuple(documents[start : start + DOCUMENTS])
         mark = f"documents {some[0]} to {some[-1]}"
         if mark in known:
             continue
