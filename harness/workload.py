@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 from typing import TYPE_CHECKING
 
 from harness.errors import HarnessError
 from harness.models.context import stated_context
+from harness.progress import Progress
 from harness.records import Item, Measurement
 
 if TYPE_CHECKING:
@@ -45,6 +46,26 @@ def turns(before: LoadedModel, after: LoadedModel, blocks: int) -> Iterator[tupl
     for block in range(-1, blocks):
         sides = ((block, 0, before), (block, 1, after))
         yield from sides if block % 2 else reversed(sides)
+
+
+def read_in_turns(
+    metric: str,
+    models: tuple[LoadedModel, LoadedModel],
+    blocks: int,
+    read: Callable[[LoadedModel], tuple[float, float]],
+    progress: Progress,
+) -> dict[str, tuple[list[float], list[float]]]:
+    """METRIC.prefill and METRIC.decode -> what `read` gave of either in every block, before and after."""
+    prefilled: tuple[list[float], list[float]] = ([], [])
+    decoded: tuple[list[float], list[float]] = ([], [])
+    for block, which, loaded in turns(*models, blocks):
+        progress(metric, max(block, 0), blocks)
+        first, second = read(loaded)
+        if block >= 0:
+            prefilled[which].append(first)
+            decoded[which].append(second)
+    progress(metric, blocks, blocks)
+    return {f"{metric}.prefill": prefilled, f"{metric}.decode": decoded}
 
 
 def blocked(metric: str, values: Sequence[float], work: Workload, unit: str, higher_is_better: bool) -> Measurement:

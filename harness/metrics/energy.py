@@ -11,7 +11,7 @@ from harness.meters import POWERCAP, Meter, joules, meters
 from harness.metrics import Pair
 from harness.models.opening import LoadedModel
 from harness.progress import Progress, silent
-from harness.workload import Workload, blocked, decode, prefill, turns
+from harness.workload import Workload, blocked, decode, prefill, read_in_turns
 
 UNIT = "J/token"
 
@@ -36,16 +36,9 @@ class Energy:
         """Two pairs with `blocks` items each. Raises NotMeasuredError where the machine reports no energy."""
         of = meters(before.device.startswith("cuda"), self.root)
         work = Workload(self.prompt_tokens, self.new_tokens)
-        read: tuple[list[float], list[float]] = ([], [])
-        written: tuple[list[float], list[float]] = ([], [])
-        for block, which, loaded in turns(before, after, self.blocks):
-            progress("energy", max(block, 0), self.blocks)
-            prefilled, decoded = self._block(loaded, work, of)
-            if block >= 0:
-                read[which].append(prefilled)
-                written[which].append(decoded)
-        progress("energy", self.blocks, self.blocks)
-        named = {"energy.prefill": read, "energy.decode": written}
+        named = read_in_turns(
+            "energy", (before, after), self.blocks, lambda loaded: self._block(loaded, work, of), progress
+        )
         return [
             (blocked(name, first, work, UNIT, False), blocked(name, second, work, UNIT, False))
             for name, (first, second) in named.items()

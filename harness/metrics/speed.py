@@ -10,7 +10,7 @@ from typing import ClassVar
 from harness.metrics import Pair
 from harness.models.opening import LoadedModel
 from harness.progress import Progress, silent
-from harness.workload import Workload, blocked, decode, prefill, turns
+from harness.workload import Workload, blocked, decode, prefill, read_in_turns
 
 UNIT = "tokens/s"
 
@@ -35,16 +35,9 @@ class Speed:
     def measure(self, before: LoadedModel, after: LoadedModel, progress: Progress = silent) -> list[Pair]:
         """Two pairs with `blocks` items each, after a first block of both that does not count."""
         work = Workload(self.prompt_tokens, self.new_tokens)
-        read: tuple[list[float], list[float]] = ([], [])
-        written: tuple[list[float], list[float]] = ([], [])
-        for block, which, loaded in turns(before, after, self.blocks):
-            progress("speed", max(block, 0), self.blocks)
-            prefilled, decoded = _block(loaded, work, self.repeats)
-            if block >= 0:
-                read[which].append(prefilled)
-                written[which].append(decoded)
-        progress("speed", self.blocks, self.blocks)
-        named = {"speed.prefill": read, "speed.decode": written}
+        named = read_in_turns(
+            "speed", (before, after), self.blocks, lambda loaded: _block(loaded, work, self.repeats), progress
+        )
         return [
             (blocked(name, first, work, UNIT, True), blocked(name, second, work, UNIT, True))
             for name, (first, second) in named.items()
