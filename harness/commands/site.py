@@ -8,13 +8,7 @@ import click
 
 from harness.commands.saying import say
 
-
-@click.command("site", short_help="The whole history as pages in a folder.")
-@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
-@click.option(
-    "--out", type=click.Path(path_type=Path), default=Path("out"), show_default=True, help="Where results are."
-)
-@click.option(
+newest = click.option(
     "--reports",
     type=click.IntRange(0),
     default=20,
@@ -22,6 +16,14 @@ from harness.commands.saying import say
     metavar="N",
     help="Also draw the whole report of the newest N jobs.",
 )
+
+
+@click.command("site", short_help="The whole history as pages in a folder.")
+@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+@click.option(
+    "--out", type=click.Path(path_type=Path), default=Path("out"), show_default=True, help="Where results are."
+)
+@newest
 @click.option("-q", "--quiet", is_flag=True, help="No progress.")
 def command(folder: Path, out: Path, reports: int, quiet: bool) -> int:
     """Draw the store as static pages in DIR: jobs, trends, suites, any two runs, schedules, search.

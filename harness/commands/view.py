@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from harness.commands.saying import say
+from harness.commands.site import newest
 
 
 @click.command("view", short_help="Look at all results in a browser, live while a run goes on.")
@@ -15,14 +16,7 @@ from harness.commands.saying import say
 )
 @click.option("--port", type=click.IntRange(0, 65535), default=0, metavar="PORT", help="[default: a free one]")
 @click.option("--open/--no-open", "show", default=True, help="Open the browser.  [default: open]")
-@click.option(
-    "--reports",
-    type=click.IntRange(0),
-    default=20,
-    show_default=True,
-    metavar="N",
-    help="Also draw the whole report of the newest N jobs.",
-)
+@newest
 @click.option("-q", "--quiet", is_flag=True, help="No progress.")
 def command(out: Path, port: int, show: bool, reports: int, quiet: bool) -> int:
     """Serve the site of a results folder to this machine, draw it again when results come, until Ctrl-C.
