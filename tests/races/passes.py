@@ -1,0 +1,123 @@
+"""Race of the recoveries by answers: how many of the cases that a cut lost come back, in fifteen CPU minutes.
+
+    python tests/races/passes.py MODEL_FOLDER DATA_FOLDER WORK_FOLDER [NAME ...]
+
+MODEL_FOLDER: any supported model, for example the cached embedded one. DATA_FOLDER: as `tests/races/recover.py` wants
+it, and dolly/alpagasus_dolly_3k.jsonl. WORK_FOLDER keeps models, answers and results: what is there is not made again.
+NAME: contestants; none: all. Every contestant has a process of its own. Prints the protocol, then one row of a Markdown
+table a contestant.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import recover
+import torch
+import wikitext
+from transformers import AutoTokenizer
+
+import suites
+from compress import Recipe, apply, open_model, save
+from compress.text_files import rows
+from compress.training.encoding import Encoder, encoder
+from compress.training.formats import document
+from harness.marking import pass_rate
+from harness.records import ModelSpec
+from harness.trial import tried
+
+LONGEST = 256
+"""Tokens of a question and its answer."""
+REFIT = {"compensate": "least_squares"}
+DISTILL = {"data": {"tokens": 40_960, "response_only": False}}
+NEXT_TOKEN = {"objective": "next_token", "data": {"tokens": 61_440}}
+CONTESTANTS: dict[str, tuple[float, dict[str, Any], dict[str, Any] | None]] = {
+    "original": (0.0, {}, None),
+    "cfsp-10": (0.1, {}, None),
+    "cfsp-20": (0.2, {}, None),
+    "cfsp-20, calibrated on the built-in text": (0.2, {"calibration": {"windows": 32}}, None),
+    "cfsp-20, least squares": (0.2, REFIT, None),
+    "cfsp-20, least squares, distill": (0.2, REFIT, DISTILL),
+    "cfsp-20, least squares, next_token": (0.2, REFIT, NEXT_TOKEN),
+    "cfsp-10, least squares, distill": (0.1, REFIT, DISTILL),
+}
+"""Sparsity, rest of the recipe, recovery."""
+PROTOCOL = f"""\
+Cut: cfsp at r_block 0.1 or 0.2, calibrated on 32 windows of 256 tokens of Dolly's dialogues, as the chat template
+writes them. Recovery: on dialogues of at most {LONGEST} tokens, 5 % of them held out, packed in rows of 256; settings are the
+defaults but for the data. distill: 40,960 tokens, all count. next_token: 61,440 tokens, answers count.
+Passes: of the {len(suites.load("smoke").cases)} cases of smoke, greedy. Perplexity: as in tests/races/recover.py.
+CPU s: process time of calibration, cut, compensation and recovery. float32, one thread, torch {torch.__version__}.
+"""
+
+
+def main(model: Path, data: Path, work: Path, names: list[str]) -> None:
+    """Run the contestants and print."""
+    print(PROTOCOL)
+    print("| | CPU s | held out | passes | WikiText-2 | C4 |\n|---|---|---|---|---|---|")
+    for name in names or list(CONTESTANTS):
+        kept = work / f"{name}.json"
+        if not kept.exists():
+            subprocess.run([sys.executable, __file__, "--one", name, *map(str, (model, data, work))], check=True)
+        row = json.loads(kept.read_text())
+        held_out = " to ".join(f"{loss:.3f}" for loss in row["held_out"])
+        perplexities = " | ".join(f"{found:.2f}" for found in row["perplexities"])
+        passes = f"{100 * row['passes']:.1f} %"
+        print(f"| {name} | {row['seconds']:.0f} | {held_out} | {passes} | {perplexities} |", flush=True)
+
+
+def one(name: str, folder: Path, data: Path, work: Path) -> None:
+    """Cut, recover and ask one contestant, and keep what came of it."""
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    place, seconds, held_out = folder, 0.0, ()
+    if CONTESTANTS[name][0]:
+        model = open_model(folder, torch.float32)
+        chosen = recipe(name, data, work, encoder(tokenizer, model, response_only=True))
+        start = time.process_time()
+        receipt = apply(model, chosen, tokenizer)
+        seconds, place = time.process_time() - start, work / name
+        if not place.exists():
+            save(model, tokenizer, place, receipt)
+        held_out = (receipt.recovery.before, receipt.recovery.after) if receipt.recovery else ()
+    suite = suites.load("smoke")
+    passes = pass_rate(tried(ModelSpec(name, str(place)), suite, suite.cases, work / "answers" / name))
+    tests = wikitext.held_out(tokenizer, data / "wikitext2"), recover.c4(tokenizer, data)
+    model = open_model(place, torch.float32)
+    found = [wikitext.perplexity(model, windows) for windows in tests]
+    row = {"seconds": seconds, "held_out": held_out, "passes": passes, "perplexities": found}
+    (work / f"{name}.json").write_text(json.dumps(row))
+
+
+def recipe(name: str, data: Path, work: Path, encoded: Encoder) -> Recipe:
+    """The cut and the recovery of this name."""
+    sparsity, more, recovery = CONTESTANTS[name]
+    asked, spoken = dialogues(data / "dolly" / "alpagasus_dolly_3k.jsonl", work, encoded)
+    calibration = {"file": str(spoken), "windows": 32, "tokens": 256}
+    cut = {"method": "cfsp", "sparsity": sparsity, "calibration": calibration, **more}
+    if recovery is not None:
+        cut["recovery"] = {**recovery, "data": {**recovery["data"], "sources": [str(asked)]}}
+    return Recipe.model_validate(cut)
+
+
+def dialogues(file: Path, work: Path, encoded: Encoder) -> tuple[Path, Path]:
+    """The short ones: as rows, and as the text that the model would read."""
+    asked, spoken = work / "dialogues.jsonl", work / "text.jsonl"
+    found = [(row, document(row, "instruction", "text")) for row in rows(file, "dialogues")]
+    short = [(row, one) for row, one in found if one is not None and len(encoded(one)) <= LONGEST]
+    texts = [encoded.tokenizer.decode(encoded(one).ids) for _, one in short]
+    asked.write_text("".join(json.dumps(dict(row.fields)) + "\n" for row, _ in short))
+    spoken.write_text("".join(json.dumps({"text": text}) + "\n" for text in texts))
+    return asked, spoken
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    if sys.argv[1] == "--one":
+        one(sys.argv[2], *map(Path, sys.argv[3:]))
+    else:
+        main(*map(Path, sys.argv[1:4]), sys.argv[4:])
