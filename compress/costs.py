@@ -7,11 +7,13 @@ import importlib.metadata
 import platform
 import resource
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+import psutil
 import torch
 import transformers
 
@@ -34,6 +36,30 @@ def peak_bytes() -> int:
     """Highest resident memory of this process so far."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024
+
+
+def resident_bytes() -> int:
+    """Resident memory of this process now."""
+    return int(psutil.Process().memory_info().rss)
+
+
+@contextmanager
+def watched(every_seconds: float) -> Iterator[list[int]]:
+    """The highest resident memory while the body runs, in the one place of the list; read whole at its end."""
+    peak, over = [resident_bytes()], threading.Event()
+
+    def watch() -> None:
+        while not over.wait(every_seconds):
+            peak[0] = max(peak[0], resident_bytes())
+
+    thread = threading.Thread(target=watch)
+    thread.start()
+    try:
+        yield peak
+    finally:
+        over.set()
+        thread.join()
+        peak[0] = max(peak[0], resident_bytes())
 
 
 def versions() -> dict[str, str]:

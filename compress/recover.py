@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from compress.calibration.stats import Stats
+from compress.costs import watched
 from compress.errors import CompressError
 from compress.progress import Progress, silent
 from compress.recipe import Recipe
@@ -22,6 +23,9 @@ from compress.training.job import Job
 
 if TYPE_CHECKING:
     from compress.training.performance import Observation
+
+EVERY_SECONDS = 0.02
+"""Between two readings of the memory."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +65,7 @@ def recover_(
     """
     recovery = recipe.recovery
     assert recovery is not None
-    with _workplace(resources.work) as work:
+    with _workplace(resources.work) as work, watched(EVERY_SECONDS) as peak:
         data = corpus(recovery.data, tokenizer, patient.original, recovery.seed, progress, cache=work)
         kept = patient.shape.kept
         job = Job(
@@ -76,7 +80,8 @@ def recover_(
             masked=recipe.chosen().removes == "weights",
             observations=resources.observations,
         )
-        return recovery.chosen().recover_(job)
+        found = recovery.chosen().recover_(job)
+    return replace(found, peak_bytes=peak[0])
 
 
 @contextmanager

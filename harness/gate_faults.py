@@ -14,6 +14,7 @@ from harness.records import ORIGINAL
 from harness.verdicts.beside import SIZE
 from harness.verdicts.choices import CHOICE_KL
 from harness.verdicts.finding import limit_of
+from harness.verdicts.measured import of_candidate_alone
 from harness.verdicts.pairing import CASE_RATE
 from suites import Suite
 from suites.document import suggestion
@@ -66,7 +67,8 @@ def _form_faults(gate: Gate, metric: str) -> list[str]:
     form, limit = limit_of(gate)
     if metric == "losses" and form != "max":
         return [f"a count of losses takes max, not {form}"]
-    if metric.rpartition(".")[2] in (*FIDELITY_METRICS, CHOICE_KL) and form not in ("max", "min"):
+    alone = of_candidate_alone(gate.metric) or gate.metric.endswith(f".{CHOICE_KL}")
+    if alone and form not in ("max", "min"):
         return [f"it is measured on the candidate alone; use max or min, not {form}"]
     is_share = metric in SHARES or metric.startswith("acc")
     if is_share and form in ("margin", "max", "min") and limit >= 1 and not (form == "max" and limit == 1):

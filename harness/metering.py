@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from harness import metrics
 from harness.asking import stored_answers
+from harness.candidates.making import recipe_of
 from harness.digest import digest
 from harness.meters import NotMeasuredError, meters
 from harness.metrics.cost import charged
@@ -49,7 +50,7 @@ def _metered(name: str, before: Subject, after: Subject, context: Context) -> tu
         for stage in (first, second):
             store.finish_stage(stage.id, facts={UNMEASURED: str(error)})
     else:
-        store.finish_stages({first.id: [one for one, _ in pairs], second.id: [other for _, other in pairs]})
+        store.finish_stages({first.id: [one for one, _ in pairs if one], second.id: [other for _, other in pairs]})
     return first.id, second.id
 
 
@@ -81,8 +82,12 @@ def meter_faults(plan: Plan, suites: Sequence[Suite]) -> Iterator[str]:
         yield "price: nothing counts by it; give metrics: [cost], or an assertion of type cost"
     if plan.price is not None and plan.price.value.of_tokens and not suites:
         yield "price: tokens are counted of answers to suites, and this plan has none"
-    gated = any(gate.metric.startswith("energy.") for gate in plan.gates)
-    if gated and "energy" in plan.metrics:
+    gated = {gate.metric.partition(".")[0] for gate in plan.gates} & {*plan.metrics}
+    if "training" in gated:
+        for name, candidate in plan.candidates.items():
+            if candidate.recipe is not None and recipe_of(candidate.recipe).recovery is None:
+                yield f"gate on training: candidate {name} is not trained, its recipe recovers nothing"
+    if "energy" in gated:
         try:
             meters(accelerator=False)
         except NotMeasuredError as error:

@@ -38,7 +38,6 @@ class Layerwise:
         import time
 
         from compress.anatomy.blocks import blocks
-        from compress.costs import peak_bytes
         from compress.training.facts import Recovered
         from compress.training.losses import losses_of
 
@@ -64,7 +63,6 @@ class Layerwise:
             after=after,
             seconds=seconds,
             tokens=ids.numel(),
-            peak_bytes=peak_bytes(),
             data=job.corpus.facts,
             notes=notes,
         )

@@ -88,6 +88,7 @@ class Recovered:
     tokens: int = 0
     """Read in training."""
     peak_bytes: int = 0
+    """Highest resident memory of this process while it went on, the original and the data included."""
     layers: tuple[LayerAdapters, ...] = ()
     contest: Contest | None = None
     trials: tuple[Trial, ...] = ()

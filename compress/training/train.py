@@ -13,7 +13,6 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from compress.costs import peak_bytes
 from compress.errors import CompressError
 from compress.training.digests import rows_digest, weights_digest
 from compress.training.facts import Point, Recovered
@@ -54,7 +53,6 @@ class Fitted:
             points=self.points,
             seconds=self.seconds,
             tokens=self.tokens,
-            peak_bytes=peak_bytes(),
             data=job.corpus.facts,
         )
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+from collections.abc import Sequence
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, cast
 
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
 Pair = tuple[Measurement, Measurement]
 """The same quantity, before and after."""
+Reading = Pair | tuple[None, Measurement]
+"""Or of the candidate alone, where the original has none."""
 
 
 class Metric(Protocol):
@@ -28,8 +31,8 @@ class Metric(Protocol):
     provides: ClassVar[tuple[str, ...]]
     """What is measured, without the metric's own name."""
 
-    def measure(self, before: LoadedModel, after: LoadedModel, progress: Progress = silent) -> list[Pair]:
-        """One pair a quantity; each measurement says its unit and which direction is better."""
+    def measure(self, before: LoadedModel, after: LoadedModel, progress: Progress = silent) -> Sequence[Reading]:
+        """One reading a quantity; each measurement says its unit and which direction is better."""
         ...
 
 

@@ -6,9 +6,6 @@ import json
 import os
 import subprocess
 import sys
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import ClassVar
@@ -77,16 +74,17 @@ def child() -> None:
     import transformers.models.auto.modeling_auto  # noqa: F401
 
     import compress.checkpoints.checkpoint  # noqa: F401
+    from compress.costs import resident_bytes, watched
 
     spec = ModelSpec(**json.load(sys.stdin))
-    libraries = _resident_bytes()
+    libraries = resident_bytes()
     loaded = open_spec(spec)
     if loaded.device.startswith("cuda"):
         torch.cuda.reset_peak_memory_stats()
         _answer(loaded)
         print(torch.cuda.max_memory_allocated())
         return
-    with _watched() as peak:
+    with watched(EVERY_SECONDS) as peak:
         _answer(loaded)
     print(peak[0] - libraries)
 
@@ -94,28 +92,3 @@ def child() -> None:
 def _answer(loaded: LoadedModel) -> None:
     token, cache = prefill(loaded, WORK.prompt(loaded))
     decode(loaded, token, cache, WORK.new_tokens)
-
-
-def _resident_bytes() -> int:
-    import psutil
-
-    return int(psutil.Process().memory_info().rss)
-
-
-@contextmanager
-def _watched() -> Iterator[list[int]]:
-    """The highest resident memory while the body runs, in the one place of the list; read whole at its end."""
-    peak, over = [_resident_bytes()], threading.Event()
-
-    def watch() -> None:
-        while not over.wait(EVERY_SECONDS):
-            peak[0] = max(peak[0], _resident_bytes())
-
-    thread = threading.Thread(target=watch)
-    thread.start()
-    try:
-        yield peak
-    finally:
-        over.set()
-        thread.join()
-        peak[0] = max(peak[0], _resident_bytes())

@@ -16,9 +16,9 @@ LOG_RATIOS = ".perplexity_ratio"
 """End of the metrics whose items are log-ratios and whose value is exp of their weighted mean."""
 
 
-def compares_itself(metric: str) -> bool:
-    """Whether a metric already holds the candidate against the original, and so exists on the candidate alone."""
-    return metric.startswith("fidelity.") and not metric.endswith(".perplexity")
+def of_candidate_alone(metric: str) -> bool:
+    """Whether the original has no value: the metric holds the candidate against it, or says how that was made."""
+    return metric.startswith(("fidelity.", "training.")) and not metric.endswith(".perplexity")
 
 
 def measured_series(before: Measurement | None, after: Measurement | None) -> Series:
@@ -29,7 +29,7 @@ def measured_series(before: Measurement | None, after: Measurement | None) -> Se
     about = after or before
     if about is None:
         raise HarnessError("nothing to pair: the measurement is absent on both sides")
-    paired = not compares_itself(about.metric)
+    paired = not of_candidate_alone(about.metric)
     old = {item.id: item for item in before.items} if before and paired else {}
     new = {item.id: item for item in after.items} if after else {}
     _same_questions(about.metric, old, new)

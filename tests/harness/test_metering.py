@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from compress import read_receipt
 from harness.errors import HarnessError
 from harness.inspection import inspected
 from harness.meters import NotMeasuredError, Package, joules, meters
@@ -20,7 +21,10 @@ from harness.pipeline import run
 from harness.plan_file import load_plan
 from harness.records import Answer, Item, Measurement, Price
 from harness.showing import outputs
+from harness.stores.baselines import BaselineTable
 from harness.stores.duckdb_store import DuckdbStore
+from harness.trends.reading import histories
+from harness.trends.resources import used
 from suites import Case, Suite
 
 WATTS = 40.0
@@ -178,3 +182,48 @@ def test_prices_that_do_not_go_with_the_plan_are_refused(place: Path, old: str, 
     (place / "wrong.yaml").write_text(PLAN.replace(old, new))
     with pytest.raises(HarnessError, match=message):
         inspected(load_plan(str(place / "wrong.yaml")))
+
+
+TRAINED = """\
+name: trained
+original: ./model
+candidates:
+  cut: {recipe: {method: random, sparsity: 0.3}}
+  recovered:
+    recipe:
+      method: random
+      sparsity: 0.3
+      recovery: {rule: layerwise, data: {sources: text.txt, tokens: 512, window: 64}}
+metrics: [size, training]
+gates: [{metric: size.bytes, max_ratio: 1}]
+"""
+
+
+def test_what_a_recovery_took_is_read_from_the_receipt(place: Path) -> None:
+    (place / "text.txt").write_text(Path(__file__).read_text())
+    (place / "trained.yaml").write_text(TRAINED)
+    outcome = run(load_plan(str(place / "trained.yaml")), place / "out")
+    store = DuckdbStore(place / "out" / "secateur.duckdb")
+    rows = {row.candidate: row for row in store.verdicts(outcome.job)}
+    cut, recovered = rows["cut"], rows["recovered"]
+    took = read_receipt(store.run(recovered.after_run).model.source).recovery
+    assert took is not None
+    found = store.run(recovered.after_run).measurements
+    assert found["training.speed"].value == pytest.approx(512 / took.seconds)
+    assert found["training.peak"].value == took.peak_bytes > 50e6
+    assert not any(name.startswith("training.") for name in store.run(recovered.before_run).measurements)
+    assert store.run(cut.after_run).facts["training: not measured"] == "the candidate's recipe recovers nothing"
+    assert "training: not measured: the candidate's recipe recovers nothing" in outputs.as_text(outcome, 0)
+    assert all(name in (place / "out" / "report.html").read_text() for name in ("training.speed", "training.peak"))
+    deltas = store.frame("deltas").set_index("metric")
+    assert deltas.loc["training.peak", "after"] == took.peak_bytes
+    assert "training.peak" in "\n".join(used(histories(BaselineTable(store.file))))
+
+
+def test_gates_on_training_are_refused_where_nothing_is_trained(place: Path) -> None:
+    gates = "gates: [{metric: training.speed, min_ratio: 1}]"
+    (place / "wrong.yaml").write_text(TRAINED.replace("gates: [{metric: size.bytes, max_ratio: 1}]", gates))
+    with pytest.raises(HarnessError, match="gate on training: candidate cut is not trained, its recipe recovers") as e:
+        inspected(load_plan(str(place / "wrong.yaml")))
+    assert "gate training.speed: it is measured on the candidate alone; use max or min, not min_ratio" in str(e.value)
+    assert "candidate recovered" not in str(e.value)
