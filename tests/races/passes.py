@@ -49,8 +49,8 @@ CONTESTANTS: dict[str, tuple[float, dict[str, Any], dict[str, Any] | None]] = {
 """Sparsity, rest of the recipe, recovery."""
 PROTOCOL = f"""\
 Cut: cfsp at r_block 0.1 or 0.2, calibrated on 32 windows of 256 tokens of Dolly's dialogues, as the chat template
-writes them. Recovery: on dialogues of at most {LONGEST} tokens, 5 % of them held out, packed in rows of 256; settings are the
-defaults but for the data. distill: 40,960 tokens, all count. next_token: 61,440 tokens, answers count.
+writes them. Recovery: on dialogues of at most {LONGEST} tokens, 5 % of them held out, packed in rows of 256; settings
+are the defaults but for the data. distill: 40,960 tokens, all count. next_token: 61,440 tokens, answers count.
 Passes: of the {len(suites.load("smoke").cases)} cases of smoke, greedy. Perplexity: as in tests/races/recover.py.
 CPU s: process time of calibration, cut, compensation and recovery. float32, one thread, torch {torch.__version__}.
 """
