@@ -24,11 +24,19 @@ class Question:
 
     kind: Kind
     text: str
+    chat: bool = False
+    """Whether the text is the JSON of several messages, role and content each."""
 
     @cached_property
     def id(self) -> str:
         """The same for the same question, whoever asks it, of whichever answer."""
-        return hashlib.sha256(json.dumps([self.kind, self.text]).encode()).hexdigest()
+        parts = [self.kind, self.text, *(["chat"] if self.chat else [])]
+        return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+
+    @property
+    def messages(self) -> list[dict[str, str]]:
+        """What a model is told, as a chat."""
+        return list(json.loads(self.text)) if self.chat else [{"role": "user", "content": self.text}]
 
 
 @dataclass(frozen=True)

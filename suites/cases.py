@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 from suites.allowance import CAREFUL, Allowance
-from suites.assertions import Assertion, Unchecked, base_of, build, shown
+from suites.assertions import Assertion, Unchecked, asks_in_words, base_of, build, shown
 from suites.combining import Asserted, AssertSet
 from suites.document import MAX_FAULTS, Place
 from suites.errors import SuiteError
@@ -22,6 +22,7 @@ from suites.templates import Templates, Vars
 from suites.transforms import transformed
 from suites.unsupported import reason_against
 from suites.variables import MAX_CASES, choices, filled_vars, given_vars
+from suites.wording import refuse_faulty, words_of
 
 Stated = tuple[AssertionPart, Place]
 VAR = "vars."
@@ -40,6 +41,8 @@ class Setting:
     allowance: Allowance = CAREFUL
     transform: str | None = None
     """Of all answers to the test that is being made."""
+    rubric_prompt: object = None
+    """What a judge is asked of them, where the suite says it."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +75,8 @@ def cases_of(entry: Entry, setting: Setting, faults: list[str]) -> list[Case]:
         faults.append(place.fault(error))
         return []
     made, name = [], template.id
-    own_setting = dataclasses.replace(setting, transform=options.transform or options.postprocess)
+    changed = options.transform or options.postprocess
+    own_setting = dataclasses.replace(setting, transform=changed, rubric_prompt=options.rubric_prompt)
     for prompt, values in askings:
         if len(faults) > MAX_FAULTS:
             break
@@ -194,7 +198,8 @@ def _rule(part: AssertionPart, values: Vars, setting: Setting) -> Assertion:
     why, rule = reason_against(part.type), None
     if why is None:
         options = {name: _given(part, value, values, setting) for name, value in part.given.items()}
-        rule = transformed(build(part.type, options), (setting.transform, part.transform), setting.files)
+        rule = _built(part, options, values, setting)
+        rule = transformed(rule, (setting.transform, part.transform), setting.files)
         _refuse_lacking(rule.needs, values)
         why = setting.allowance.missing(rule.needs)
     if rule is not None and why is None:
@@ -203,6 +208,16 @@ def _rule(part: AssertionPart, values: Vars, setting: Setting) -> Assertion:
         return Unchecked(part.type, str(why))
     counted = "remove it, or count it as not checked by --skip-unsupported"
     raise SuiteError(f"{part.type} cannot be checked here: {why}; {counted}")
+
+
+def _built(part: AssertionPart, options: dict[str, object], values: Vars, setting: Setting) -> Assertion:
+    """Return the rule, with the words for a judge where its type asks one and the suite gives some."""
+    given = part.rubric_prompt or setting.rubric_prompt
+    if not given or not asks_in_words(part.type):
+        return build(part.type, options)
+    rule = build(part.type, {**options, "wording": words_of(given, setting.files, setting.templates)})
+    refuse_faulty(rule, values)
+    return rule
 
 
 def _refuse_lacking(needs: Collection[str], values: Vars) -> None:

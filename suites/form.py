@@ -8,7 +8,7 @@ from typing import ClassVar, Literal
 from pydantic import ConfigDict, Field, RootModel, model_validator
 
 from suites.sampling import Repeat, Sampling
-from suites.schema import JUDGE, PROGRAM, WORDS, AssertionPart, FilePart
+from suites.schema import JUDGE, PROGRAM, AssertionPart, FilePart
 
 MAX_REPEATS = 100
 DERIVED = "a number made of means has no value for a case, so nothing pairs; gate the metrics that it is made of"
@@ -25,7 +25,6 @@ class OptionsPart(FilePart):
     unused: ClassVar[Mapping[str, str]] = {
         "disable_conversation_var": "a test knows nothing of another anyway",
         "provider": JUDGE,
-        "rubric_prompt": WORDS,
         "run_serially": "the order changes no answer",
     }
     prefix: str = ""

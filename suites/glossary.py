@@ -9,12 +9,16 @@ from dataclasses import MISSING, fields
 from suites.assertions import load, names
 from suites.unsupported import UNSUPPORTED
 
+SPELLED = {"wording": "rubricPrompt"}
+"""Options that have another name in a file."""
+
 
 def glossary() -> Iterator[str]:
     """Yield a line a type: its options, those in brackets that may be left out, and what it checks."""
     for name in names():
         kind = load(name)
-        options = [each.name if each.default is MISSING else f"[{each.name}]" for each in fields(kind) if each.compare]
+        named = [(SPELLED.get(each.name, each.name), each.default) for each in fields(kind) if each.compare]
+        options = [name if default is MISSING else f"[{name}]" for name, default in named]
         sentence = (kind.__doc__ or "").strip().partition("\n")[0]
         yield f"{name:22} {' '.join(options):30} {sentence}"
     yield f"{'assert-set':22} {'assert [threshold]':30} Assertions that count as one."

@@ -89,9 +89,14 @@ def unreadable(text: str) -> UndecidedError:
     return UndecidedError(f"the judge's reply cannot be read: {line(text)[:80]!r}")
 
 
+def harmless(text: str) -> str:
+    """Return the text with the marks of chat templates in it broken."""
+    return MARK.sub(lambda found: f"{found[0]} " if found[0] == "<" else f" {found[0]}", text)
+
+
 def _fenced(name: str, text: str) -> str:
     """Return the text between its two lines, with the marks of chat templates broken."""
-    broken = MARK.sub(lambda found: f"{found[0]} " if found[0] == "<" else f" {found[0]}", text)
+    broken = harmless(text)
     of = hashlib.sha256(broken.encode("utf-8", "replace")).hexdigest()[:16]
     return f"--- {name} {of} begins\n{broken}\n--- {name} {of} ends"
 

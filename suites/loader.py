@@ -30,6 +30,7 @@ from suites.schema import Case, Suite
 from suites.templates import Templates
 from suites.transforms import Transformed
 from suites.variables import MAX_CASES
+from suites.wording import Wording
 
 SHELVES = ("x-", "_", ".")
 """How names at the top of a file begin that only hold anchors for the rest of it."""
@@ -220,9 +221,9 @@ def _digest(cases: Iterable[Case], sampling: Sampling | None) -> str:
     return digest.hexdigest()
 
 
-def _code(program: Program) -> list[str]:
-    """Return what a program does, wherever it lies."""
-    return [program.code, program.function]
+def _code(part: Program | Wording) -> list[str]:
+    """Return what a program does, wherever it lies, or what a judge is asked."""
+    return [part.text] if isinstance(part, Wording) else [part.code, part.function]
 
 
 def _stated(asserted: Asserted) -> list[object]:

@@ -31,7 +31,7 @@ class Prompt:
     @functools.cached_property
     def data(self) -> object:
         """What a prompt that is JSON before it is filled in says; None: it is text."""
-        return _json(self.text)
+        return json_in(self.text)
 
     @functools.cached_property
     def chat(self) -> Messages | None:
@@ -56,11 +56,12 @@ def messages_of(prompt: Prompt, values: Vars, templates: Templates) -> Messages:
     text = templates.render(prompt.text, values)
     if not text.strip():
         raise SuiteError("the prompt is empty")
-    data = parse_yaml(text, "prompt").data if text.lstrip().startswith("- role:") else _json(text)
+    data = parse_yaml(text, "prompt").data if text.lstrip().startswith("- role:") else json_in(text)
     return chat_of(data) or [{"role": "user", "content": text}]
 
 
-def _json(text: str) -> object:
+def json_in(text: str) -> object:
+    """Return the data of a text that is JSON, a list or a mapping; None if it is not."""
     if not text.lstrip().startswith(("[", "{")):
         return None
     try:

@@ -19,7 +19,6 @@ from suites.unsupported import reason_against
 MAX_NEW_TOKENS = 64
 PROGRAM = "it is a program, and a suite runs none"
 JUDGE = "the plan says which judge is asked"
-WORDS = "a judge is asked in words of our own"
 ASSERT_SET = "assert-set"
 
 
@@ -99,7 +98,7 @@ class AssertionPart(FilePart):
     """One entry of `assert`."""
 
     refused: ClassVar[Mapping[str, str]] = {"contextTransform": "the context is the var `context`"}
-    unused: ClassVar[Mapping[str, str]] = {"provider": JUDGE, "rubric_prompt": WORDS}
+    unused: ClassVar[Mapping[str, str]] = {"provider": JUDGE}
     type: str
     value: object = None
     threshold: float | None = Field(default=None, allow_inf_nan=False)
@@ -117,6 +116,11 @@ class AssertionPart(FilePart):
         options = [name for name in ("value", "threshold", "config") if name in self.model_fields_set]
         named = {name: getattr(self, name) for name in options}
         return {name: option for name, option in named.items() if name == "value" or option is not None}
+
+    @property
+    def _needs_words(self) -> bool:
+        """Whether it says nothing itself, so that its rule must be in the words for the judge."""
+        return base_of(self.type) == "llm-rubric" and self.value is None
 
     @field_validator("type")
     @classmethod
@@ -142,7 +146,7 @@ class AssertionPart(FilePart):
             return self
         try:
             kind_of(self.type, self.given)
-            if not has_template(self.value) and not names_a_file(self.value):
+            if not (self._needs_words or has_template(self.value) or names_a_file(self.value)):
                 build(self.type, self.given)
         except SuiteError as error:
             raise ValueError(str(error)) from error

@@ -45,19 +45,20 @@ class Judge:
 
         connection = self._subject.connection()
         if connection is not None:
-            prompts = [_prompt(question.id, question.text) for question in questions]
+            prompts = [Prompt(question.id, question.messages, NEW_TOKENS) for question in questions]
             served_answers(connection, prompts, hand_over, named(progress, NAME))
             return
         loaded = self._subject.loaded()
-        prompts = [_prompt(question.id, _harmless(question.text, loaded.tokenizer)) for question in questions]
+        prompts = [_prompt(question, loaded.tokenizer) for question in questions]
         answers(loaded, prompts, hand_over, named(progress, NAME))
 
     def release(self) -> None:
         self._subject.release()
 
 
-def _prompt(case: str, text: str) -> Prompt:
-    return Prompt(case, [{"role": "user", "content": text}], NEW_TOKENS)
+def _prompt(question: Question, tokenizer: PreTrainedTokenizerBase) -> Prompt:
+    messages = [{**one, "content": _harmless(one["content"], tokenizer)} for one in question.messages]
+    return Prompt(question.id, messages, NEW_TOKENS)
 
 
 def _harmless(text: str, tokenizer: PreTrainedTokenizerBase) -> str:

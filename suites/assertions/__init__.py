@@ -136,6 +136,11 @@ def base_of(type: str) -> str:
     return type if type in _types() else type.removeprefix("not-")
 
 
+def asks_in_words(type: str) -> bool:
+    """Return whether the type asks a judge, and so can be given a suite's own words for it."""
+    return any(each.name == "wording" for each in fields(load(base_of(type))))
+
+
 def kind_of(type: str, given: Collection[str]) -> type[Any]:
     """Return the dataclass of a type, with or without `not-`; raises SuiteError for options it does not take."""
     kind = load(base_of(type))

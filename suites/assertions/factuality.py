@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import ClassVar
 
 from suites.assertions import Check, found
 from suites.errors import SuiteError
 from suites.filters import dump
-from suites.judge import REASON, json_only, object_in, question, reason_in, unreadable
+from suites.judge import REASON, json_only, line, object_in, question, reason_in, unreadable
+from suites.objects import objects
 from suites.reply import Reply
+from suites.wording import Words, parsed, single
 
 KINDS = {
     "A": "the answer says part of what the reference says, and nothing against it",
@@ -22,6 +25,8 @@ TASK = """\
 You compare the facts in an answer with those in a reference that is known to be right. Pass over style, order and \
 spelling. Choose the one letter that is true:
 """ + "\n".join(f"{letter}: {meaning}" for letter, meaning in KINDS.items())
+LETTER = re.compile(r"\(?([a-eA-E])\)\s*(.*)", re.DOTALL)
+"""A letter as it is in a reply without JSON."""
 FORM = json_only(f'{{{REASON}, "category": "A", "B", "C", "D" or "E"}}')
 
 
@@ -30,13 +35,14 @@ class Factuality:
     """A judge finds that the answer does not contradict the value, a reference that is right."""
 
     value: object
+    wording: Words | None = None
     needs: ClassVar[frozenset[str]] = frozenset({"judge"})
 
     def __post_init__(self) -> None:
         _reference("factuality", self.value)
 
     def check(self, answer: Reply, original: Reply | None) -> Check:
-        return _compared("factuality", self.value, answer)
+        return _compared("factuality", self.value, self.wording, answer)
 
 
 @dataclass(frozen=True)
@@ -44,13 +50,14 @@ class ModelGradedFactuality:
     """The same as factuality, by its older name."""
 
     value: object
+    wording: Words | None = None
     needs: ClassVar[frozenset[str]] = frozenset({"judge"})
 
     def __post_init__(self) -> None:
         _reference("model-graded-factuality", self.value)
 
     def check(self, answer: Reply, original: Reply | None) -> Check:
-        return _compared("model-graded-factuality", self.value, answer)
+        return _compared("model-graded-factuality", self.value, self.wording, answer)
 
 
 def _reference(type: str, value: object) -> str:
@@ -59,13 +66,32 @@ def _reference(type: str, value: object) -> str:
     return value
 
 
-def _compared(type: str, value: object, answer: Reply) -> Check:
+def _compared(type: str, value: object, wording: Words | None, answer: Reply) -> Check:
+    words = single(wording)
+    if words is not None:
+        facts = {"input": answer.prompt, "ideal": value, "completion": parsed(answer.text)}
+        return _read(type, words.reply(answer, {**answer.vars, **facts}))
     material = {"question": answer.prompt, "reference": _reference(type, value), "answer": answer.text}
     said = object_in(answer, question(TASK, FORM, material))
     letter = said.get("category")
     if not isinstance(letter, str) or letter not in KINDS:
         raise unreadable(dump(said))
     return found(type, letter != "D", f"{letter}, {KINDS[letter]}; {reason_in(said)}")
+
+
+def _read(type: str, text: str) -> Check:
+    """Return the check of a reply to a suite's own words: JSON with a category, or else a letter before a bracket."""
+    said = next(objects(text), {})
+    letter, reason = said.get("category"), reason_in(said)
+    if not letter or not isinstance(letter, str):
+        plain = LETTER.search(text)
+        if plain is None:
+            raise unreadable(text)
+        letter, reason = plain[1], f"the judge: {line(plain[2] or text)}"
+    letter = letter.strip().upper()
+    if letter not in KINDS:
+        raise unreadable(text)
+    return found(type, letter != "D", f"{letter}, {KINDS[letter]}; {reason}")
 
 
 TYPES: dict[str, type] = {"factuality": Factuality, "model-graded-factuality": ModelGradedFactuality}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -9,6 +10,7 @@ from suites.assertions import Check, found
 from suites.errors import SuiteError
 from suites.judge import question, replied, unreadable
 from suites.reply import Reply
+from suites.wording import Words, parsed, single
 
 TASK = "You are given a question and two answers to it, 0 and 1. Which of the two meets the criterion better?"
 FORM = "Reply with one digit and with nothing else: 0 or 1."
@@ -23,6 +25,7 @@ class SelectBest:
     """
 
     value: object
+    wording: Words | None = None
     needs: ClassVar[frozenset[str]] = frozenset({"judge", "original"})
 
     def __post_init__(self) -> None:
@@ -43,6 +46,14 @@ class SelectBest:
         return found("select-best", False, "the judge prefers the original's in either order")
 
     def _chosen(self, answer: Reply, zero: str, one: str) -> int:
+        words = single(self.wording)
+        if words is not None:
+            facts = {"criteria": self.value, "outputs": [parsed(zero), parsed(one)]}
+            text = words.reply(answer, {**answer.vars, **facts})
+            number = re.search(r"[0-9]+", text)
+            if number is None or number[0] not in ("0", "1"):
+                raise unreadable(text)
+            return int(number[0])
         material = {"criterion": str(self.value), "question": answer.prompt, "answer 0": zero, "answer 1": one}
         text = replied(answer, question(TASK, FORM, material))
         if text not in ("0", "1"):

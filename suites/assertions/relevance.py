@@ -14,6 +14,7 @@ from suites.assertions import Check, shown
 from suites.judge import line, question, replied, unreadable
 from suites.reply import Reply
 from suites.vectors import cosine, vector
+from suites.wording import Words, parsed, single
 
 TASK = "You are given an answer. Write the one question that it answers, as the person who asked would have put it."
 FORM = "Reply with that question in one line and with nothing else."
@@ -28,12 +29,17 @@ class AnswerRelevance:
     """
 
     threshold: float | None = None
+    wording: Words | None = None
     needs: ClassVar[frozenset[str]] = frozenset({"judge", "embeddings"})
 
     def check(self, answer: Reply, original: Reply | None) -> Check:
         given = answer.vars.get("query")
         asked = given if isinstance(given, str) else answer.prompt
-        read = replied(answer, question(TASK, FORM, {"answer": answer.text}))
+        words = single(self.wording)
+        if words is not None:
+            read = words.reply(answer, {"answer": parsed(answer.text)})
+        else:
+            read = replied(answer, question(TASK, FORM, {"answer": answer.text}))
         if not read:
             raise unreadable(read)
         near = cosine(vector(answer, asked), vector(answer, read))

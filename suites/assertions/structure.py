@@ -3,21 +3,14 @@
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
 from suites.assertions import Check, found, shown
 from suites.errors import SuiteError
 from suites.json_schema import fault, schema_text
-from suites.parse import parse_yaml
+from suites.objects import objects
 from suites.reply import Reply
-
-COMMENT = re.compile(r"(?<!\S)//.*")
-MAX_OBJECT = 100_000
-MAX_READ = 1_000_000
-"""Characters read in search of objects, so that an answer of nothing but braces ends."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +49,7 @@ class ContainsJson:
 
     def check(self, answer: Reply, original: Reply | None) -> Check:
         broken = f"there is no JSON object in the answer {shown(answer.text)}"
-        for data in _objects(answer.text):
+        for data in objects(answer.text):
             why = _broken("contains-json", self.value, data)
             if why is None:
                 return found("contains-json", True, f"the answer contains the object {shown(json.dumps(data))}")
@@ -79,48 +72,6 @@ def _broken(type: str, value: object, data: object) -> str | None:
         return None if schema is None else fault(schema, data)
     except SuiteError as error:
         raise SuiteError(f"{type}: {error}") from error
-
-
-def _objects(text: str) -> Iterator[object]:
-    """Yield every outermost object; where braces hold none, those inside them are looked at."""
-    closing = _closing(text)
-    start, room = text.find("{"), MAX_READ
-    while start >= 0 and room > 0:
-        end = min(closing.get(start, len(text)), start + MAX_OBJECT)
-        piece = text[start:end]
-        room -= len(piece)
-        data = _read(piece + "}" * _open(piece)) if len(piece) > 1 else None
-        if data is not None:
-            yield data
-        start = text.find("{", start + 1 if data is None else end)
-
-
-def _closing(text: str) -> dict[int, int]:
-    """Return for each brace that is closed the place after its end; braces inside quotes count too."""
-    places: dict[int, int] = {}
-    stack: list[int] = []
-    for place, letter in enumerate(text):
-        if letter == "{":
-            stack.append(place)
-        elif letter == "}" and stack:
-            places[stack.pop()] = place + 1
-    return places
-
-
-def _open(piece: str) -> int:
-    return max(piece.count("{") - piece.count("}"), 0)
-
-
-def _read(piece: str) -> object | None:
-    """Return the mapping that the text is, None if it is none."""
-    try:
-        data: object = json.loads(piece)
-    except (ValueError, RecursionError):
-        try:
-            data = parse_yaml(COMMENT.sub("", piece), "answer").data
-        except SuiteError:
-            return None
-    return data if isinstance(data, dict) else None
 
 
 def _refuse_constant(name: str) -> None:

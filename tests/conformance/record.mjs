@@ -1,4 +1,5 @@
-// Record what promptfoo says of every case in tests/suites/cases/ and of every test in tests/suites/tests.json.
+// Record what promptfoo says of every case in tests/suites/cases/ and of every test in tests/suites/tests.json, and
+// what it asks a judge in the words of tests/suites/words.json.
 //
 //   npm install --prefix FOLDER promptfoo@0.121.20
 //   node tests/conformance/record.mjs FOLDER
@@ -33,17 +34,17 @@ function asked({ answer, facts = {} }, test, number) {
   const { seconds, logprobs, finish, cost, said = [], vectors = {}, vars = {} } = facts;
   const reply = { output: answer, cost, logProbs: logprobs, finishReason: finish };
   if (seconds !== undefined) reply.latencyMs = 1000 * seconds;
-  const provider = "said" in facts || "vectors" in facts ? replayed(said, vectors) : undefined;
+  const questions = [];
+  const provider = "said" in facts || "vectors" in facts ? replayed(said, vectors, questions) : undefined;
   const assert = test.assert?.map((one) => (provider ? { ...one, provider } : one));
-  return { reply, test: { ...test, assert, vars: { ...test.vars, ...vars, number } } };
+  return { reply, questions, test: { ...test, assert, vars: { ...test.vars, ...vars, number } } };
 }
 
 /** A judge that gives its replies one after the other, the last one again and again; and vectors by their text. */
-function replayed(said, vectors) {
-  let asked = 0;
+function replayed(said, vectors, questions) {
   return {
     id: () => "replayed",
-    callApi: async () => ({ output: said[Math.min(asked++, said.length - 1)] }),
+    callApi: async (question) => ({ output: said[Math.min(questions.push(question), said.length) - 1] }),
     callEmbeddingApi: async (text) => ({ embedding: vectors[text] }),
   };
 }
@@ -63,6 +64,9 @@ for (const file of readdirSync(join(suites, "cases")).sort()) {
   }
 }
 for (const row of read("tests.json")) all.push({ key: "tests", row, ...asked(row, row.test, all.length) });
+for (const row of read("words.json")) {
+  all.push({ key: "words", row, ...asked({ ...row, facts: { said: row.said } }, row.test, all.length) });
+}
 
 const replay = async (prompt, context) => all[context.vars.number].reply;
 const config = { prompts: ["{{number}}"], providers: [replay], tests: all.map((each) => each.test) };
@@ -70,11 +74,12 @@ const { results } = await promptfoo.evaluate(config, { maxConcurrency: 1, cache:
 
 const record = {};
 for (const result of results) {
-  const { key, row } = all[result.testCase.vars.number];
+  const { key, row, questions } = all[result.testCase.vars.number];
   const graded = result.gradingResult;
   record[key] ??= {};
   const of = createHash("sha256").update(row.answer).digest("hex").slice(0, 8);
   record[key][row.why] = graded ? { of, passed: graded.pass, score: graded.score } : { of, error: true };
+  if (key === "words") Object.assign(record[key][row.why], { number: result.testCase.vars.number, asked: questions });
 }
 const lines = Object.keys(record).sort().map((key) => {
   const rows = Object.entries(record[key]).map(([why, said]) => `    ${JSON.stringify(why)}: ${JSON.stringify(said)}`);

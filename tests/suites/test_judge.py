@@ -119,15 +119,13 @@ def test_a_judge_is_refused_where_there_is_none(tmp_path):
 
 def test_the_judge_of_a_promptfoo_file_is_noted(tmp_path):
     file = tmp_path / "s.json"
-    options = {"provider": "openai:gpt-4", "rubricPrompt": "grade {{output}}"}
+    options = {"provider": "openai:gpt-4"}
     test = {"assert": [{"type": "llm-rubric", "value": "polite", **options}]}
     suite = {"prompts": ["?"], "defaultTest": {"options": options}, "tests": [test]}
     file.write_text(json.dumps(suite), "utf-8")
     assert load(file, JUDGED).notes == (
         "defaultTest.options.provider: not used: the plan says which judge is asked",
-        "defaultTest.options.rubricPrompt: not used: a judge is asked in words of our own",
         "assert.provider: not used: the plan says which judge is asked",
-        "assert.rubricPrompt: not used: a judge is asked in words of our own",
     )
 
 
