@@ -196,7 +196,7 @@ def test_faults_in_a_file_of_tests_name_that_file(folder):
         "t.yaml:2: [0].assert[0]: equals needs a value",
         "t.yaml:3: [0].assert[1].type: missing",
         "t.yaml:3: [0].assert[1].tipe: unknown key, did you mean 'type'? "
-        "allowed: assert, config, metric, threshold, transform, type, value, weight",
+        "allowed: assert, config, metric, rubricPrompt, threshold, transform, type, value, weight",
     ]
 
 
