@@ -36,8 +36,13 @@ PAGE = "report.html"
 LIBRARIES = ("secateur", "torch", "transformers", "lm-eval", "duckdb")
 
 
-def opened(out: Path) -> DuckdbStore:
-    """The store of a results folder. Raises HarnessError if there is none."""
+def opened(out: Path, shared: str | None = None) -> DuckdbStore:
+    """The store of a results folder, or what is shared at a folder or URL, to read. Raises HarnessError without one."""
+    if shared is not None:
+        from harness.stores.catalogue import catalogue
+        from harness.stores.places import place
+
+        return DuckdbStore(catalogue(place(shared)))
     path = out / STORE
     if not path.is_file():
         raise HarnessError(f"no store at {path}: `secateur run PLAN` makes one; --out names another folder")

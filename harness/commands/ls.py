@@ -7,16 +7,16 @@ from pathlib import Path
 import click
 
 from harness.commands.saying import say
+from harness.commands.stored import OUT, SHARED
 
 
 @click.command("ls", short_help="List stored jobs, runs and verdicts.")
-@click.option(
-    "--out", type=click.Path(path_type=Path), default=Path("out"), show_default=True, help="Where results are."
-)
-def command(out: Path) -> int:
+@OUT
+@SHARED
+def command(out: Path, shared: str | None) -> int:
     """List every job with its verdicts, newest first."""
     from harness.history import listed, opened
 
-    for line in listed(opened(out)):
+    for line in listed(opened(out, shared)):
         say(line)
     return 0

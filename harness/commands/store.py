@@ -7,10 +7,7 @@ from pathlib import Path
 import click
 
 from harness.commands.saying import say
-
-OUT = click.option(
-    "--out", type=click.Path(path_type=Path), default=Path("out"), show_default=True, help="Where results are."
-)
+from harness.commands.stored import OUT
 
 
 @click.group("store", short_help="Look after the store.")
@@ -74,6 +71,26 @@ def merge(other: Path, out: Path) -> int:
     _count(merged.added)
     if merged.unfinished:
         say(f"{merged.unfinished} jobs of {other} are not finished, and were left there")
+    return 0
+
+
+@command.command("push", short_help="Put finished jobs where others read them.")
+@click.argument("place", metavar="FOLDER|URL")
+@OUT
+def push(place: str, out: Path) -> int:
+    """Put every finished job that is not there yet to a shared folder, or an object store such as s3://bucket/team.
+
+    Many machines may push to one place; `ls`, `show`, `trend` and `report` read it by --store. Letters and schedules
+    stay here.
+    """
+    from harness.history import opened
+    from harness.stores import places, pushing
+
+    where = places.place(place)
+    pushed = pushing.push(opened(out).file, where)
+    say(f"{pushed.jobs} jobs pushed to {where.name}")
+    if pushed.left:
+        say(f"{pushed.left} jobs are not finished, or were stopped early, and stay here")
     return 0
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from harness.commands.saying import say
+from harness.commands.stored import OUT, SHARED
 
 
 @click.command("trend", short_help="How a metric went, and whether it declines.")
@@ -16,11 +17,17 @@ from harness.commands.saying import say
 @click.option("--last", type=click.IntRange(1), default=12, show_default=True, metavar="N", help="Rows of the table.")
 @click.option("--resources", is_flag=True, help="Instead, what candidates need: size, memory, speed and their like.")
 @click.option("--strict", is_flag=True, help="Exit 1 if the newest run has drifted from its baseline.")
-@click.option(
-    "--out", type=click.Path(path_type=Path), default=Path("out"), show_default=True, help="Where results are."
-)
+@OUT
+@SHARED
 def command(
-    metric: str | None, plan: str | None, candidate: str | None, last: int, resources: bool, strict: bool, out: Path
+    metric: str | None,
+    plan: str | None,
+    candidate: str | None,
+    last: int,
+    resources: bool,
+    strict: bool,
+    out: Path,
+    shared: str | None,
 ) -> int:
     """Show METRIC of every candidate over time: chart, table, changes of level, outliers, drift from the baseline.
 
@@ -33,7 +40,7 @@ def command(
     from harness.trends.reading import histories
     from harness.trends.resources import is_resource, used
 
-    table = BaselineTable(opened(out).file)
+    table = BaselineTable(opened(out, shared).file)
     chosen = histories(table, metric, plan, candidate)
     if resources:
         say("\n".join(used(one for one in chosen if is_resource(one.metric))))

@@ -43,7 +43,7 @@ def export(file: DuckdbFile, folder: Path) -> dict[str, int]:
     folder = folder.resolve()
     if folder.exists():
         raise HarnessError(f"{folder} is there already; name a folder that is not")
-    with _placed(folder) as draft:
+    with placed(folder) as draft:
         draft.mkdir()
         manifest = file.transaction(lambda db: _write(db, draft))
         (draft / MANIFEST).write_text(json.dumps(vars(manifest), indent=2) + "\n", encoding="utf-8")
@@ -61,7 +61,7 @@ def restore(folder: Path, path: Path) -> dict[str, int]:
         raise HarnessError(
             f"there is a store at {path}; import into another folder by --out, then `secateur store merge` the two"
         )
-    with _placed(path) as draft:
+    with placed(path) as draft:
         try:
             with duckdb.connect(str(draft)) as db:
                 _fill(db, folder, manifest)
@@ -72,7 +72,7 @@ def restore(folder: Path, path: Path) -> dict[str, int]:
 
 
 @contextmanager
-def _placed(place: Path) -> Iterator[Path]:
+def placed(place: Path) -> Iterator[Path]:
     """Where to write what takes this place, once all that is done inside went well."""
     try:
         drafts.sweep(place)

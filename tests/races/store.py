@@ -1,16 +1,21 @@
 """A store of two million items: how long `ls`, `show`, `trend`, `report` and `suggest` take, start included.
 
     python tests/races/store.py [FOLDER]
+    python tests/races/store.py [FOLDER] --shared --nights 1000 --documents 10000
 
 One plan, run on 400 nights: a benchmark of 5,000 documents and a suite of 500 cases, the original asked once, a new
 candidate every night. Every command runs in a process of its own, three times; the median is printed. FOLDER is kept
-and used again.
+and used again. With --shared the store is pushed to a folder, which is read instead: first without a catalogue in the
+cache, then with one, then with other jobs than it was made for.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
+import os
 import resource
+import shutil
 import statistics
 import subprocess
 import sys
@@ -25,17 +30,10 @@ from harness.stores.duckdb_store import DuckdbStore
 from harness.stores.rows import Connection
 from suites import load
 
-NIGHTS, DOCUMENTS, CASES, REPEATS = 400, 5_000, 500, 3
-COMMANDS = (
-    "ls",
-    "show job399",
-    "show run399",
-    "trend",
-    "trend words.pass_rate",
-    "trend --resources",
-    "report",
-    "suggest",
-)
+CASES, REPEATS = 500, 3
+SHARED = ("ls", "show job{last}", "show run{last}", "trend", "trend words.pass_rate", "trend --resources", "report")
+COMMANDS = (*SHARED, "suggest")
+RUN = "import sys; from harness.commands import entry; sys.exit(entry(sys.argv[1:]))"
 PLAN = """\
 name: nightly
 original: smollm2-135m
@@ -48,11 +46,11 @@ gates: [{metric: words.pass_rate, margin: 0.05}, {metric: docs.acc, margin: 0.05
 STARTED = "strftime(TIMESTAMP '2025-10-01 03:00:00' + INTERVAL (night) DAY, '%Y-%m-%dT%H:%M:%S.000000+00:00')"
 
 
-def tables(suite: str, plan: str, receipt: str) -> dict[str, str]:
-    """Table -> the rows of all nights. A stage's name says its night; night -1 is the original's."""
-    facts = json.dumps({"digest": suite})
-    nights = f"(SELECT unnest(range({NIGHTS})) AS night)"
-    sides = f"(SELECT unnest(range(-1, {NIGHTS})) AS night)"
+def tables(suite: str, plan: str, receipt: str, size: tuple[int, int]) -> dict[str, str]:
+    """Table -> the rows of all nights. A stage's name says its night, -1 is the original's. size: nights, documents."""
+    (last, documents), facts = size, json.dumps({"digest": suite})
+    nights = f"(SELECT unnest(range({last})) AS night)"
+    sides = f"(SELECT unnest(range(-1, {last})) AS night)"
     right = "hash(night, n) % 100 < 80"
     finding = (
         "'[' || array_to_string([json_object('gate', json_object('metric', m, 'margin', 0.05), 'decision', 'PASS',"
@@ -82,9 +80,9 @@ def tables(suite: str, plan: str, receipt: str) -> dict[str, str]:
         f" true AS higher_is_better, 'binary' AS scale FROM {sides}",
         "items": "SELECT 'benchmark' || night AS stage, 'docs.acc' AS metric, n AS position, n::VARCHAR AS id,"
         f" md5(n::VARCHAR) AS hash, ({right})::INT AS value, '' AS cluster, 1.0 AS weight"
-        f" FROM {sides}, (SELECT unnest(range({DOCUMENTS})) AS n)",
+        f" FROM {sides}, (SELECT unnest(range({documents})) AS n)",
         "receipts": f"SELECT 'run' || night AS run, '{receipt}' AS receipt FROM {nights}"
-        f" WHERE night < {NIGHTS - 1}",
+        f" WHERE night < {last - 1}",
         "verdicts": "SELECT 'job' || night AS job, 'small' AS candidate, 'PASS' AS decision, 'All pass.' AS reason,"
         f" 'old' || night AS before_run, 'run' || night AS after_run, {finding} AS findings, {STARTED} AS created"
         f" FROM {nights}",
@@ -99,14 +97,14 @@ def tables(suite: str, plan: str, receipt: str) -> dict[str, str]:
     }  # fmt: skip
 
 
-def build(folder: Path) -> Path:
+def build(folder: Path, nights: int, documents: int) -> Path:
     """The store, with its suite beside it; the folder in which commands find it."""
     cases = [f"  - {{id: w{n}, vars: {{w: w{n}}}, assert: [{{type: contains, value: x}}]}}" for n in range(CASES)]
     (folder / "words.yaml").write_text("\n".join(["prompts: ['say {{w}}']", "tests:", *cases]))
     (folder / "plan.yaml").write_text(PLAN)
     plan = load_plan(str(folder / "plan.yaml")).model_dump_json()
     recipe = {"recipe": {"method": "cfsp", "sparsity": 0.2}, "digest": digest(0)}
-    rows = tables(load(str(folder / "words.yaml")).digest, plan, json.dumps(recipe))
+    rows = tables(load(str(folder / "words.yaml")).digest, plan, json.dumps(recipe), (nights, documents))
     store = DuckdbStore(folder / "out" / "secateur.duckdb")
 
     def write(db: Connection) -> None:
@@ -117,29 +115,65 @@ def build(folder: Path) -> Path:
     store.file.transaction(write)
     count = store.file.rows("SELECT count(*) FROM items")[0][0]
     size = store.file.path.stat().st_size / 1e6
-    print(f"{count:,} items, {NIGHTS} jobs, {size:.0f} MB, written in {time.perf_counter() - began:.0f} s")
+    print(f"{count:,} items, {nights} jobs, {size:.0f} MB, written in {time.perf_counter() - began:.0f} s")
     return folder / "out"
 
 
-def timed(command: Sequence[str]) -> tuple[float, float]:
-    """Wall and CPU seconds of one process."""
+def timed(command: Sequence[str], where: Sequence[str]) -> tuple[float, float]:
+    """Wall and CPU seconds of one process: a command, and the options that say where results are."""
     before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    subprocess.run([sys.executable, "-c", RUN, *command, *where], check=True, stdout=subprocess.DEVNULL)
     wall, after = time.perf_counter() - began, resource.getrusage(resource.RUSAGE_CHILDREN)
     return wall, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
+def row(command: str, where: Sequence[str], repeats: int = REPEATS) -> None:
+    """Print a command's medians."""
+    runs = [timed(command.split(), where) for _ in range(repeats)]
+    wall, cpu = (statistics.median(side) for side in zip(*runs, strict=True))
+    print(f"{command:32}{wall:8.2f}{cpu:8.2f}", flush=True)
+
+
+def race_shared(folder: Path, out: Path, last: int) -> None:
+    """Push, if that was not done yet, and read."""
+    place, cache = folder / "shared", folder / "cache"
+    os.environ["SECATEUR_CACHE"] = str(cache)
+    if not place.exists():
+        wall, cpu = timed(["store", "push", str(place)], ["--out", str(out)])
+        print(f"{'push':32}{wall:8.2f}{cpu:8.2f}")
+    size = sum(file.stat().st_size for file in place.rglob("*.parquet")) / 1e6
+    print(f"{sum(1 for _ in place.rglob('manifest.json')):,} folders, {size:.0f} MB of Parquet; ls at first:")
+    shutil.rmtree(cache, ignore_errors=True)
+    where = ["--store", str(place)]
+    row("ls", where, 1)
+    for command in SHARED:
+        more = ["--page", str(folder / "page.html")] if command == "report" else []
+        row(command.format(last=last), [*where, *more])
+    print("one job fewer:")
+    (newest,) = place.glob(f"schema-*/job=job{last}")
+    aside = newest.rename(folder / "newest")
+    row("ls", where, 1)
+    aside.rename(newest)
+
+
 def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", nargs="?", type=Path)
+    parser.add_argument("--shared", action="store_true")
+    parser.add_argument("--nights", type=int, default=400)
+    parser.add_argument("--documents", type=int, default=5_000)
+    given = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
-        folder = Path(sys.argv[1] if len(sys.argv) > 1 else temporary)
+        folder = given.folder or Path(temporary)
         folder.mkdir(exist_ok=True)
-        out = folder / "out" if (folder / "out" / "secateur.duckdb").is_file() else build(folder)
-        print(f"{'command':24}{'wall s':>8}{'CPU s':>8}")
+        known = (folder / "out" / "secateur.duckdb").is_file()
+        out = folder / "out" if known else build(folder, given.nights, given.documents)
+        print(f"{'command':32}{'wall s':>8}{'CPU s':>8}")
+        if given.shared:
+            race_shared(folder, out, given.nights - 1)
+            return
         for command in COMMANDS:
-            code = "import sys; from harness.commands import entry; sys.exit(entry(sys.argv[1:]))"
-            runs = [timed([sys.executable, "-c", code, *command.split(), "--out", str(out)]) for _ in range(REPEATS)]
-            wall, cpu = (statistics.median(side) for side in zip(*runs, strict=True))
-            print(f"{command:24}{wall:8.2f}{cpu:8.2f}", flush=True)
+            row(command.format(last=given.nights - 1), ["--out", str(out)])
 
 
 if __name__ == "__main__":
