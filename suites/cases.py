@@ -232,7 +232,7 @@ def _given(part: AssertionPart, value: object, values: Vars, setting: Setting) -
     if isinstance(value, list) and names_a_file(value):
         return [_given(part, element, values, setting) for element in value]
     if isinstance(value, str) and names_a_file(value):
-        is_code = base_of(part.type) == "python"
+        is_code = base_of(part.type) in ("javascript", "python")
         return setting.files.program(value, "get_assert") if is_code else setting.files.value(value)
     return setting.templates.filled(value, values)
 

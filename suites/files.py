@@ -10,12 +10,14 @@ from pathlib import Path
 from suites.document import MAX_BYTES, read, read_text
 from suites.errors import SuiteError
 from suites.program import Program
+from suites.script import Script, file_script
 
 FILE = "file://"
 MAX_FILES = 10_000
 MAX_READ = 8 * MAX_BYTES
 """Bytes of all files of one suite that are kept, such as values of vars."""
 DATA = (".yaml", ".yml", ".json")
+SCRIPTS = (".js", ".cjs", ".mjs")
 PROGRAMS = (".js", ".cjs", ".mjs", ".ts", ".cts", ".mts", ".py", ".rb", ".sh", ".bash", ".exe", ".pl")
 PICTURES = (".png", ".jpg", ".jpeg", ".gif", ".bmp", ".webp", ".svg", ".pdf", ".mp3", ".wav", ".mp4", ".webm", ".mov")
 ELSEWHERE = re.compile(r"(?!file://)[a-z][a-z0-9+.-]*://|exec:|package:")
@@ -83,14 +85,24 @@ class Files:
             self._keep_(file, read(file).data)
         return self.kept[file]
 
-    def program(self, address: str, function: str) -> Program:
-        """Return the Python that an address names; `function` is called unless a name stands behind the file's."""
+    def program(self, address: str, function: str) -> Program | Script:
+        """Return the Python or JavaScript that an address names.
+
+        Called is what a name behind the file's says, or else `function` in Python, the default export in JavaScript.
+        """
         path, _, named = address.removeprefix(FILE).partition(":")
         file = self._path(path)
         self._refuse_outside(file, address)
-        if file.suffix.lower() != ".py":
-            raise SuiteError(f"{address!r}: this kind of program is not supported; allowed: .py")
-        return Program(read_text(file), named or function, file.name, str(file.resolve().parent))
+        kind = file.suffix.lower()
+        if kind not in (".py", *SCRIPTS):
+            allowed = ", ".join([".py", *SCRIPTS])
+            raise SuiteError(f"{address!r}: this kind of program is not supported; allowed: {allowed}")
+        if kind == ".py":
+            return Program(read_text(file), named or function, file.name, str(file.resolve().parent))
+        try:
+            return file_script(read_text(file), named)
+        except SuiteError as error:
+            raise error if str(file) in str(error) else SuiteError(f"{address!r}: {error}") from error
 
     def _keep_(self, file: Path, content: object) -> None:
         self.kept[file] = content

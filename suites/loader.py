@@ -27,6 +27,7 @@ from suites.prompt_files import prompts_of
 from suites.prompts import Prompt
 from suites.sampling import Sampling
 from suites.schema import Case, Suite
+from suites.script import Script
 from suites.templates import Templates
 from suites.transforms import Transformed
 from suites.variables import MAX_CASES
@@ -221,7 +222,7 @@ def _digest(cases: Iterable[Case], sampling: Sampling | None) -> str:
     return digest.hexdigest()
 
 
-def _code(part: Program | Wording) -> list[str]:
+def _code(part: Program | Script | Wording) -> list[str]:
     """Return what a program does, wherever it lies, or what a judge is asked."""
     return [part.text] if isinstance(part, Wording) else [part.code, part.function]
 

@@ -2,39 +2,34 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, replace
 
 from suites.assertions import Assertion, Check
-from suites.assertions.javascript_code import NEEDS, returned
 from suites.errors import SuiteError
 from suites.files import FILE, Files
 from suites.filters import dump
 from suites.judging import context_of, failed
 from suites.program import Program, refuse_broken
 from suites.reply import Reply
+from suites.script import NEEDS, Script, inline_script
 
 FUNCTION = "get_transform"
 """What is called in a Python file, unless a name stands behind that of the file."""
-JAVASCRIPT_FILE = re.compile(r"\.[cm]?[jt]s(:|$)")
 
 
 @dataclass(frozen=True)
 class Transform:
-    """A function of output and context: JavaScript as it is written in the suite, or Python from a file."""
+    """A function of output and context: JavaScript, or Python from a file."""
 
-    program: str | Program
+    program: Script | Program
 
     @property
     def needs(self) -> frozenset[str]:
-        return NEEDS if isinstance(self.program, str) else frozenset({"code"})
+        return NEEDS if isinstance(self.program, Script) else frozenset({"code"})
 
     def applied(self, output: object, context: dict[str, object]) -> object:
         """Return what the program makes of an output; raises SuiteError if it fails, or makes nothing."""
-        if isinstance(self.program, str):
-            said = returned(self.program, output, context)
-        else:
-            said = self.program.result(output, context)
+        said = self.program.result(output, context)
         if said is None:
             raise SuiteError("the transform returned nothing")
         return said
@@ -78,12 +73,11 @@ def transformed(rule: Assertion, stated: tuple[str | None, ...], files: Files) -
 
 def _transform(text: str, files: Files) -> Transform:
     if not text.startswith(FILE):
-        return Transform(text)
-    if JAVASCRIPT_FILE.search(text):
-        raise SuiteError(f"transform: {text!r}: files of JavaScript are not run; write it here, or in Python")
+        return Transform(inline_script(text))
     program = files.program(text, FUNCTION)
     try:
-        refuse_broken(program)
+        if isinstance(program, Program):
+            refuse_broken(program)
     except SuiteError as error:
         raise SuiteError(f"transform: {text!r}: {error}") from error
     return Transform(program)
