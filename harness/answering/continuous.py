@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import copy
-import inspect
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from harness.answering.rows import NOT_NUMBERS, TOO_LARGE, Beginning, Finished, Row, Written, end_tokens, padded
+from harness.answering.reading import Reader
+from harness.answering.rows import NOT_NUMBERS, TOO_LARGE, Beginning, Finished, Row, Written, end_tokens
 from harness.answering.sampling import chosen
 from harness.models import caches
 from harness.models.exhaustion import is_out_of_memory
@@ -49,7 +48,7 @@ class Writer:
     """Writes all rows; each is handed out when it is done."""
 
     def __init__(self, loaded: LoadedModel, rows: Sequence[Row], beginning: Beginning, finished: Finished) -> None:
-        self.loaded, self.rows, self.beginning = loaded, rows, beginning
+        self.rows, self.reader = rows, Reader(loaded, beginning)
         self.limits, self.finished = loaded.batching, finished
         self.waiting = sorted(range(len(rows)), key=lambda number: (rows[number].width, number))
         """Largest last, and taken from there: what does not fit shows at once."""
@@ -57,7 +56,6 @@ class Writer:
         self.new: list[list[int]] = [[] for _ in rows]
         self.seconds = [0.0] * len(rows)
         self.ends = frozenset(end_tokens(loaded))
-        self.places_given = "position_ids" in inspect.signature(loaded.model.forward).parameters
 
     def run(self) -> Iterator[Written]:
         """Until no row waits and none is at work."""
@@ -90,15 +88,7 @@ class Writer:
     def _join(self, joining: list[int]) -> list[Written]:
         """Read the prompts of new rows and choose their first tokens."""
         began = time.perf_counter()
-        shared = len(self.beginning.tokens)
-        tokens, mask = (
-            tensor.to(self.loaded.device) for tensor in padded([self.rows[number] for number in joining], shared)
-        )
-        cache = copy.deepcopy(self.beginning.cache)
-        assert cache is not None
-        if shared:
-            cache.batch_repeat_interleave(len(joining))
-        logits = self._logits(tokens, mask, cache)
+        cache, mask, logits = self.reader.read([self.rows[number] for number in joining])
         batch = _Batch(joining, cache, mask, self._chosen(joining, logits))
         self.batch = _together(self.batch, batch) if self.batch else batch
         # Those that join were taken from the end, one after the other.
@@ -112,20 +102,9 @@ class Writer:
         batch, began = self.batch, time.perf_counter()
         assert batch is not None
         mask = functional.pad(batch.mask, (0, 1), value=1)
-        logits = self._logits(batch.last, mask, batch.cache)
+        logits = self.reader.logits(batch.last, mask, batch.cache)
         batch.mask, batch.last = mask, self._chosen(batch.numbers, logits)
         return self._settle(batch.numbers, batch.last, logits, began)
-
-    def _logits(self, tokens: Tensor, mask: Tensor, cache: DynamicCache) -> Tensor:
-        """(rows, vocabulary) after the last of `tokens`, which are added to the cache. mask: of the cache with them."""
-        import torch
-
-        inputs: dict[str, Any] = {"attention_mask": mask, "cache": cache, "use_cache": True}
-        if self.places_given:
-            inputs["position_ids"] = (mask.cumsum(dim=1) - 1).clamp(min=0)[:, -tokens.shape[1] :]
-        with torch.inference_mode():
-            logits: Tensor = self.loaded.model(tokens, logits_to_keep=1, **inputs).logits
-        return logits[:, -1]
 
     def _chosen(self, numbers: Sequence[int], logits: Tensor) -> Tensor:
         """(rows, 1): the next tokens of these rows."""

@@ -25,6 +25,11 @@ BATCH_TOKENS = 2048
 """Tokens of one pass of rows side by side, padding counted; a longer row goes alone."""
 
 
+def usual_tokens(model: PreTrainedModel, packed: int | None = None) -> int:
+    """Tokens of one row of several; packed: if it is to be so many."""
+    return packed or ROW_TOKENS.get(model.device.type, ROW_TOKENS_ELSEWHERE)
+
+
 class Sheet:
     """What is known of each request so far."""
 
@@ -56,15 +61,15 @@ def in_trees(
 ) -> Iterator[dict[int, Score]]:
     """Number of the request -> score, as they come; what rows begin with in common goes through the model once."""
     sheet, runner = Sheet(todo, requests), Runner(model)
-    most = packed or ROW_TOKENS.get(model.device.type, ROW_TOKENS_ELSEWHERE)
+    most = usual_tokens(model, packed)
     for step in passes(grown(todo, requests), most):
         for places, logits in _performed(runner, step, most):
             yield sheet.write(places.wanted, picked(logits, places.at, [one.target for one in places.wanted]))
 
 
-def _performed(runner: Runner, step: Pass, row_tokens: int) -> Iterator[tuple[_Places, Tensor]]:
+def _performed(runner: Runner, step: Pass, row_tokens: int) -> Iterator[tuple[Places, Tensor]]:
     """A pass; where memory does not suffice, its trees in shorter rows, which gives the same scores."""
-    places = _places(step.nodes)
+    places = places_in(step.nodes)
     try:
         logits = runner.run(step, places.columns)
     except (MemoryError, RuntimeError) as error:
@@ -117,7 +122,7 @@ def _side_by_side(model: PreTrainedModel, batch: Sequence[Row]) -> Iterator[tupl
     yield from _side_by_side(model, batch[middle:])
 
 
-class _Places(NamedTuple):
+class Places(NamedTuple):
     columns: list[int]
     """Where in the row of a pass something is looked at, each place once."""
     at: list[int]
@@ -125,8 +130,8 @@ class _Places(NamedTuple):
     wanted: list[Wanted]
 
 
-def _places(nodes: Sequence[Node]) -> _Places:
-    found = _Places([], [], [])
+def places_in(nodes: Sequence[Node]) -> Places:
+    found = Places([], [], [])
     begin = 0
     for node in nodes:
         offsets = sorted({one.offset for one in node.wanted})

@@ -54,9 +54,9 @@ def select(model: PreTrainedModel, rows: Sequence[Sequence[int]], positions: Seq
 class Runner:
     """Runs the passes of one forest in their order, and keeps the trunk that they grow on."""
 
-    def __init__(self, model: PreTrainedModel) -> None:
-        self.model = model
-        self.trunk: DynamicCache | None = None
+    def __init__(self, model: PreTrainedModel, trunk: DynamicCache | None = None) -> None:
+        """trunk: what the forest grows on, perhaps nothing; if it is given, what was read last is kept in it."""
+        self.model, self.trunk, self.keeps = model, trunk, trunk is not None
 
     def run(self, step: Pass, columns: Sequence[int]) -> Tensor:
         """Logits (columns, vocabulary) at the chosen columns of the pass."""
@@ -72,7 +72,7 @@ class Runner:
             inputs["position_ids"] = torch.tensor([places], device=device)
             inputs["attention_mask"] = _sight(step, self.model.dtype).to(device)
         self._forget(step.trunk)
-        if step.keep and self.trunk is None:
+        if self.trunk is None and (step.keep or self.keeps):
             self.trunk = caches.empty(self.model)
         if self.trunk is not None:
             inputs |= {"cache": self.trunk, "use_cache": True}

@@ -50,13 +50,16 @@ class Node:
             waiting.extend(reversed(node.children))
 
 
-def grown(rows: Sequence[Row], requests: Sequence[Request]) -> list[Node]:
-    """The tops of the trees of all rows, which must be distinct and sorted by their tokens."""
-    root = Node((), 0)
+def grown(rows: Sequence[Row], requests: Sequence[Request], start: int = 0) -> list[Node]:
+    """The tops of the trees of all rows, which must be distinct and sorted by their tokens.
+
+    start: tokens that all rows begin with and that stand in no tree.
+    """
+    root = Node((), start)
     last = root
     previous: tuple[int, ...] = ()
     for number, row in enumerate(rows):
-        parting = common(previous, row.tokens)
+        parting = max(start, common(previous, row.tokens))
         leaf = Node(row.tokens[parting:], parting, _at(last, parting), rows=[number])
         assert leaf.parent is not None
         leaf.parent.children.append(leaf)

@@ -7,13 +7,14 @@ from dataclasses import replace
 
 import pytest
 import torch
-from transformers import MistralConfig, MistralForCausalLM
+from transformers import AutoModelForCausalLM, BloomConfig, MistralConfig
 
 from harness.answering.generation import Prompt, answers, prompt_text
 from harness.answering.rows import end_tokens
 from harness.models.batching import Batching
 from harness.models.opening import LoadedModel, open_spec
 from harness.records import Answer, ModelSpec
+from harness.scoring.sharing import shares_beginnings
 
 DEFAULT = Batching()
 ENDS = [2, *range(40, 80)]
@@ -61,16 +62,54 @@ def test_answers_are_those_of_each_prompt_alone(loaded: LoadedModel, rows: int, 
     assert {answer.finish for answer in found.values()} == {"stop", "length"}
 
 
-def test_a_model_with_a_sliding_window_answers_as_alone(loaded: LoadedModel) -> None:
+SIZES = {"vocab_size": 259, "hidden_size": 64}
+OTHERS = {
+    "sliding window": MistralConfig(
+        **SIZES,
+        intermediate_size=128,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        sliding_window=16,
+    ),
+    "positions from the mask": BloomConfig(**SIZES, n_layer=2, n_head=4),
+}
+
+
+@pytest.mark.parametrize("family", OTHERS)
+def test_a_model_that_reads_no_trees_answers_as_alone(loaded: LoadedModel, family: str) -> None:
     torch.manual_seed(0)
-    size = {name: getattr(loaded.model.config, name) for name in ("vocab_size", "hidden_size", "intermediate_size")}
-    config = MistralConfig(**size, num_hidden_layers=2, num_attention_heads=4, num_key_value_heads=2, sliding_window=16)
-    windowed = replace(loaded, model=MistralForCausalLM(config).eval())
-    windowed.model.generation_config.eos_token_id = ENDS
-    found = answered(windowed, asked(9))
+    other = replace(loaded, model=AutoModelForCausalLM.from_config(OTHERS[family]).eval())
+    other.model.generation_config.eos_token_id = ENDS
+    found = answered(other, asked(9))
     assert {p.case: (found[p.case].text, found[p.case].finish) for p in asked(9)} == {
-        p.case: alone(windowed, p) for p in asked(9)
+        p.case: alone(other, p) for p in asked(9)
     }
+
+
+def test_prompts_are_read_without_padding_and_what_they_share_once(loaded: LoadedModel) -> None:
+    texts = ["to be or not to be, that is the question: " + end for end in ("yes", "no", "nobody knows")]
+    texts += ["ten", *texts]
+    prompts = [Prompt(f"case {n}", [{"role": "user", "content": text}], 1) for n, text in enumerate(texts)]
+    read: list[int] = []
+    shares_beginnings(loaded.model)
+    hook = loaded.model.model.embed_tokens.register_forward_hook(lambda _, args, output: read.append(args[0].numel()))
+    found = answered(loaded, prompts, Batching(shared_from=10_000))
+    hook.remove()
+    rows = [loaded.tokenizer(answer.prompt, add_special_tokens=False)["input_ids"] for answer in found.values()]
+    assert sum(read) == len({tuple(row[:end]) for row in rows for end in range(1, len(row) + 1)})
+    assert sum(read) < sum(map(len, rows)) / 3
+    assert all((found[p.case].text, found[p.case].finish) == alone(loaded, p) for p in prompts)
+
+
+def test_a_prompt_whose_logits_are_not_numbers_spoils_no_other(loaded: LoadedModel) -> None:
+    (token,) = loaded.tokenizer("F", add_special_tokens=False)["input_ids"]
+    with torch.no_grad():
+        loaded.model.model.embed_tokens.weight[token] = torch.nan
+    found = answered(loaded, asked())
+    whole = {prompt.case: "F" not in prompt.messages[0]["content"] for prompt in asked()}
+    assert set(whole.values()) == {True, False}
+    assert {case: answer.error is None for case, answer in found.items()} == whole
 
 
 def test_an_answer_says_what_was_sent_and_how_much_was_written(loaded: LoadedModel) -> None:
