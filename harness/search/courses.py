@@ -9,15 +9,21 @@ from dataclasses import dataclass, field, replace
 
 from harness import metrics
 from harness.search.bench import Bench
-from harness.search.screening import Screening, screen_of
+from harness.search.room import breaking, held
+from harness.search.screening import Screen, Screening, screen_of
 from harness.search.strategy import TRIALS, Bracket, Levels, expected, kept, next_sparsity
 from harness.search.trials import Trials
 from harness.search.variants import NONE, Variant
 from harness.statistics.rising import Band
 from harness.stores.trials import TrialRow
 
+FIRST = 2
+"""Cuts of every method that are looked at before methods are compared."""
 VERDICTS = 2
 """Finalists whose judging the budget must still last for when one more trial is begun."""
+
+Look = tuple[Variant, Sequence[float]]
+"""A variant, and the sparsities at which it is looked at."""
 
 
 @dataclass
@@ -34,6 +40,10 @@ class Course:
     def variant(self) -> Variant:
         return self.screening.variant
 
+    def held_beyond(self, sparsity: float) -> frozenset[str]:
+        """What larger cuts left within its gates, so that this one does too: their sources."""
+        return frozenset().union(*(held(row) for row in self.trials if row.sparsity > sparsity))
+
     @property
     def best(self) -> TrialRow | None:
         """The trial with the largest sparsity that passed."""
@@ -43,18 +53,31 @@ class Course:
 def screened(bench: Bench) -> list[Course]:
     """Every variant that was looked at, the most promising first; hopeless ones are already dropped.
 
-    First the bare cuts of all methods, then the recoveries of the methods that are left.
+    First the bare cuts of all methods, from the lowest up, then the recoveries of the methods that are left, which are
+    dear and so only looked at near where their bare cut stands.
     """
-    bare = _looked_at([one for one in bench.variants if one.recovery == NONE], bench, {})
-    standing = _drop_worse_(bare)
-    methods = {course.variant.method for course in bare if not course.dropped}
-    others = [one for one in bench.variants if one.recovery != NONE and one.method in methods]
-    recovered = _looked_at(others, bench, standing)
-    for course in bare if NONE not in bench.form.recovery else ():
+    form, (low, high) = bench.form, bench.form.sparsity
+    even = [round(low + (high - low) * step / (form.screen.cuts - 1), 3) for step in range(form.screen.cuts)]
+    plain = [(one, even) for one in bench.variants if one.recovery == NONE]
+    screen = screen_of(bench)
+    bare, standing = _climbed(plain, [], FIRST, screen)
+    near = {course.variant.method: standing[course.variant.name].middle for course in bare if not course.dropped}
+    others = [
+        (one, _near(near[one.method], form.sparsity))
+        for one in bench.variants
+        if one.recovery != NONE and one.method in near
+    ]
+    for course in bare if NONE not in form.recovery else ():
         course.dropped = course.dropped or "looked at for its recoveries only"
-    left = [course for course in (*bare, *recovered) if not course.dropped]
-    standing |= _drop_worse_(left)
+    recovered, found = _climbed(others, [course for course in bare if not course.dropped], 1, screen)
+    standing |= found
     return sorted((*bare, *recovered), key=lambda course: -standing[course.variant.name].middle)
+
+
+def _near(place: float, span: tuple[float, float]) -> list[float]:
+    """Where to look at a recovery: where its bare cut stands, and halfway to the highest."""
+    near = min(max(place, span[0]), span[1])
+    return sorted({round(near, 3), round((near + span[1]) / 2, 3)})
 
 
 def follow_(course: Course, courses: Sequence[Course], bench: Bench) -> None:
@@ -70,7 +93,7 @@ def follow_(course: Course, courses: Sequence[Course], bench: Bench) -> None:
             course.dropped = f"no time was left in the budget to try {sparsity:g}"
         if not course.dropped:
             divergence = course.screening.divergence.height(sparsity)
-            row = trials.tried(course.variant, sparsity, seen, divergence)
+            row = trials.tried(course.variant, sparsity, seen, divergence, course.held_beyond(sparsity))
             course.trials.append(row)
             course.bracket = course.bracket.with_trial(sparsity, row.decision == "PASS")
 
@@ -96,24 +119,41 @@ def write_down(course: Course, bench: Bench) -> None:
     bench.ledger.note(replace(row, parameters=parameters, reason=course.dropped))
 
 
-def _looked_at(variants: Sequence[Variant], bench: Bench, standing: dict[str, Band]) -> list[Course]:
-    """Screen variants; those with a recovery, which is dear, only near where their bare cut stands."""
-    screen, ledger, (low, high) = screen_of(bench), bench.ledger, bench.form.sparsity
-    courses = []
-    for variant in variants:
-        cuts = bench.form.screen.cuts
-        places = [round(low + (high - low) * step / (cuts - 1), 3) for step in range(cuts)]
-        if variant.recovery != NONE:
-            near = min(max(standing[variant.method].middle, low), high)
-            places = sorted({round(near, 3), round((near + high) / 2, 3)})
-        affordable = ledger.affords("screen", variant.name, places[0], ledger.dearest("screen"))
-        screening = screen.screened(variant, places) if affordable else None
-        if screening is not None:
-            courses.append(Course(screening))
-        else:
-            why = "what it says is no number" if affordable else "no time was left in the budget to look at it"
-            ledger.note(TrialRow(bench.searched.job.id, "variant", variant.name, 0.0, 0, reason=why))
-    return courses
+def _climbed(
+    looks: Sequence[Look], beside: Sequence[Course], first: int, screen: Screen
+) -> tuple[list[Course], dict[str, Band]]:
+    """Screen variants cut by cut, from the lowest up, and after each drop those that are left behind.
+
+    It ends once the gates of all that are left are seen to break. first: cuts before the first comparison; beside:
+    others that they are compared with. Also returned: where each variant stands, as a sparsity.
+    """
+    courses: dict[str, Course] = {}
+    standing: dict[str, Band] = {}
+    for count in range(first, max((len(places) for _, places in looks), default=0) + 1):
+        for variant, places in looks:
+            course = courses.get(variant.name)
+            if count > first and (course is None or course.dropped):
+                continue
+            screening = _looked_at(variant, places[:count], screen)
+            if screening is not None:
+                courses.setdefault(variant.name, Course(screening)).screening = screening
+        compared = [course for course in (*beside, *courses.values()) if not course.dropped]
+        standing |= _drop_worse_(compared)
+        bands = [standing[course.variant.name] for course in compared if not course.dropped]
+        if all(course.screening.gated for course in compared) and all(math.isfinite(band.high) for band in bands):
+            break
+    return list(courses.values()), standing
+
+
+def _looked_at(variant: Variant, places: Sequence[float], screen: Screen) -> Screening | None:
+    """What a variant does to text, so far as the budget lasts; None, and written down why, where nothing is known."""
+    ledger = screen.bench.ledger
+    seen = [place for place in places if ledger.affords("screen", variant.name, place, ledger.dearest("screen"))]
+    screening = screen.screened(variant, seen) if seen else None
+    if screening is None:
+        why = "what it says is no number" if seen else "no time was left in the budget to look at it"
+        ledger.note(replace(ledger.begun("variant", variant.name, 0.0), reason=why))
+    return screening
 
 
 def _drop_worse_(courses: Sequence[Course]) -> dict[str, Band]:
@@ -151,11 +191,11 @@ def shown(band: Band) -> str:
 
 def _levels(courses: Sequence[Course]) -> Levels:
     """Of all trials of all variants: how far from the original a candidate may be is about the same for all."""
-    known = [
-        (row.divergence, row.decision) for course in courses for row in course.trials if row.divergence is not None
-    ]
-    passed = tuple(level for level, decision in known if decision == "PASS")
-    return Levels(passed, tuple(level for level, decision in known if decision != "PASS"))
+    levels = Levels()
+    for row in (row for course in courses for row in course.trials):
+        if row.divergence is not None:
+            levels = levels.with_trial(row.divergence, row.decision == "PASS", breaking(row))
+    return levels
 
 
 def _beaten(course: Course, seen: Band | None, courses: Sequence[Course], bench: Bench) -> str:

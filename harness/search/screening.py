@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -46,6 +46,8 @@ class Screen:
 
     bench: Bench
     corpus: Corpus
+    known: dict[tuple[str, float], dict[str, Measurement]] = field(default_factory=dict)
+    """Variant and sparsity -> what was measured."""
 
     def screened(self, variant: Variant, places: Sequence[float]) -> Screening | None:
         """Look at a variant's cuts of these sparsities; None where none of them leaves a model that says anything."""
@@ -64,9 +66,11 @@ class Screen:
 
     def _measured(self, variant: Variant, place: float) -> dict[str, Measurement]:
         """Metric -> what was measured of one cut, now or before."""
-        row = self.bench.ledger.begun("screen", variant.name, place)
-        self.bench.ledger.step(row, lambda: self._looked(row, variant))
-        return self._asked(variant, place)
+        if (variant.name, place) not in self.known:
+            row = self.bench.ledger.begun("screen", variant.name, place)
+            self.bench.ledger.step(row, lambda: self._looked(row, variant))
+            self.known[variant.name, place] = self._asked(variant, place)
+        return self.known[variant.name, place]
 
     def _asked(self, variant: Variant, place: float) -> dict[str, Measurement]:
         subject = self.bench.cuts.subject(variant, place)

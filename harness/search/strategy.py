@@ -43,19 +43,22 @@ class Levels:
 
     passed: tuple[float, ...] = ()
     failed: tuple[float, ...] = ()
+    breaks: float | None = None
+    """Where the last trial's own figures say that its gates break."""
+
+    def with_trial(self, level: float, passes: bool, breaks: float | None) -> Levels:
+        """After one more trial."""
+        return Levels(self.passed + (level,) * passes, self.failed + (level,) * (not passes), breaks)
 
     def band(self) -> Band | None:
         """Where the gates seem to break; None before the first trial."""
-        if self.passed and self.failed:
-            low, high = sorted((max(self.passed), min(self.failed)))
-            return Band(low, math.sqrt(low * high), high)
-        if self.passed:
-            best = max(self.passed)
-            return Band(best, best * math.sqrt(STEP), best * STEP)
-        if self.failed:
-            worst = min(self.failed)
-            return Band(worst / STEP, worst / math.sqrt(STEP), worst)
-        return None
+        if not (self.passed or self.failed):
+            return None
+        low = max(self.passed) if self.passed else min(self.failed) / STEP
+        high = min(self.failed) if self.failed else low * STEP
+        low, high = sorted((low, high))
+        middle = math.sqrt(low * high) if self.breaks is None else min(max(self.breaks, low), high)
+        return Band(low, middle, high)
 
 
 def expected(divergence: Rising, levels: Levels, gated: Sequence[Band]) -> Band | None:
@@ -73,25 +76,29 @@ def expected(divergence: Rising, levels: Levels, gated: Sequence[Band]) -> Band 
 def next_sparsity(bracket: Bracket, seen: Band | None, span: tuple[float, float], resolution: float) -> float | None:
     """What to try next; None: the bracket is narrow enough, or ends where the search does.
 
-    The first trial is where the gates should still hold; then upwards while they do, and by halves once they break.
+    The first trial is where the gates should still hold. From there it goes to where they are expected to break, a
+    whole number of resolutions away, so that a right guess ends the search.
     """
     low, high = span
     passed, failed = bracket.passed, bracket.failed
     if (passed is not None and passed >= high) or (failed is not None and failed <= low):
         return None
     if passed is not None and failed is not None:
-        width = failed - passed
-        if width <= resolution + 1e-9:
+        if failed - passed <= resolution + 1e-9:
             return None
-        middle = seen.middle if seen and passed < seen.middle < failed else passed + width / 2
-        return _on_grain(min(max(middle, passed + width / 4), failed - width / 4), (passed, failed))
+        ends = sorted((passed + resolution, failed - resolution))
+        if failed - passed <= 2 * resolution:
+            return _on_grain(sum(ends) / 2, (passed, failed))
+        wanted = seen.middle if seen else (passed + failed) / 2
+        return _on_grain(min(max(wanted, ends[0]), ends[1]), (passed, failed))
     if passed is not None:
-        higher = [min(end, high) for end in seen or () if end >= passed + resolution]
-        nearest = passed + resolution if seen else (passed + high) / 2
-        return _on_grain(min([*higher, high] if higher else [nearest, high]), (passed, high + GRAIN))
+        wanted = min(seen.middle if seen else (passed + high) / 2, high)
+        higher = passed + resolution * max(1, round((wanted - passed) / resolution))
+        return high if higher > high - resolution / 2 else _on_grain(higher, (passed, high))
     if failed is not None:
-        lower = min(seen.middle, (low + failed) / 2) if seen else (low + failed) / 2
-        return low if lower <= low + resolution else _on_grain(lower, (low, failed))
+        wanted = max(seen.middle if seen else (low + failed) / 2, low)
+        lower = failed - resolution * max(1, round((failed - wanted) / resolution))
+        return low if lower < low + resolution / 2 else _on_grain(lower, (low, failed))
     return _on_grain(min(max(seen.low, low), high) if seen else (low + high) / 2, (low - GRAIN, high + GRAIN))
 
 

@@ -22,6 +22,9 @@ from harness.verdicts.compare import Comparison, compare
 from harness.verdicts.gate import Verdict, judge
 from harness.verdicts.outcome import sentence
 
+PairOfStages = tuple[Sequence[str], Sequence[str]]
+"""Ids, of the original and of the candidate."""
+
 
 @dataclass(frozen=True)
 class Trials:
@@ -29,8 +32,13 @@ class Trials:
 
     bench: Bench
 
-    def tried(self, variant: Variant, sparsity: float, seen: Band | None, divergence: Band) -> TrialRow:
-        """The candidate against the gates, now or before. seen: where they were expected to break."""
+    def tried(
+        self, variant: Variant, sparsity: float, seen: Band | None, divergence: Band, held: frozenset[str] = frozenset()
+    ) -> TrialRow:
+        """The candidate against the gates, now or before.
+
+        seen: where they were expected to break. held: what a larger cut left within its gates; it is not asked again.
+        """
         low, middle, high = seen or (None, None, None)
         forecast = self.bench.cuts.forecast(variant, sparsity)
         row = replace(
@@ -44,22 +52,24 @@ class Trials:
             predicted_low=low,
             predicted_high=high,
         )
-        return self.bench.ledger.step(row, lambda: self._judged(row, variant))
+        return self.bench.ledger.step(row, lambda: self._judged(row, variant, held))
 
-    def _judged(self, row: TrialRow, variant: Variant) -> TrialRow:
+    def _judged(self, row: TrialRow, variant: Variant, held: frozenset[str]) -> TrialRow:
         after = self.bench.cuts.subject(variant, row.sparsity)
-        verdict, comparison = self._asked(after)
+        verdict, comparison = self._asked(after, held)
         after.release()
         reason = sentence([verdict])
         if verdict.decision != "PASS" and (cause := blame(comparison)):
             reason = f"{reason} {cause}"
+        if held:
+            reason = f"{reason} Not asked, for a larger cut held: {', '.join(sorted(held))}."
         findings = json.dumps([finding_facts(finding) for finding in verdict.findings])
         return replace(row, decision=verdict.decision, reason=reason, findings=findings)
 
-    def _asked(self, after: Subject) -> tuple[Verdict, Comparison]:
+    def _asked(self, after: Subject, held: frozenset[str]) -> tuple[Verdict, Comparison]:
         """Source by source, the shortest first, until one breaks a gate or all were asked."""
         stages: tuple[list[str], list[str]] = ([], [])
-        for name, (before_stages, after_stages) in self._sources(after):
+        for name, (before_stages, after_stages) in self._sources(after, held):
             stages[0].extend(before_stages)
             stages[1].extend(after_stages)
             comparison = self._compared(after, stages)
@@ -69,21 +79,19 @@ class Trials:
                 break
         return judge(comparison, asked), comparison
 
-    def _sources(self, after: Subject) -> Iterator[tuple[str, tuple[Sequence[str], Sequence[str]]]]:
-        """Name and stages of each thing that a gate looks at, once it was asked."""
+    def _sources(self, after: Subject, held: frozenset[str]) -> Iterator[tuple[str, PairOfStages]]:
+        """Name and stages of each thing that a gate looks at and that is not held yet, once it was asked."""
         plan = self.bench.searched.plan
-        if plan.fidelity and self._gated("fidelity"):
+        gated = {gate.metric.partition(".")[0] for gate in plan.gates} - held
+        if plan.fidelity and "fidelity" in gated:
             corpora = load_corpora(plan.fidelity, plan.half)
             pair = measured_pair(self.bench.original, after, corpora, self.bench.searched)
             yield "fidelity", (pair.before, pair.after)
-        gated = [source for source in sources(self.bench.searched) if self._gated(source.name)]
-        for source in sorted(gated, key=lambda one: one.total):
+        asked = [source for source in sources(self.bench.searched) if source.name in gated]
+        for source in sorted(asked, key=lambda one: one.total):
             yield source.name, looked(source, self.bench.original, after, self.bench.searched)
 
-    def _gated(self, name: str) -> bool:
-        return any(gate.metric.startswith(f"{name}.") for gate in self.bench.searched.plan.gates)
-
-    def _compared(self, after: Subject, stages: tuple[Sequence[str], Sequence[str]]) -> Comparison:
+    def _compared(self, after: Subject, stages: PairOfStages) -> Comparison:
         """The two models on what was asked so far, as runs of this job."""
         store, job, runs = self.bench.searched.store, self.bench.searched.job, []
         for side, subject, own in zip(("before", "after"), (self.bench.original, after), stages, strict=True):

@@ -109,6 +109,30 @@ def test_a_search_from_plan_to_verdict(done: tuple[Path, Account, list[TrialRow]
     assert json.loads(searches.as_json(account))["winner"]["sparsity"] == account.winner.sparsity
 
 
+@pytest.mark.slow
+def test_recoveries_are_looked_at_where_the_bare_cut_stands_and_the_worse_are_dropped(
+    place: Path, tmp_path: Path
+) -> None:
+    asked = "methods: [magnitude.yaml]\n  recovery: [none, layerwise, lora]"
+    (place / "recovered.yaml").write_text(
+        PLAN.replace("methods: [magnitude.yaml]", asked).replace("cuts: 2", "cuts: 3")
+    )
+    account = search(load_plan(str(place / "recovered.yaml")), tmp_path)
+    looked = [(row.variant, row.sparsity) for row in account.of("screen")]
+    bare = [sparsity for variant, sparsity in looked if variant == "magnitude"]
+    recovered = {name: [at for variant, at in looked if variant == name] for name, _ in looked[len(bare) :]}
+    assert bare == sorted(bare)
+    assert set(recovered) == {"magnitude+layerwise", "magnitude+lora"}
+    assert all(1 <= len(places) <= 2 and places[0] == recovered["magnitude+lora"][0] for places in recovered.values())
+    fates = {row.variant: row.reason for row in account.of("variant")}
+    assert set(fates) == {"magnitude", *recovered}
+    assert any(fate.startswith("as far from the original") for fate in fates.values()), "of three one half goes"
+    assert {row.variant for row in account.of("gates")} <= {name for name, fate in fates.items() if not fate}
+    for name, places in recovered.items():
+        made = tmp_path.glob(f"models/{name.replace('+', '-')}-{places[0]:g}-*/receipt.json")
+        assert [json.loads(path.read_text())["recovery"]["rule"] for path in made]
+
+
 def test_what_was_done_before_an_interruption_is_not_done_again(done: tuple[Path, Account, list[TrialRow]]) -> None:
     _, account, before = done
     assert "verdict" not in {row.kind for row in before}

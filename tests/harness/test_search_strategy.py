@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from harness.search.account import Account
+from harness.search.room import breaking, held
 from harness.search.strategy import TRIALS, Bracket, Levels, expected, finalists, kept, next_sparsity
 from harness.statistics.rising import Band, Rising, rising
 from harness.stores.trials import TrialRow
@@ -37,8 +40,8 @@ def test_the_band_covers_the_truth_as_often_as_it_says() -> None:
     assert 0.8 < hits / 60 < 0.98, "90 % less what a bootstrap of 30 units lacks, and chance"
 
 
-def followed(breaks: float, gated: list[Band]) -> tuple[list[float], Bracket]:
-    """The trials where all below `breaks` pass."""
+def followed(breaks: float, gated: list[Band], guess: float | None) -> tuple[list[float], Bracket]:
+    """The trials where all below `breaks` pass, and say that it is at a divergence of `guess`."""
     bracket, levels, tried = Bracket(), Levels(), []
     while len(tried) < TRIALS:
         sparsity = next_sparsity(bracket, expected(SHARP, levels, gated), SPAN, 0.02)
@@ -47,15 +50,18 @@ def followed(breaks: float, gated: list[Band]) -> tuple[list[float], Bracket]:
         passes, level = sparsity < breaks, SHARP.height(sparsity).middle
         tried.append(sparsity)
         bracket = bracket.with_trial(sparsity, passes)
-        levels = Levels(levels.passed + (level,) * passes, levels.failed + (level,) * (not passes))
+        levels = levels.with_trial(level, passes, guess)
     return tried, bracket
 
 
 @pytest.mark.parametrize("breaks", [0.03, 0.07, 0.12, 0.2, 0.33, 0.49, 0.6])
-@pytest.mark.parametrize("seen", [True, False])
-def test_a_few_trials_find_where_the_gates_break(breaks: float, seen: bool) -> None:
-    tried, bracket = followed(breaks, [Band(0.9 * breaks, breaks, 1.1 * breaks)] if seen else [])
-    assert len(tried) == len(set(tried)) <= (4 if seen else 6)
+@pytest.mark.parametrize(
+    ("seen", "guess", "most"), [(True, None, 4), (False, None, 6), (False, 1.2, 5), (True, 1.0, 3)]
+)
+def test_a_few_trials_find_where_the_gates_break(breaks: float, seen: bool, guess: float | None, most: int) -> None:
+    gated = [Band(0.9 * breaks, breaks, 1.1 * breaks)] if seen else []
+    tried, bracket = followed(breaks, gated, guess and guess * 4 * breaks**2)
+    assert len(tried) == len(set(tried)) <= most
     assert all(SPAN[0] <= sparsity <= SPAN[1] for sparsity in tried)
     assert bracket.passed is None if breaks < SPAN[0] else bracket.passed is not None
     if SPAN[0] < breaks < SPAN[1]:
@@ -81,6 +87,42 @@ def test_finalists_begin_with_what_passed_and_get_safer() -> None:
     assert finalists(0.2, 0.05, 0.02) == [0.2, 0.15, 0.1]
     assert finalists(0.08, 0.05, 0.02) == [0.08, 0.06]
     assert finalists(0.06, 0.05, 0.02) == [0.06]
+
+
+def finding(metric: str, limit: dict[str, float], decision: str = "PASS", **facts: object) -> dict[str, object]:
+    gate = {"metric": metric, "alpha": 0.05, **limit}
+    known = {"before": None, "low": None, "high": None, "drawn_from": None, "losses": 0, "gains": 0}
+    return {"gate": gate, "decision": decision, "severity": "block", **known, **facts}
+
+
+# 0.1 lost of a margin of 0.15; of 400 items the bound adds 1.645 sqrt((0.2 - 0.01) / 400) = 0.03585.
+FLIPS = finding("arc.acc", {"margin": 0.15}, of="drop", estimate=0.1, n=100, drawn_from=400, losses=15, gains=5)
+RATIO = finding("fidelity.perplexity_ratio", {"max": 1.5}, of="value", estimate=1.25, high=1.35, n=50)
+SPEED = finding("x.y", {"min_ratio": 0.9}, "INCONCLUSIVE", of="ratio", estimate=0.95, low=0.93, n=50)
+RATE = finding("words.pass_rate", {"min": 0.6}, of="value", before=0.8, estimate=0.9, low=0.85, n=50)
+
+
+@pytest.mark.parametrize(
+    ("findings", "expected"),
+    [
+        ([FLIPS], 2 * (0.15 - 0.035849) / 0.1),
+        ([RATIO], 2 * (0.5 - 0.1) / 0.25),
+        ([SPEED], 2 * (0.1 - 0.02) / 0.05),
+        ([RATE], math.inf),
+        ([FLIPS, RATIO, RATE], 2 * (0.15 - 0.035849) / 0.1),
+        ([{**FLIPS, "severity": "warn"}, {**RATIO, "estimate": None}], None),
+        ([{**RATIO, "high": 1.8}], 0.0),
+    ],
+)
+def test_a_trial_says_at_which_divergence_its_gates_break(findings: list[object], expected: float | None) -> None:
+    tried = replace(row("gates", 0.2, "PASS"), divergence=2.0, findings=json.dumps(findings))
+    assert breaking(tried) == (expected if expected in (None, math.inf) else pytest.approx(expected, rel=1e-4))
+
+
+def test_a_source_is_held_once_all_its_gates_pass() -> None:
+    other = {**FLIPS, "gate": {"metric": "arc.acc_norm", "margin": 0.1, "alpha": 0.05}, "decision": "REGRESSION"}
+    assert held(replace(row("gates", 0.2, "PASS"), findings=json.dumps([FLIPS, RATIO]))) == {"arc", "fidelity"}
+    assert held(replace(row("gates", 0.2, "PASS"), findings=json.dumps([FLIPS, other, RATIO]))) == {"fidelity"}
 
 
 def row(kind: str, sparsity: float, decision: str, variant: str = "cfsp") -> TrialRow:

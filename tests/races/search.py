@@ -19,15 +19,18 @@ Ways to judge, after one and the same search:
 Found: mean of the declared sparsity by the one where the gate breaks, 0 where nothing is declared. Verdicts: the mean.
 """
 
+import math
 import platform
 import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cache
+from statistics import NormalDist
 
 import numpy as np
 
+from harness.search.room import Taken
 from harness.search.strategy import TRIALS, Bracket, Levels, expected, finalists, next_sparsity
 from harness.statistics.exact import proving_losses
 from harness.statistics.paired import wilson
@@ -59,6 +62,13 @@ class Items:
             self.seen[sparsity] = int(losses), int(gains)
         return self.seen[sparsity]
 
+    def breaking(self, sparsity: float) -> float:
+        """Where these items say that the gate breaks, in nats a token."""
+        losses, gains = self.table(sparsity)
+        drop, flips = (losses - gains) / self.count, (losses + gains) / self.count
+        width = NormalDist().inv_cdf(1 - ALPHA) * math.sqrt((flips - drop**2) / self.count)
+        return Taken(drop, width, MARGIN).limit(DIVERGENCE.height(sparsity).middle)
+
     def passes(self, sparsity: float, alpha: float = ALPHA) -> bool:
         """Whether the gate PASSes on these items."""
         losses, gains = self.table(sparsity)
@@ -79,7 +89,7 @@ def _searched(items: Items) -> float | None:
             break
         passes, level = items.passes(sparsity), DIVERGENCE.height(sparsity).middle
         bracket = bracket.with_trial(sparsity, passes)
-        levels = Levels(levels.passed + (level,) * passes, levels.failed + (level,) * (not passes))
+        levels = levels.with_trial(level, passes, items.breaking(sparsity))
     return bracket.passed
 
 
