@@ -46,7 +46,8 @@ def load_recipe(name_or_path: str | Path) -> Recipe:
 def with_recovery(recipe: Recipe, name: str) -> Recipe:
     """The same recipe with another recovery. Raises CompressError for a name that is not known."""
     try:
-        return recipe.model_copy(update={"recovery": None if name == "none" else Recovery.model_validate(name)})
+        chosen = None if name == "none" else Recovery.model_validate(name)
+        return Recipe.model_validate({**recipe.model_dump(), "recovery": chosen})
     except ValidationError as error:
         raise CompressError(f"recovery: {error.errors()[0]['msg'].removeprefix('Value error, ')}") from None
 

@@ -23,6 +23,7 @@ from compress.receipt import CalibrationFacts, Receipt
 from compress.recipe import Recipe
 from compress.recover import Patient, Resources, recover_
 from compress.shape import Shape
+from compress.stepwise import in_steps_
 from compress.training.sources import check as check_data
 
 NONE = Resources()
@@ -48,6 +49,10 @@ def apply(
     Raises CompressError before the model is touched, but for faults of the recovery.
     """
     reader = _reader(recipe, tokenizer)
+    if recipe.steps > 1 and reader is not None:
+        if shape is not None:
+            raise CompressError("steps: a given shape is cut at once; leave 'steps' or the shape out")
+        return in_steps_(model, recipe, reader, stats, resources, progress)
     before = ratios.count(model)
     clock = Clock()
     if stats is None:

@@ -107,6 +107,8 @@ class Recipe(BaseModel):
     """Every layer keeps the same number of channels and groups, so that stock classes open the result."""
     recovery: Recovery | None = None
     """What brings lost quality back after the cut; None, or the name none: nothing."""
+    steps: int = Field(default=1, ge=1, le=100)
+    """Cuts and recoveries in turns: each of an equal part of the target, on an equal part of the data."""
     calibration: Calibration = Calibration()
     seed: int = Field(default=0, ge=0)
     """For what the method itself draws at random."""
@@ -150,11 +152,21 @@ class Recipe(BaseModel):
             chosen = {"budget": self.budget, "compensate": compensate, "equal_layers": self.equal_layers}
             for key in (key for key, value in chosen.items() if value):
                 raise ValueError(f"{key}: goes with methods that remove channels; {self.method} does not")
+        if self.steps > 1:
+            self._refuse_steps(method.removes)
         if self.recovery is not None and method.removes not in self.recovery.chosen().suits:
             raise ValueError(
                 f"recovery: the rule {self.recovery.rule} does not go with {self.method}, {WHY[method.removes]}"
             )
         return self
+
+    def _refuse_steps(self, removes: str) -> None:
+        if removes != "width":
+            raise ValueError(f"steps: goes with methods that remove channels; {self.method} does not")
+        if self.recovery is None:
+            raise ValueError("steps: each cut needs a recovery after it; give 'recovery' too")
+        if self.recovery.apart:
+            raise ValueError("steps: adapters have to be merged before the next cut; leave 'merge: false' out")
 
     def chosen(self) -> Any:
         """The method with its options: a `methods.Width`, `Sparse` or `Depth`."""

@@ -20,6 +20,7 @@ from compress.shape import Shape
 from compress.training.data import corpus
 from compress.training.facts import Recovered
 from compress.training.job import Job
+from compress.training.rows import Corpus
 
 if TYPE_CHECKING:
     from compress.training.performance import Observation
@@ -39,6 +40,8 @@ class Resources:
     temporary one, and nothing goes on."""
     observations: Callable[[], Sequence[Observation]] = tuple
     """Held-out losses by ranks of earlier recoveries, for rules that learn from them."""
+    part: tuple[int, int] = (0, 1)
+    """Which of so many equal parts of the training rows is learned from; work is kept by the part."""
 
 
 @dataclass(frozen=True)
@@ -65,8 +68,9 @@ def recover_(
     """
     recovery = recipe.recovery
     assert recovery is not None
-    with _workplace(resources.work) as work, watched(EVERY_SECONDS) as peak:
+    with workplace(resources.work) as work, watched(EVERY_SECONDS) as peak:
         data = corpus(recovery.data, tokenizer, patient.original, recovery.seed, progress, cache=work)
+        data, own = _part(data, work, resources.part)
         kept = patient.shape.kept
         job = Job(
             model=patient.model,
@@ -75,7 +79,7 @@ def recover_(
             corpus=data,
             stats=replace(patient.stats, blocks=tuple(patient.stats.blocks[index] for index in kept)),
             kept=kept,
-            work=work,
+            work=own,
             progress=progress,
             masked=recipe.chosen().removes == "weights",
             observations=resources.observations,
@@ -84,8 +88,24 @@ def recover_(
     return replace(found, peak_bytes=peak[0])
 
 
+def _part(data: Corpus, work: Path, part: tuple[int, int]) -> tuple[Corpus, Path]:
+    """The part of the data, and the place for what belongs to it alone."""
+    number, of = part
+    if of == 1:
+        return data, work
+    rows = len(data.train)
+    if rows < of:
+        raise CompressError(
+            f"steps: {rows} training rows for {of} steps; give more data, a smaller window or fewer steps"
+        )
+    own = work / f"step-{number + 1}"
+    own.mkdir(exist_ok=True)
+    return replace(data, train=data.train.between(number * rows // of, (number + 1) * rows // of)), own
+
+
 @contextmanager
-def _workplace(folder: Path | None) -> Iterator[Path]:
+def workplace(folder: Path | None) -> Iterator[Path]:
+    """The folder, made if it is not there, or a temporary one. Raises CompressError where nothing can be written."""
     if folder is None:
         with tempfile.TemporaryDirectory(prefix="secateur-recovery-") as temporary:
             yield Path(temporary)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Literal
 
 from compress.errors import CompressError
@@ -73,6 +73,11 @@ class Shape:
         left = [self.layers[index] for index in self.kept]
         return len({(len(layer.channels), len(layer.groups), layer.kept_heads) for layer in left}) <= 1
 
+    def then(self, later: Shape) -> Shape:
+        """What stays of this after another cut, whose indices are into what this keeps."""
+        layers = zip(self.layers, later.layers, strict=True)
+        return replace(self, layers=tuple(_within(first, second) for first, second in layers))
+
     @property
     def digest(self) -> str:
         """sha256 of the JSON form."""
@@ -91,6 +96,11 @@ class Shape:
             return cls(hidden=raw["hidden"], head_dim=raw["head_dim"], layers=layers)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise CompressError(f"not a shape: {error!r}") from None
+
+
+def _within(first: LayerShape, second: LayerShape) -> LayerShape:
+    channels = tuple(first.channels[index] for index in second.channels)
+    return replace(first, channels=channels, groups=tuple(first.groups[index] for index in second.groups))
 
 
 def _layer(channels: list[int], groups: list[int], intermediate: int, heads: int, kv_heads: int) -> LayerShape:

@@ -72,6 +72,23 @@ class Contest:
 
 
 @dataclass(frozen=True)
+class Step:
+    """One of several cuts in turn, and what its recovery did."""
+
+    ratio: str
+    """Of the recipe's target."""
+    reached: float
+    """Of the original has gone after this cut."""
+    before: float
+    """Held-out loss after the cut."""
+    after: float
+    """After its recovery."""
+    tokens: int
+    seconds: float
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Recovered:
     """What a recovery did to one model."""
 
@@ -96,3 +113,6 @@ class Recovered:
     adapters: Literal["merged", "merged under the mask", "apart", "none"] = "none"
     data: tuple[SourceFacts, ...] = ()
     notes: tuple[str, ...] = ()
+    steps: tuple[Step, ...] = ()
+    """Empty: one cut and one recovery. Else what is above is of all of them, but for `before`, which is after the last
+    cut, and for what is told of adapters, which are the last step's."""

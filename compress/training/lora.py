@@ -16,7 +16,6 @@ from compress.adapters import Adapters, effective_rank
 from compress.training.facts import LayerAdapters, Recovered
 from compress.training.job import Job
 from compress.training.losses import losses_of
-from compress.training.rows import Rows
 from compress.training.train import DivergedError, fit_
 
 Settled = Literal["merged", "merged under the mask", "apart"]
@@ -60,7 +59,7 @@ def trial(job: Job, ranks: tuple[int, ...], seed: int, steps: int) -> float:
     path = job.work / f"trial-{name}.json"
     if path.exists():
         return float(json.loads(path.read_text())["held_out"])
-    rows = part_of(job.corpus.train, steps * job.recovery.batch)
+    rows = job.corpus.train.between(0, steps * job.recovery.batch)
     recovery = job.recovery.model_copy(update={"seed": seed, "epochs": 1, "evaluate_every": steps})
     short = replace(job, recovery=recovery, corpus=replace(job.corpus, train=rows))
     found = adapters.attach_(job.model, ranks, seed)
@@ -79,11 +78,6 @@ def _keep(path: Path, content: dict[str, object]) -> None:
     draft = path.with_name(f".{path.name}.draft")
     draft.write_text(json.dumps(content) + "\n")
     draft.replace(path)
-
-
-def part_of(rows: Rows, many: int) -> Rows:
-    """The first rows."""
-    return Rows(rows.ids[:many], rows.positions[:many], rows.counted[:many])
 
 
 def measured(job: Job, found: Adapters, ranks: tuple[int, ...]) -> tuple[LayerAdapters, ...]:

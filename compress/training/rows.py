@@ -25,6 +25,10 @@ class Rows:
     def __len__(self) -> int:
         return len(self.ids)
 
+    def between(self, first: int, end: int) -> Rows:
+        """Rows `first` to `end`, without the last."""
+        return Rows(self.ids[first:end], self.positions[first:end], self.counted[first:end])
+
     @property
     def tokens(self) -> int:
         """Tokens whose prediction counts."""

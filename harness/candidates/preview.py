@@ -13,6 +13,7 @@ from compress import CompressError, Recipe, Shape
 from harness import drafts
 from harness.candidates.calibrations import gathered
 from harness.candidates.catalogue import shown_value
+from harness.showing.receipts import step_lines
 
 if TYPE_CHECKING:
     from compress.planning.forecast import Forecast
@@ -42,6 +43,8 @@ def recipe_lines(recipe: Recipe) -> list[str]:
         lines.append(fact("aim", f"{recipe.goal.ratio} {recipe.goal.value:g}"))
     if recipe.recovery is not None:
         lines.append(fact("recovery", f"{recipe.recovery.rule}, objective {recipe.recovery.objective}"))
+    if recipe.steps > 1:
+        lines.append(fact("steps", f"{recipe.steps}, each a cut and a recovery"))
     return lines
 
 
@@ -63,6 +66,7 @@ def recovery_lines(recovered: Recovered) -> list[str]:
         lines.append(
             fact("against", f"uniform ranks: {found.decision} ({found.difference:+.4f}, {low:+.4f} to {high:+.4f})")
         )
+    lines += [fact(*line) for line in step_lines(recovered)]
     return [*lines, *(fact("note", note) for note in recovered.notes)]
 
 
@@ -79,6 +83,10 @@ def previewed(original: Subject, order: Order, progress: Progress) -> tuple[Shap
     head = recipe_lines(order.recipe)
     if order.recipe.chosen().removes == "weights":
         return None, [*head, "", *pattern_lines(order.recipe, len(blocks(model)))]
+    if order.recipe.steps > 1:
+        head.append(
+            fact("note", "shown is one cut of all; what stays depends on what the recoveries between bring back")
+        )
     seen = gathered(original, order.recipe.calibration, order.needs, progress)
     shape = order.shape or plan(model, order.recipe, seen.stats, progress)
     chosen = (

@@ -72,9 +72,22 @@ def facts(receipt: Receipt) -> tuple[Fact, ...]:
     return (*facts, *(_recovery_facts(receipt.recovery) if receipt.recovery else ()))
 
 
+def step_lines(recovered: Recovered) -> Iterator[tuple[str, str]]:
+    """A name and a sentence for each of several cuts in turn."""
+    for number, one in enumerate(recovered.steps, 1):
+        what = f"{one.ratio} {one.reached:.4f}, held-out loss {one.before:.4f} to {one.after:.4f}"
+        notes = "".join(f"; {note}" for note in one.notes)
+        yield (
+            f"step {number} of {len(recovered.steps)}",
+            f"{what}, {one.tokens:,} tokens in {one.seconds:,.0f} s{notes}",
+        )
+
+
 def _recovery_facts(recovered: Recovered) -> Iterator[Fact]:
     held_out = f"held-out loss {recovered.before:.4f} to {recovered.after:.4f} nats a token"
     yield Fact("recovery", f"{recovered.rule}: {held_out}; {recovered.tokens:,} tokens in {recovered.seconds:,.0f} s")
+    for name, said in step_lines(recovered):
+        yield Fact(name, said)
     if recovered.adapters != "none":
         yield Fact("adapters", recovered.adapters)
     if recovered.contest is not None:
