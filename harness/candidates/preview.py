@@ -84,9 +84,7 @@ def previewed(original: Subject, order: Order, progress: Progress) -> tuple[Shap
     if order.recipe.chosen().removes == "weights":
         return None, [*head, "", *pattern_lines(order.recipe, len(blocks(model)))]
     if order.recipe.steps > 1:
-        head.append(
-            fact("note", "shown is one cut of all; what stays depends on what the recoveries between bring back")
-        )
+        head.append(fact("note", "shown is one cut of all; what stays depends on the recoveries between the steps"))
     seen = gathered(original, order.recipe.calibration, order.needs, progress)
     shape = order.shape or plan(model, order.recipe, seen.stats, progress)
     chosen = (

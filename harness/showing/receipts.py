@@ -75,12 +75,9 @@ def facts(receipt: Receipt) -> tuple[Fact, ...]:
 def step_lines(recovered: Recovered) -> Iterator[tuple[str, str]]:
     """A name and a sentence for each of several cuts in turn."""
     for number, one in enumerate(recovered.steps, 1):
-        what = f"{one.ratio} {one.reached:.4f}, held-out loss {one.before:.4f} to {one.after:.4f}"
-        notes = "".join(f"; {note}" for note in one.notes)
-        yield (
-            f"step {number} of {len(recovered.steps)}",
-            f"{what}, {one.tokens:,} tokens in {one.seconds:,.0f} s{notes}",
-        )
+        came_to = f"{one.ratio} {one.reached:.4f}, held-out loss {one.before:.4f} to {one.after:.4f}"
+        took = f"{one.tokens:,} tokens in {one.seconds:,.0f} s"
+        yield f"step {number} of {len(recovered.steps)}", "; ".join((f"{came_to}, {took}", *one.notes))
 
 
 def _recovery_facts(recovered: Recovered) -> Iterator[Fact]:

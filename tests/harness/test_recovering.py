@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import re
 import signal
 import subprocess
 import sys
@@ -72,6 +73,22 @@ def test_what_a_recovery_brought_is_said_and_written_down(place: Path, capsys: p
     assert facts["recovery"].startswith(f"uniform: held-out loss {receipt.recovery.before:.4f} to ")
     assert "text.txt, sha256 " in facts["recovery data"]
     assert [row.adapters.rank for row in receipts.pattern(receipt) if row.adapters] == [2, 2]
+
+
+def test_each_of_several_steps_is_told(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (place / "r.yaml").write_text(RECIPE.replace("epochs: 4", "epochs: 1") + "steps: 2\n")
+    assert entry([*words(place, "small"), "-q"]) == 0
+    said = capsys.readouterr().out
+    assert "steps       2, each a cut and a recovery" in said
+    assert re.search(r"step 1 of 2 r_block 0\.1[45]\d+, held-out loss \d+\.\d+ to \d+\.\d+, 1,024 tokens in", said)
+    receipt = read_receipt(place / "small")
+    assert "step 2 of 2" in {fact.name for fact in receipts.facts(receipt)}
+    assert receipt.recovery is not None
+    assert [step.tokens for step in receipt.recovery.steps] == [1024, 1024]
+    assert sorted(path.name for path in place.glob(".*")) == []
+    capsys.readouterr()
+    assert entry(["compress", str(place / "model"), "--recipe", str(place / "r.yaml"), "--dry-run", "-q"]) == 0
+    assert "shown is one cut of all" in capsys.readouterr().out
 
 
 def test_the_command_line_chooses_another_recovery(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
