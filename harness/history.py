@@ -121,7 +121,7 @@ def _judged(store: DuckdbStore, row: VerdictRow, job: Job, suites: Sequence[Suit
     refuse_changed(suites, before, after)
     comparison = compare(before, after, suites, plan.sequential)
     others = stored_beside(resolved(plan, store, job.facts), store, (before, after), suites)
-    verdict = judge(comparison, plan.gates, others)
+    verdict = replace(judge(comparison, plan.gates, others), severity=plan.candidates[row.candidate].severity)
     receipt = store.receipt(after.id)
     return Judged(before, after, comparison, verdict, Receipt.from_json(receipt) if receipt else None)
 

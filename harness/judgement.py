@@ -16,7 +16,7 @@ from harness.showing.outputs import verdict_lines
 from harness.stores import Store
 from harness.verdicts.compare import Comparison, compare
 from harness.verdicts.gate import Verdict
-from harness.verdicts.outcome import worst
+from harness.verdicts.outcome import deciders, worst
 from suites.assertions import shown
 
 SHOWN = 5
@@ -33,16 +33,18 @@ class Judgement:
     failures: tuple[str, ...] = ()
     """Candidates that could not be judged, and why."""
     report: Path | None = None
+    warnings: tuple[str, ...] = ()
+    """Candidates that only warn and could not be judged, and why."""
 
     @property
     def decision(self) -> str:
         """The worst: ERROR if a candidate could not be judged, else REGRESSION, INCONCLUSIVE or PASS."""
-        return "ERROR" if self.failures else worst([verdict.decision for verdict in self.verdicts])
+        return "ERROR" if self.failures else worst([verdict.decision for verdict in deciders(self.verdicts)])
 
     def __str__(self) -> str:
         lines = [line for verdict in self.verdicts for line in verdict_lines(verdict)]
         report = [f"report: {self.report}"] if self.report else []
-        return "\n".join([*lines, *self.failures, *self.losses, *report])
+        return "\n".join([*lines, *self.failures, *self.warnings, *self.losses, *report])
 
 
 def judged_plan(plan: str | Path | Plan, out: Path = Path("out"), candidate: str | None = None) -> Judgement:
@@ -60,8 +62,10 @@ def judged_plan(plan: str | Path | Plan, out: Path = Path("out"), candidate: str
         if row.decision == "REGRESSION"
         for line in _losses(_comparison(store, row.before_run, row.after_run, chosen))
     ]
-    failures = tuple(f"{name}: could not finish: {why}" for name, why in outcome.failures.items())
-    return Judgement(outcome.verdicts, tuple(losses), failures, outcome.report)
+    told = {name: f"{name}: could not finish: {why}" for name, why in outcome.failures.items()}
+    failures = tuple(line for name, line in told.items() if name not in outcome.warning_only)
+    warnings = tuple(line for name, line in told.items() if name in outcome.warning_only)
+    return Judgement(outcome.verdicts, tuple(losses), failures, outcome.report, warnings)
 
 
 def judged_pair(before: str, after: str, margin: float = 0.05, out: Path = Path("out")) -> Judgement:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from compress import CompressError, read_receipt
@@ -115,7 +115,8 @@ def run_prepared(
             store.save_verdict(VerdictRow(job.id, name, "ERROR", _reason(error), "", "", "[]"))
     report = publish(store, job, out / PAGE, suites) if verdicts else None
     failures = {name: _reason(error) for name, error in errors.items()}
-    outcome = Outcome(plan.name, job.id, tuple(verdicts), failures, report, not_checked(suites), noise)
+    warns = frozenset(name for name, one in plan.candidates.items() if one.severity == "warn")
+    outcome = Outcome(plan.name, job.id, tuple(verdicts), failures, report, not_checked(suites), noise, warns)
     if not any(isinstance(error, EndpointError) for error in errors.values()):
         store.finish_job(job.id, outcome.exit_code)
     return outcome
@@ -180,7 +181,7 @@ def _judged(original: Subject, after: Subject, shared: tuple[str, ...], context:
     comparison = compare(before_run, after_run, context.suites, plan.sequential)
     baselines = {name: job.facts[name] for name in plan.baselines}
     others = stored_beside(baselines, store, (before_run, after_run), context.suites)
-    verdict = judge(comparison, plan.gates, others)
+    verdict = replace(judge(comparison, plan.gates, others), severity=plan.candidates[name].severity)
     findings = json.dumps([finding_facts(finding) for finding in verdict.findings])
     told = Judged(before_run, after_run, comparison, verdict, None)
     store.save_verdict(

@@ -140,6 +140,8 @@ class Plan(Part):
     def _something_to_judge(self) -> Plan:
         if not self.candidates and self.search is None:
             raise ValueError("nothing to judge: give 'candidates', or 'search', which makes some")
+        if self.candidates and all(one.severity == "warn" for one in self.candidates.values()):
+            raise ValueError("nothing can be decided: give at least one candidate of severity: block")
         return self
 
     @model_validator(mode="after")

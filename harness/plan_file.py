@@ -40,10 +40,11 @@ def load_plan(source: str) -> Plan:
 
 
 def only(plan: Plan, candidate: str) -> Plan:
-    """The plan with one of its candidates. Raises HarnessError naming those there are."""
+    """The plan with one of its candidates, which decides then. Raises HarnessError naming those there are."""
     if candidate not in plan.candidates:
         raise HarnessError(f"no candidate {candidate!r} in plan {plan.name}; there are: {', '.join(plan.candidates)}")
-    return plan.model_copy(update={"candidates": {candidate: plan.candidates[candidate]}})
+    chosen = plan.candidates[candidate].model_copy(update={"severity": "block"})
+    return plan.model_copy(update={"candidates": {candidate: chosen}})
 
 
 def permitting(plan: Plan, granted: Allowance) -> Plan:

@@ -109,6 +109,8 @@ class Candidate(Source):
     """None: the recipe's own text."""
     recovery: SuiteRecovery | None = None
     """None: the recipe's own data."""
+    severity: Literal["block", "warn"] = "block"
+    """warn: measured, judged, shown and stored like any other, but no part of the job's decision and exit code."""
 
     @model_validator(mode="after")
     def _one_source(self) -> Candidate:

@@ -219,6 +219,8 @@ class CandidatePage:
     decision: Decision
     reason: str
     """Why, in one sentence."""
+    severity: Literal["block", "warn"] = "block"
+    """warn: no part of the page's decision."""
     highlights: tuple[Highlight, ...] = ()
     """The worst things, worst first, then the best."""
     gates: tuple[GateRow, ...] = ()

@@ -14,7 +14,7 @@ from harness.statistics.delta import Delta
 from harness.verdicts.beside import Beside
 from harness.verdicts.finding import Finding
 from harness.verdicts.gate import Verdict
-from harness.verdicts.outcome import Outcome, sentence
+from harness.verdicts.outcome import WARNING, Outcome, only_warns, sentence
 from harness.verdicts.reasons import amount
 from reports.visible import visible
 
@@ -28,12 +28,17 @@ XML_LETTERS = (range(9, 11), range(0x20, 0xD800), range(0xE000, 0xFFFE), range(0
 def as_text(outcome: Outcome, exit_code: int) -> str:
     """What the terminal shows at the end of a job. exit_code: that of the command."""
     lines = [line for verdict in outcome.verdicts for line in (*verdict_lines(verdict), "")]
-    lines += [f"{name}: could not finish: {why}" for name, why in outcome.failures.items()]
+    lines += [f"{name}: could not finish{_heeded(outcome, name)}: {why}" for name, why in outcome.failures.items()]
     lines += (*outcome.not_checked, *outcome.noise)
     if outcome.report:
         lines.append(f"report: {outcome.report}")
     lines.append(f"job {outcome.job}, exit code {exit_code}")
     return "\n".join(lines)
+
+
+def _heeded(outcome: Outcome, name: str) -> str:
+    """What is said of a failure that the exit code does not heed."""
+    return f" ({WARNING})" if name in outcome.warning_only else ""
 
 
 def verdict_lines(verdict: Verdict) -> list[str]:
@@ -45,7 +50,7 @@ def verdict_lines(verdict: Verdict) -> list[str]:
     flaky = [f"  {line}" for line in flaky_lines(verdict)]
     others = [line for one in verdict.beside for line in _beside_lines(one)]
     notes = [f"  {note}" for note in verdict.notes]
-    return [f"{verdict.candidate}: {verdict.decision}", *table, *reasons, *flaky, *notes, *others]
+    return [f"{verdict.candidate}: {verdict.decision}{only_warns(verdict)}", *table, *reasons, *flaky, *notes, *others]
 
 
 def _beside_lines(one: Beside) -> list[str]:
@@ -72,7 +77,7 @@ def flaky_lines(verdict: Verdict) -> list[str]:
 
 
 def _cells(finding: Finding) -> tuple[str, ...]:
-    decision = finding.decision + (" (warning only)" if finding.severity == "warn" else "")
+    decision = finding.decision + (f" ({WARNING})" if finding.severity == "warn" else "")
     return (finding.gate.title, *_numbers(finding.delta), decision)
 
 
@@ -109,6 +114,7 @@ def as_json(outcome: Outcome) -> str:
         "candidates": {
             verdict.candidate: {
                 "decision": verdict.decision,
+                "severity": verdict.severity,
                 "reason": sentence([verdict]),
                 "findings": [finding_facts(finding) for finding in verdict.findings],
                 "beside": {one.name: _beside_facts(one) for one in verdict.beside},
@@ -164,11 +170,13 @@ def write_junit(outcome: Outcome, path: Path) -> None:
     for verdict in outcome.verdicts:
         suite = ElementTree.SubElement(root, "testsuite", name=verdict.candidate, tests=str(len(verdict.findings)))
         for finding in verdict.findings:
-            _junit_case(suite, finding)
+            _junit_case(suite, finding, verdict.severity == "warn" or finding.severity == "warn")
     for name, why in outcome.failures.items():
-        suite = ElementTree.SubElement(root, "testsuite", name=name, tests="1", errors="1")
+        warns = name in outcome.warning_only
+        suite = ElementTree.SubElement(root, "testsuite", name=name, tests="1", errors="0" if warns else "1")
         case = ElementTree.SubElement(suite, "testcase", name="could not finish", classname=name)
-        ElementTree.SubElement(case, "error", message=_printable(why))
+        message = _printable(f"{WARNING}: {why}" if warns else why)
+        ElementTree.SubElement(case, "skipped" if warns else "error", message=message)
     for suite in root:
         for tag, count in (("failure", "failures"), ("skipped", "skipped")):
             suite.set(count, str(len(suite.findall(f"testcase/{tag}"))))
@@ -176,11 +184,11 @@ def write_junit(outcome: Outcome, path: Path) -> None:
     drafts.write(path, [ElementTree.tostring(root, encoding="unicode", xml_declaration=True), "\n"])
 
 
-def _junit_case(suite: ElementTree.Element, finding: Finding) -> None:
+def _junit_case(suite: ElementTree.Element, finding: Finding, warns: bool) -> None:
     name = _printable(finding.gate.title)
     case = ElementTree.SubElement(suite, "testcase", name=name, classname=suite.get("name", ""))
-    warning = "warning only: " if finding.severity == "warn" else ""
-    if finding.decision == "INCONCLUSIVE" or (finding.severity == "warn" and finding.decision == "REGRESSION"):
+    warning = f"{WARNING}: " if warns else ""
+    if finding.decision == "INCONCLUSIVE" or (warns and finding.decision == "REGRESSION"):
         ElementTree.SubElement(case, "skipped", message=_printable(warning + finding.reason))
     elif finding.decision == "REGRESSION":
         ElementTree.SubElement(case, "failure", message=_printable(finding.reason))
@@ -195,12 +203,18 @@ def append_markdown(outcome: Outcome, path: Path) -> None:
     """Append a summary, as CI systems want it in their step summary file."""
     lines = [f"## secateur: {_inline(outcome.plan)}", ""]
     for verdict in outcome.verdicts:
-        lines += [f"### {verdict.candidate}: {verdict.decision}", "", _inline(sentence([verdict])), ""]
+        lines += [
+            f"### {verdict.candidate}: {verdict.decision}{only_warns(verdict)}",
+            "",
+            _inline(sentence([verdict])),
+            "",
+        ]
         lines += ["| gate | before | after | bounds | items | decision |", "|---|---|---|---|---|---|"]
         lines += ["| " + " | ".join(_escaped(_cells(finding))) + " |" for finding in verdict.findings]
         told = (*flaky_lines(verdict), *verdict.notes, *(one.told for one in verdict.beside))
         lines += [*(f"- {_inline(line)}" for line in told), ""]
-    lines += [f"- {name}: could not finish: {_inline(why)}" for name, why in outcome.failures.items()]
+    failures = outcome.failures.items()
+    lines += [f"- {name}: could not finish{_heeded(outcome, name)}: {_inline(why)}" for name, why in failures]
     lines += [f"- {_inline(line)}" for line in (*outcome.not_checked, *outcome.noise)]
     try:
         with path.open("a", encoding="utf-8") as file:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from compress import Recipe
 from harness.records import ORIGINAL
 from harness.verdicts.gate import Verdict
-from harness.verdicts.outcome import EXIT_CODES, sentence, worst
+from harness.verdicts.outcome import EXIT_CODES, deciders, sentence, worst
 from reports.overview import SpreadRow, Tradeoff, TradePoint
 from reports.page import CandidatePage, MetricRow
 
@@ -21,7 +21,8 @@ RISES = ("speed.",)
 
 
 def in_words(verdicts: Sequence[Verdict]) -> str:
-    """The verdict of a job as one clause."""
+    """The verdict of a job as one clause, on the candidates that decide."""
+    verdicts = deciders(verdicts)
     count, decision = len(verdicts), worst([verdict.decision for verdict in verdicts])
     if count == 1:
         name = verdicts[0].candidate
@@ -39,7 +40,8 @@ def in_words(verdicts: Sequence[Verdict]) -> str:
 
 
 def reason(verdicts: Sequence[Verdict]) -> str:
-    """Why, in one sentence: of several candidates that of the first of the worst."""
+    """Why, in one sentence: of several candidates that decide that of the first of the worst."""
+    verdicts = deciders(verdicts)
     decision = worst([verdict.decision for verdict in verdicts])
     first = next(verdict for verdict in verdicts if verdict.decision == decision)
     named = f"{first.candidate}: " if len(verdicts) > 1 and decision != "PASS" else ""

@@ -15,7 +15,7 @@ from harness.showing.numbers import gate_row, metric_row, tag_rows
 from harness.showing.outputs import flaky_lines
 from harness.verdicts.compare import Comparison
 from harness.verdicts.gate import Verdict
-from harness.verdicts.outcome import sentence, worst
+from harness.verdicts.outcome import deciders, sentence, worst
 from harness.verdicts.pairing import CasePair
 from harness.verdicts.reasons import why_left_out
 from reports.fidelity import DivergenceRow, PassageRow, Percentile
@@ -85,7 +85,7 @@ def page(heading: Heading, judged: Sequence[Judged]) -> Page:
         title=overview.in_words(verdicts),
         plan=heading.plan,
         created=heading.created,
-        decision=worst([verdict.decision for verdict in verdicts]),
+        decision=worst([verdict.decision for verdict in deciders(verdicts)]),
         sentence=overview.reason(verdicts),
         command=heading.command,
         original=ModelPage("original", _model_facts(first.before)),
@@ -93,7 +93,12 @@ def page(heading: Heading, judged: Sequence[Judged]) -> Page:
         headline=headline,
         provenance=heading.provenance,
         notes=heading.notes,
-        highlights=highlights.chosen(one for found in notable for one in found),
+        highlights=highlights.chosen(
+            one
+            for verdict, found in zip(verdicts, notable, strict=True)
+            if verdict in deciders(verdicts)
+            for one in found
+        ),
         tradeoffs=overview.tradeoffs(candidates),
         spreads=overview.spreads(candidates, recipes, headline),
         plan_text=heading.plan_text,
@@ -106,6 +111,7 @@ def _candidate(one: Judged, noise: Mapping[str, Floor]) -> CandidatePage:
     return CandidatePage(
         name=one.verdict.candidate,
         decision=one.verdict.decision,
+        severity=one.verdict.severity,
         reason=sentence([one.verdict]),
         gates=tuple(gate_row(finding, noise.get(finding.gate.metric)) for finding in one.verdict.findings),
         numbers=_numbers(one.comparison, noise),

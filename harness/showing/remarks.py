@@ -9,6 +9,7 @@ from typing import Literal
 
 from harness.errors import HarnessError
 from harness.verdicts.finding import Finding
+from harness.verdicts.gate import Verdict
 from harness.verdicts.outcome import Outcome
 from suites.document import read
 from suites.errors import SuiteError
@@ -22,7 +23,7 @@ class Remark:
     """Something that whoever reads the plan should see."""
 
     level: Level
-    """error: REGRESSION, or not judged. warning: INCONCLUSIVE. note: a gate that only warns."""
+    """error: REGRESSION, or not judged. warning: INCONCLUSIVE. note: a gate or a candidate that only warns."""
     candidate: str
     rule: str
     """The gate's title, or NOT_JUDGED."""
@@ -42,9 +43,9 @@ def remarks(outcome: Outcome, plan: str) -> Iterator[Remark]:
                 title = finding.gate.title
                 line = lines[number] if lines else None
                 what = f"{title}: {finding.decision}"
-                yield Remark(_level(finding), verdict.candidate, title, what, finding.reason, line)
+                yield Remark(_level(finding, verdict), verdict.candidate, title, what, finding.reason, line)
     for name, why in outcome.failures.items():
-        yield Remark("error", name, NOT_JUDGED, NOT_JUDGED, why, None)
+        yield Remark("note" if name in outcome.warning_only else "error", name, NOT_JUDGED, NOT_JUDGED, why, None)
 
 
 def is_file(plan: str) -> bool:
@@ -52,8 +53,8 @@ def is_file(plan: str) -> bool:
     return Path(plan).is_file()
 
 
-def _level(finding: Finding) -> Level:
-    if finding.severity == "warn":
+def _level(finding: Finding, verdict: Verdict) -> Level:
+    if "warn" in (finding.severity, verdict.severity):
         return "note"
     return "error" if finding.decision == "REGRESSION" else "warning"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 
@@ -31,6 +32,8 @@ class Verdict:
     """What a reader must know of how answers were graded."""
     flaky: tuple[str, ...] = ()
     """Cases some of whose answers pass and some do not, as "suite/case: 2 of 5 before, 5 of 5 after"."""
+    severity: Literal["block", "warn"] = "block"
+    """warn: the job's decision and exit code do not heed it."""
 
 
 def judge(comparison: Comparison, gates: Sequence[Gate], others: Sequence[Beside] = ()) -> Verdict:
