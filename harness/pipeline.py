@@ -12,6 +12,7 @@ from harness.assessing import advised, spoken
 from harness.blessed import resolved, stored_beside
 from harness.candidates.lessons import taught
 from harness.candidates.observations import observations
+from harness.candidates.stages import staged
 from harness.candidates.workshop import Workshop
 from harness.deriving import derived
 from harness.digest import digest
@@ -71,9 +72,10 @@ class Prepared:
 
 
 def prepared(plan: Plan) -> Prepared:
-    """Raises HarnessError for a plan without candidates, and for suites that cannot be loaded."""
+    """Raises HarnessError for a plan without candidates, and for stages and suites that cannot be."""
     if not plan.candidates:
         raise HarnessError(f"plan {plan.name}: no candidates to run; `secateur search` makes some, or name them")
+    plan = staged(plan)
     return Prepared(plan, tuple(loaded_suites(plan)))
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from compress import methods
 from compress.recipe import Recipe
+from harness.candidates.stages import staged
 from harness.errors import HarnessError
 from harness.plan import Plan
 from harness.plan_models import DTYPE, Model
@@ -34,7 +35,7 @@ def load_plan(source: str) -> Plan:
                 raise SuiteError(document.fault((key,), f"who runs the plan says so, by {option}"))
         if plan.half:
             raise SuiteError(document.fault(("half",), "`secateur search` parts a plan, its file does not"))
-        return _anchored(plan, document)
+        return staged(_anchored(plan, document))
     except SuiteError as error:
         raise HarnessError(str(error)) from error
 

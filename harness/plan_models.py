@@ -111,6 +111,8 @@ class Candidate(Source):
     """None: the recipe's own data."""
     severity: Literal["block", "warn"] = "block"
     """warn: measured, judged, shown and stored like any other, but no part of the job's decision and exit code."""
+    stages: bool = False
+    """Judge the model as it was after the cut, and with its adapters apart, too: as candidates that warn."""
 
     @model_validator(mode="after")
     def _one_source(self) -> Candidate:
@@ -118,6 +120,8 @@ class Candidate(Source):
             raise ValueError("give either 'recipe' (made here) or 'model' (already there)")
         if self.recipe is not None and (self.adapter or self.revision or self.endpoint or self.fingerprint):
             raise ValueError("'adapter', 'revision', 'endpoint' and 'fingerprint' go with 'model', not with 'recipe'")
+        if self.recipe is None and self.stages:
+            raise ValueError("'stages' goes with 'recipe', not with 'model', whose stages are not known")
         if self.recipe is None and self.learns:
             raise ValueError("'calibration' and 'recovery' go with 'recipe', not with 'model'")
         return self

@@ -32,5 +32,9 @@ class Rule(Protocol):
     def apart(self) -> bool:
         """Whether it leaves adapters that may not be merged."""
 
+    @property
+    def merges(self) -> bool:
+        """Whether it trains adapters that are merged unless the recipe says otherwise."""
+
     def recover_(self, job: Job) -> Recovered:
         """Change the job's model. Raises CompressError, with everything that was acknowledged kept on disk."""

@@ -25,6 +25,7 @@ class Full:
     needs: ClassVar[frozenset[str]] = frozenset()
     suits: ClassVar[frozenset[str]] = frozenset({"width", "layers"})
     apart: ClassVar[bool] = False
+    merges: ClassVar[bool] = False
 
     def recover_(self, job: Job) -> Recovered:
         """Train in place; afterwards all parameters require gradients, as before."""

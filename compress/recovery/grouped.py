@@ -27,6 +27,7 @@ class Grouped:
 
     suits: ClassVar[frozenset[str]] = frozenset({"width", "layers"})
     apart: ClassVar[bool] = False
+    merges: ClassVar[bool] = False
     needs: ClassVar[frozenset[str]] = frozenset()
 
     def recover_(self, job: Job) -> Recovered:

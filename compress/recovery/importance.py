@@ -39,6 +39,7 @@ class Importance:
 
     suits: ClassVar[frozenset[str]] = frozenset({"width", "weights", "layers"})
     apart: ClassVar[bool] = False
+    merges: ClassVar[bool] = True
     needs: ClassVar[frozenset[str]] = frozenset({"angles"})
 
     def recover_(self, job: Job) -> Recovered:

@@ -32,6 +32,7 @@ class Layerwise:
     needs: ClassVar[frozenset[str]] = frozenset()
     suits: ClassVar[frozenset[str]] = frozenset({"width", "layers"})
     apart: ClassVar[bool] = False
+    merges: ClassVar[bool] = False
 
     def recover_(self, job: Job) -> Recovered:
         """Refit; weights are put back as they were if the held-out loss did not fall."""

@@ -40,6 +40,7 @@ class Lazy:
 
     suits: ClassVar[frozenset[str]] = frozenset({"weights"})
     apart: ClassVar[bool] = True
+    merges: ClassVar[bool] = False
     needs: ClassVar[frozenset[str]] = frozenset()
 
     def recover_(self, job: Job) -> Recovered:

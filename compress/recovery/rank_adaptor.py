@@ -47,6 +47,7 @@ class RankAdaptor:
 
     suits: ClassVar[frozenset[str]] = frozenset({"width", "weights", "layers"})
     apart: ClassVar[bool] = False
+    merges: ClassVar[bool] = True
     needs: ClassVar[frozenset[str]] = frozenset()
 
     def recover_(self, job: Job) -> Recovered:

@@ -46,6 +46,9 @@ class Order:
     """Format to write instead of a folder of safetensors."""
     shape: Shape | None = None
     """What to keep, instead of what the method would choose."""
+    work: Path | None = None
+    """Where the recovery is worked on, for another order to go on from; the caller removes it. None: beside the target,
+    and removed in the end."""
     probe: bool = False
     """Note in the receipt what became of the loss on a little text."""
 
@@ -78,7 +81,7 @@ def make(
     if export is not None and order.recipe.recovery and order.recipe.recovery.apart:
         raise HarnessError(f"--export {order.export} writes one model, but this recovery keeps its adapters apart")
     model = copy.deepcopy(loaded.model)
-    work = recovery_place(order.target)
+    work = order.work or recovery_place(order.target)
     resources = Resources(loaded.model, work, observations)
     receipt = apply(
         model, order.recipe, loaded.tokenizer, stats=stats, shape=order.shape, resources=resources, progress=progress
@@ -95,7 +98,8 @@ def make(
         else:
             receipt = noted(receipt, *export.write(model, loaded.tokenizer, order.target, receipt))
     progress(f"saving {order.target.name}", 1, 1)
-    shutil.rmtree(work, ignore_errors=True)
+    if order.work is None:
+        shutil.rmtree(work, ignore_errors=True)
     return receipt
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import fcntl
 import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -52,13 +52,30 @@ class Workshop:
         with _alone(folder):
             if not _sound(folder):
                 shutil.rmtree(folder, ignore_errors=True)
-                recipe = self.recipes[name]
-                make(self.original, Order(recipe, folder), self.progress, self._calibrated(recipe), self.observations)
+                recipe, work = self.recipes[name], self._shared_work(name)
+                order = Order(recipe, folder, work=work)
+                with _alone(work) if work else nullcontext():
+                    make(self.original, order, self.progress, self._calibrated(recipe), self.observations)
                 _seal(folder)
+                if work is not None and all(self._place(other).exists() for other in self._twins(name)):
+                    shutil.rmtree(work, ignore_errors=True)
         return folder
 
     def _place(self, name: str) -> Path:
         return self.folder / f"{name}-{made_key(self.original, self.recipes[name])[:12]}"
+
+    def _twins(self, name: str) -> list[str]:
+        """All candidates that train what this one does; some of them merge their adapters, some do not."""
+        trained = _trained(self.recipes[name])
+        return [other for other, recipe in self.recipes.items() if trained is not None and _trained(recipe) == trained]
+
+    def _shared_work(self, name: str) -> Path | None:
+        """Where twins work on their recovery, so that what one has trained the other need not train again."""
+        if len(self._twins(name)) < 2:
+            return None
+        trained = _trained(self.recipes[name])
+        assert trained is not None
+        return self.folder / f".{made_key(self.original, trained)[:12]}.recovery"
 
     def _calibrated(self, recipe: Recipe) -> Stats:
         """What this recipe needs, gathered together with what the others need.
@@ -81,6 +98,13 @@ class Workshop:
         """What all recipes that were not made before need of this calibration."""
         needs = [recipe.needs for recipe in self._waiting if recipe.calibration == calibration]
         return frozenset().union(*(need for need in needs if "grams" not in need))
+
+
+def _trained(recipe: Recipe) -> Recipe | None:
+    """The recipe as far as its training goes; None: it trains nothing."""
+    if recipe.recovery is None:
+        return None
+    return recipe.model_copy(update={"recovery": recipe.recovery.model_copy(update={"merge": True})})
 
 
 def made_key(original: Subject, recipe: Recipe) -> str:

@@ -32,7 +32,10 @@ def _parameters(loaded: LoadedModel) -> Measurement:
 
 
 def _bytes(loaded: LoadedModel) -> Measurement:
-    stored = sum(file.stat().st_size for source in loaded.sources for file in weight_files(source))
+    from compress.checkpoints.opening import ADAPTER
+
+    beside = [source / ADAPTER for source in loaded.sources if (source / ADAPTER).is_dir()]
+    stored = sum(file.stat().st_size for source in (*loaded.sources, *beside) for file in weight_files(source))
     return Measurement("size.bytes", float(stored), "bytes", False, "reading")
 
 

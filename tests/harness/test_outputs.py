@@ -12,11 +12,13 @@ import pytest
 from harness.gates import Gate
 from harness.showing import outputs
 from harness.showing.github import annotated
+from harness.showing.overview import in_words, reason
+from harness.showing.remarks import remarks
 from harness.showing.sarif import write_sarif
 from harness.statistics.delta import Delta
 from harness.verdicts.finding import Finding
 from harness.verdicts.gate import Verdict
-from harness.verdicts.outcome import Outcome, worst
+from harness.verdicts.outcome import Outcome, sentence, worst
 
 DELTA = Delta("s.pass_rate", "share", "drop", 0.8, 0.7, 0.1, 0.1, 0.02, 0.18, 100, 100, "Tango score")
 
@@ -40,6 +42,27 @@ def test_exit_code_is_the_worst() -> None:
     assert Outcome("p", "j", (unclear, bad)).exit_code == 1
     assert Outcome("p", "j", (bad,), {"x": "y"}).exit_code == 3
     assert worst(["PASS", "INCONCLUSIVE"]) == "INCONCLUSIVE"
+
+
+def test_a_candidate_that_only_warns_decides_nothing_and_says_so(tmp_path: Path) -> None:
+    good = Verdict("good", "PASS", (finding("PASS"),))
+    bad = Verdict("bad", "REGRESSION", (finding("REGRESSION"),), severity="warn")
+    outcome = Outcome("p", "j", (bad, good), {"gone": "no such folder"}, warning_only=frozenset({"bad", "gone"}))
+    assert outcome.exit_code == 0
+    assert Outcome("p", "j", (bad,), {"good": "why"}, warning_only=frozenset({"bad"})).exit_code == 3
+    text = outputs.as_text(outcome, 0)
+    assert "bad: REGRESSION (warning only)" in text
+    assert "gone: could not finish (warning only): no such folder" in text
+    assert sentence([bad]).startswith("Warning only. s.pass_rate: ")
+    assert sentence([bad, good]) == "bad: REGRESSION (warning only), good: PASS."
+    assert in_words([bad, good]) == "good keeps to its gates"
+    assert reason([bad, good]) == "All 1 blocking gates pass. Exit code 0."
+    assert json.loads(outputs.as_json(outcome))["candidates"]["bad"]["severity"] == "warn"
+    assert {remark.level for remark in remarks(outcome, "demo")} == {"note"}
+    outputs.write_junit(outcome, tmp_path / "j.xml")
+    found = {suite.get("name"): suite for suite in ElementTree.parse(tmp_path / "j.xml").getroot()}
+    assert [(found[name].get("failures"), found[name].get("skipped")) for name in ("bad", "gone")] == [("0", "1")] * 2
+    assert found["gone"].get("errors") == "0"
 
 
 def test_junit_counts(outcome: Outcome, tmp_path: Path) -> None:
