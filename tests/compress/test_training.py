@@ -21,7 +21,7 @@ from compress.calibration.stats import BlockStats, Stats
 from compress.progress import silent
 from compress.training.digests import weights_digest
 from compress.training.job import Job
-from compress.training.lora import part_of, trial
+from compress.training.lora import trial
 from compress.training.losses import losses_of, matched
 from compress.training.objectives import Aim, Mixture, token_loss
 from compress.training.rows import Corpus, Rows
@@ -349,4 +349,4 @@ def test_hidden_states_are_matched_layer_by_layer(make_job) -> None:
 
 
 def test_rows_that_are_parted_stay_rows() -> None:
-    assert len(part_of(rows(6, seed=0), 4)) == 4
+    assert len(rows(6, seed=0).between(1, 5)) == 4
