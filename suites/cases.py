@@ -10,12 +10,12 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 from suites.allowance import CAREFUL, Allowance
-from suites.assertions import Assertion, Unchecked, asks_in_words, base_of, build, shown
+from suites.assertions import Assertion, Unchecked, base_of, build, shown, takes
 from suites.combining import Asserted, AssertSet
 from suites.document import MAX_FAULTS, Place
-from suites.errors import SuiteError
+from suites.errors import SuiteError, UnsupportedError
 from suites.files import Files, names_a_file
-from suites.form import CasePart, DefaultPart, OptionsPart
+from suites.form import CasePart, DefaultPart, FactualityPart, OptionsPart
 from suites.prompts import Messages, Prompt, messages_of
 from suites.schema import MAX_NEW_TOKENS, AssertionPart, Case
 from suites.templates import Templates, Vars
@@ -43,6 +43,7 @@ class Setting:
     """Of all answers to the test that is being made."""
     rubric_prompt: object = None
     """What a judge is asked of them, where the suite says it."""
+    factuality: FactualityPart | None = None
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,8 @@ def cases_of(entry: Entry, setting: Setting, faults: list[str]) -> list[Case]:
         return []
     made, name = [], template.id
     changed = options.transform or options.postprocess
-    own_setting = dataclasses.replace(setting, transform=changed, rubric_prompt=options.rubric_prompt)
+    words, scores = options.rubric_prompt, options.factuality
+    own_setting = dataclasses.replace(setting, transform=changed, rubric_prompt=words, factuality=scores)
     for prompt, values in askings:
         if len(faults) > MAX_FAULTS:
             break
@@ -196,12 +198,15 @@ def _whose(where: Place, test: Place) -> str:
 def _rule(part: AssertionPart, values: Vars, setting: Setting) -> Assertion:
     """Return the rule, or what stands for it where the user lets it be skipped; raises SuiteError if it is not let."""
     why, rule = reason_against(part.type), None
-    if why is None:
-        options = {name: _given(part, value, values, setting) for name, value in part.given.items()}
-        rule = _built(part, options, values, setting)
-        rule = transformed(rule, (setting.transform, part.transform), setting.files)
-        _refuse_lacking(rule.needs, values)
-        why = setting.allowance.missing(rule.needs)
+    try:
+        if why is None:
+            options = {name: _given(part, value, values, setting) for name, value in part.given.items()}
+            rule = _built(part, options, values, setting)
+            rule = transformed(rule, (setting.transform, part.transform), setting.files)
+            _refuse_lacking(rule.needs, values)
+            why = setting.allowance.missing(rule.needs)
+    except UnsupportedError as error:
+        why = str(error)
     if rule is not None and why is None:
         return rule
     if setting.allowance.skip_unsupported:
@@ -212,10 +217,12 @@ def _rule(part: AssertionPart, values: Vars, setting: Setting) -> Assertion:
 
 def _built(part: AssertionPart, options: dict[str, object], values: Vars, setting: Setting) -> Assertion:
     """Return the rule, with the words for a judge where its type asks one and the suite gives some."""
-    given = part.rubric_prompt or setting.rubric_prompt
-    if not given or not asks_in_words(part.type):
+    if setting.factuality is not None and takes(part.type, "scores"):
+        options["scores"] = setting.factuality.scores
+    words = part.rubric_prompt or setting.rubric_prompt
+    if not words or not takes(part.type, "wording"):
         return build(part.type, options)
-    rule = build(part.type, {**options, "wording": words_of(given, setting.files, setting.templates)})
+    rule = build(part.type, {**options, "wording": words_of(words, setting.files, setting.templates)})
     refuse_faulty(rule, values)
     return rule
 

@@ -6,7 +6,7 @@ import difflib
 import re
 import types
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
 
@@ -25,6 +25,9 @@ READERS: Mapping[str, Callable[[str, str], Parsed]] = {
     ".jsonl": parse_jsonl,
 }
 
+STRANGE = "unknown key, like none that is known; "
+"""How the fault begins of a key that a lenient model does without."""
+
 Key = str | int
 Trail = tuple[Key, ...]
 M = TypeVar("M", bound=BaseModel)
@@ -37,6 +40,8 @@ class Document:
     file: Path
     data: object
     marks: Marks
+    passed_over: list[str] = field(default_factory=list)
+    """Keys that are not like any that is known, without the numbers of elements."""
 
     def line(self, path: Sequence[Key]) -> int:
         """Return the line of a key or element, or of its nearest parent that exists."""
@@ -128,13 +133,28 @@ def validated(document: Document, model: type[M]) -> M:
     """Return the document as a pydantic model; raises SuiteError with every fault, one line each.
 
     A model may say of keys why they are refused, as `refused: ClassVar[Mapping[str, str]]`, and of fields why they are
-    not used, as `unused`: these are not recommended.
+    not used, as `unused`: these are not recommended. Where it says `lenient`, keys that are not like any of its own are
+    taken out of the data and noted.
     """
     try:
         return model.model_validate(document.data)
     except ValidationError as error:
         told = _told(error.errors(include_url=False), document, model)
-        raise SuiteError(_joined([document.fault(path, text) for path, text in told])) from error
+        wrong = [document.fault(path, text) for path, text in told if not text.startswith(STRANGE)]
+        if wrong:
+            raise SuiteError(_joined(wrong)) from error
+    for path, _ in told:
+        _pass_over_(document, path)
+    return validated(document, model)
+
+
+def _pass_over_(document: Document, path: Trail) -> None:
+    """Take a key out of the data; where an alias repeats a part of them, it may be gone already."""
+    inside: Any = document.data
+    for key in path[:-1]:
+        inside = inside[key]
+    if inside.pop(path[-1], None) is not None:
+        document.passed_over.append(".".join(str(key) for key in path if isinstance(key, str)))
 
 
 def _told(faults: Sequence[ErrorDetails], document: Document, model: type[BaseModel]) -> list[tuple[Trail, str]]:
@@ -196,7 +216,8 @@ def _unknown(key: str, model: type[BaseModel] | None) -> str:
     if key in refused:
         return f"{refused[key]}; {allowed}"
     near = suggestion(key, fields)
-    return f"unknown key{near} {allowed}" if near else f"unknown key; {allowed}"
+    strange = STRANGE if getattr(model, "lenient", False) else "unknown key; "
+    return f"unknown key{near} {allowed}" if near else f"{strange}{allowed}"
 
 
 def _models(kind: Any, location: list[Key]) -> Iterator[type[BaseModel]]:

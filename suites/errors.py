@@ -14,6 +14,10 @@ class SuiteError(Exception):
         super().__init__("\n".join(map(_cut, message.split("\n"))))
 
 
+class UnsupportedError(SuiteError):
+    """An assertion asks for what is not here; the others of its suite can be checked without it."""
+
+
 class UndecidedError(SuiteError):
     """An assertion can say nothing of this answer: who was asked did not reply, or not so that it can be read."""
 

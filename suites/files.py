@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from suites.document import MAX_BYTES, read, read_text
-from suites.errors import SuiteError
+from suites.errors import SuiteError, UnsupportedError
 from suites.program import Program
 from suites.script import Script, file_script
 
@@ -96,13 +96,13 @@ class Files:
         kind = file.suffix.lower()
         if kind not in (".py", *SCRIPTS):
             allowed = ", ".join([".py", *SCRIPTS])
-            raise SuiteError(f"{address!r}: this kind of program is not supported; allowed: {allowed}")
+            raise UnsupportedError(f"{address!r}: this kind of program is not supported; allowed: {allowed}")
         if kind == ".py":
             return Program(read_text(file), named or function, file.name, str(file.resolve().parent))
         try:
             return file_script(read_text(file), named)
-        except SuiteError as error:
-            raise error if str(file) in str(error) else SuiteError(f"{address!r}: {error}") from error
+        except UnsupportedError as error:
+            raise UnsupportedError(f"{address!r}: {error}") from error
 
     def _keep_(self, file: Path, content: object) -> None:
         self.kept[file] = content

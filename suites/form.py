@@ -15,6 +15,23 @@ DERIVED = "a number made of means has no value for a case, so nothing pairs; gat
 MODELS = "the plan says which models are asked, and how"
 
 
+class FactualityPart(FilePart):
+    """`factuality`: the score of each thing that a judge can find; above 0 passes."""
+
+    lenient: ClassVar[bool] = False
+    subset: float = Field(default=1.0, ge=0, le=1)
+    superset: float = Field(default=1.0, ge=0, le=1)
+    agree: float = Field(default=1.0, ge=0, le=1)
+    disagree: float = Field(default=0.0, ge=0, le=1)
+    differ_but_factual: float = Field(default=1.0, ge=0, le=1, alias="differButFactual")
+
+    @property
+    def scores(self) -> dict[str, float]:
+        """By the letters that a judge replies with."""
+        kinds = (self.subset, self.superset, self.agree, self.disagree, self.differ_but_factual)
+        return dict(zip("ABCDE", kinds, strict=True))
+
+
 class OptionsPart(FilePart):
     """`options` of a test."""
 
@@ -33,6 +50,7 @@ class OptionsPart(FilePart):
     postprocess: str | None = None
     disable_var_expansion: bool = Field(default=False, alias="disableVarExpansion")
     disable_default_asserts: bool = Field(default=False, alias="disableDefaultAsserts")
+    factuality: FactualityPart | None = None
     disable_conversation_var: object = Field(default=None, alias="disableConversationVar")
     provider: object = None
     repeat: int | None = Field(default=None, ge=1, le=MAX_REPEATS)
@@ -43,6 +61,7 @@ class OptionsPart(FilePart):
 class SamplingPart(FilePart):
     """`sampling`: how answers are drawn."""
 
+    lenient: ClassVar[bool] = False
     temperature: float = Field(gt=0, le=10, allow_inf_nan=False)
     top_p: float = Field(default=1.0, gt=0, le=1)
     seed: int = Field(default=0, ge=0)
@@ -55,6 +74,7 @@ class SamplingPart(FilePart):
 class RepeatPart(FilePart):
     """`repeat`: how often a case is asked; without `min_pass` all of its answers must pass."""
 
+    lenient: ClassVar[bool] = False
     n: int = Field(ge=1, le=MAX_REPEATS)
     min_pass: int | None = Field(default=None, ge=1)
 
@@ -99,6 +119,7 @@ class DefaultPart(FilePart):
 class MessagePart(FilePart):
     """One chat message."""
 
+    lenient: ClassVar[bool] = False
     role: Literal["system", "user", "assistant"]
     content: str
 
@@ -160,7 +181,6 @@ class SuitePart(FilePart):
     refused: ClassVar[Mapping[str, str]] = {
         "extensions": PROGRAM,
         "nunjucksFilters": PROGRAM,
-        "redteam": "attacks are not made here; write the tests down",
     }
     unused: ClassVar[Mapping[str, str]] = {
         "providers": MODELS,
@@ -169,6 +189,7 @@ class SuitePart(FilePart):
         "derived_metrics": DERIVED,
         "evaluate_options": "all but repeat is about how promptfoo asks",
         "output_path": "results go to the store",
+        "redteam": "attacks are not made here; what tests there are is asked",
         "sharing": "nothing is shared",
         "tags": "they are about the file, not about a test",
         "tracing": "nothing is traced",
@@ -188,6 +209,7 @@ class SuitePart(FilePart):
     derived_metrics: object = Field(default=None, alias="derivedMetrics")
     evaluate_options: dict[str, object] | None = Field(default=None, alias="evaluateOptions")
     output_path: object = Field(default=None, alias="outputPath")
+    redteam: object = None
     sampling: SamplingPart | None = None
     sharing: object = None
     tags: object = None

@@ -9,8 +9,8 @@ from dataclasses import MISSING, fields
 from suites.assertions import load, names
 from suites.unsupported import UNSUPPORTED
 
-SPELLED = {"wording": "rubricPrompt"}
-"""Options that have another name in a file."""
+SPELLED = {"scores": "options.factuality", "wording": "rubricPrompt"}
+"""Options that have another name, or place, in a file."""
 
 
 def glossary() -> Iterator[str]:

@@ -35,6 +35,7 @@ from suites.wording import Wording
 
 SHELVES = ("x-", "_", ".")
 """How names at the top of a file begin that only hold anchors for the rest of it."""
+STRANGE_KEY = "not used: no key of a suite"
 LIBRARY = Path(__file__).parent / "library"
 
 
@@ -57,8 +58,10 @@ def load(name_or_path: str | Path, allowance: Allowance = CAREFUL) -> Suite:
     setting = _setting(part, top, files, allowance, faults)
     cases: list[Case] = []
     ids: dict[str, Place] = {}
+    documents = {id(place.document): place.document for place in (top, setting.default_place)}
     for test in _entries(part, top, files, faults):
         notes.update(unused_in(test.part))
+        documents[id(test.place.document)] = test.place.document
         faults += _given_twice(test, ids)
         cases += cases_of(test, setting, faults)
         if len(cases) > MAX_CASES:
@@ -71,6 +74,7 @@ def load(name_or_path: str | Path, allowance: Allowance = CAREFUL) -> Suite:
     decidable = [case for case in cases if not _undecidable(case)]
     if not decidable:
         raise SuiteError(f"{file}: none of the {len(cases)} cases has an assertion that can be checked here")
+    notes.update(f"{key}: {STRANGE_KEY}" for document in documents.values() for key in document.passed_over)
     unique = tuple(_numbered(decidable))
     sampling = part.sampling.value if part.sampling else None
     return Suite(

@@ -89,9 +89,10 @@ class Suite:
 
 
 class FilePart(BaseModel):
-    """A piece of a suite file: unknown keys refused, and text is not taken for a number."""
+    """A piece of a suite file: keys that are nearly right are refused, and text is not taken for a number."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    lenient: ClassVar[bool] = True
 
 
 class AssertionPart(FilePart):

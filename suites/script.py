@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from suites.errors import SuiteError
+from suites.errors import SuiteError, UnsupportedError
 
 SECONDS = 5.0
 MAX_BYTES = 256 * 2**20
@@ -67,11 +67,11 @@ def inline_script(text: str) -> Script:
 def file_script(text: str, function: str) -> Script:
     """Return the script of a file, whether it exports as CommonJS or as a module does.
 
-    Raises SuiteError for one that brings in other modules, which are not there.
+    Raises UnsupportedError for one that brings in other modules, which are not there.
     """
     brought = IMPORT.search(text)
     if brought:
-        raise SuiteError(f"it brings in {brought[1]!r}; JavaScript runs here without modules")
+        raise UnsupportedError(f"it brings in {brought[1]!r}; JavaScript runs here without modules")
     code = LISTED.sub("", EXPORTED.sub(r"\1", DEFAULT.sub(r"\1module.exports.default =", text)))
     named = [f"module.exports.{outer} = {inner};" for outer, inner in _exported(text)]
     return Script("\n".join([code, *named]), function)

@@ -109,9 +109,12 @@ def named(words: Words | None, name: str | int) -> Wording | None:
 
 def refuse_faulty(rule: Assertion, values: Mapping[str, object]) -> None:
     """Raise SuiteError if the words of a rule cannot be used whatever the answer is, by asking them once of nobody."""
-    answer = Reply("?", prompt="?", vars=values, advised=lambda question: Advice(ANY_REPLY))
+
+    def advised(question: Question) -> Advice:
+        return Advice(ANY_REPLY if question.kind == "judge" else None)
+
     try:
-        rule.check(answer, Reply("!"))
+        rule.check(Reply("?", prompt="?", vars=values, advised=advised), Reply("!"))
     except FaultyWordingError as error:
         raise SuiteError(str(error)) from error
     except UndecidedError:

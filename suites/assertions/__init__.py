@@ -136,9 +136,9 @@ def base_of(type: str) -> str:
     return type if type in _types() else type.removeprefix("not-")
 
 
-def asks_in_words(type: str) -> bool:
-    """Return whether the type asks a judge, and so can be given a suite's own words for it."""
-    return any(each.name == "wording" for each in fields(load(base_of(type))))
+def takes(type: str, option: str) -> bool:
+    """Return whether the type, with or without `not-`, has an option, such as a suite's own words for a judge."""
+    return any(each.name == option for each in fields(load(base_of(type))))
 
 
 def kind_of(type: str, given: Collection[str]) -> type[Any]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from suites.assertions import Check, found
@@ -36,13 +37,14 @@ class Factuality:
 
     value: object
     wording: Words | None = None
+    scores: Mapping[str, float] | None = None
     needs: ClassVar[frozenset[str]] = frozenset({"judge"})
 
     def __post_init__(self) -> None:
         _reference("factuality", self.value)
 
     def check(self, answer: Reply, original: Reply | None) -> Check:
-        return _compared("factuality", self.value, self.wording, answer)
+        return _scored(_compared("factuality", self.value, self.wording, answer), self.scores)
 
 
 @dataclass(frozen=True)
@@ -51,13 +53,14 @@ class ModelGradedFactuality:
 
     value: object
     wording: Words | None = None
+    scores: Mapping[str, float] | None = None
     needs: ClassVar[frozenset[str]] = frozenset({"judge"})
 
     def __post_init__(self) -> None:
         _reference("model-graded-factuality", self.value)
 
     def check(self, answer: Reply, original: Reply | None) -> Check:
-        return _compared("model-graded-factuality", self.value, self.wording, answer)
+        return _scored(_compared("model-graded-factuality", self.value, self.wording, answer), self.scores)
 
 
 def _reference(type: str, value: object) -> str:
@@ -77,6 +80,14 @@ def _compared(type: str, value: object, wording: Words | None, answer: Reply) ->
     if not isinstance(letter, str) or letter not in KINDS:
         raise unreadable(dump(said))
     return found(type, letter != "D", f"{letter}, {KINDS[letter]}; {reason_in(said)}")
+
+
+def _scored(check: Check, scores: Mapping[str, float] | None) -> Check:
+    """Return the check with the score that the suite gives for the letter with which its reason begins."""
+    if scores is None:
+        return check
+    score = scores[check.reason[0]]
+    return replace(check, passed=score > 0, score=score)
 
 
 def _read(type: str, text: str) -> Check:

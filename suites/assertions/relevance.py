@@ -37,7 +37,8 @@ class AnswerRelevance:
         asked = given if isinstance(given, str) else answer.prompt
         words = single(self.wording)
         if words is not None:
-            read = words.reply(answer, {"answer": parsed(answer.text)})
+            # promptfoo's documents say output, and its code fills in nothing for that.
+            read = words.reply(answer, dict.fromkeys(("answer", "output"), parsed(answer.text)))
         else:
             read = replied(answer, question(TASK, FORM, {"answer": answer.text}))
         if not read:

@@ -75,6 +75,9 @@ def test_a_file_that_needs_modules_is_refused(tmp_path, code, message):
         (tmp_path / "s.json").write_text(json.dumps({"prompts": ["?"], "tests": [{"assert": [assertion]}]}), "utf-8")
         with pytest.raises(SuiteError, match=message):
             load(tmp_path / "s.json", Allowance(code=True))
+    assertions = [assertion, {"type": "equals", "value": "A"}]
+    (tmp_path / "s.json").write_text(json.dumps({"prompts": ["?"], "tests": [{"assert": assertions}]}), "utf-8")
+    assert load(tmp_path / "s.json", Allowance(code=True, skip_unsupported=True)).not_checked == "equals 1"
 
 
 FAILS = {

@@ -258,3 +258,26 @@ def test_any_bytes_load_or_are_refused(tmp_path, content):
 def test_any_values_load_or_are_refused(tmp_path, data):
     loads_or_is_refused(tmp_path / "s.yaml", yaml.safe_dump(data, allow_unicode=True).encode("utf-8", "replace"))
     loads_or_is_refused(tmp_path / "s.json", json.dumps(data).encode())
+
+
+def test_keys_that_are_like_none_are_noted_and_those_that_nearly_are_one_refused(folder):
+    text = """\
+prompts: ["{{ q }}"]
+vars: {q: a}
+redteam: {plugins: [harmful]}
+defaultTest: {options: {temperature: 0, timeout: 5}}
+tests:
+- {vars: {q: a}, assert: [{type: equals, value: a, comment: why}, {type: equals, value: a, comment: why}]}
+"""
+    assert load(folder(s__yaml=text)).notes == (
+        "redteam: not used: attacks are not made here; what tests there are is asked",
+        "vars: not used: no key of a suite",
+        "defaultTest.options.temperature: not used: no key of a suite",
+        "defaultTest.options.timeout: not used: no key of a suite",
+        "tests.assert.comment: not used: no key of a suite (2 times)",
+    )
+    assert faults(folder(s__yaml=text.replace("comment", "treshold"))) == [
+        f"s.yaml:6: tests[0].assert[{number}].treshold: unknown key, did you mean 'threshold'? allowed: assert, "
+        "config, metric, rubricPrompt, threshold, transform, type, value, weight"
+        for number in (0, 1)
+    ]
