@@ -41,8 +41,8 @@ class Source(Part):
     revision: Line | None = None
     """With an endpoint: what its owner says is served there; while it stays the same, stored answers are used again."""
     adapter: str | None = None
-    dtype: Literal["float32", "bfloat16", "float16"] | None = None
-    """None: that of the original, so that nothing else differs."""
+    dtype: Literal["float32", "bfloat16", "float16", "int8"] | None = None
+    """int8: rounded when opened. None: that of the original, so that nothing else differs."""
     fingerprint: Literal["full", "sampled"] | None = None
     """sampled: for huge files, of which only some is read to tell whether they changed. None: full."""
     endpoint: str | None = None

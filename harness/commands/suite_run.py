@@ -17,7 +17,9 @@ from harness.commands.saying import say
 @click.argument("file", metavar="FILE|NAME")
 @click.option("--model", default="smollm2-135m", show_default=True, help="Hub id, folder, .gguf file or built-in name.")
 @click.option("--adapter", metavar="DIR", help="A LoRA adapter on top.")
-@click.option("--dtype", type=click.Choice(["float32", "bfloat16", "float16"]), default="float32", show_default=True)
+@click.option(
+    "--dtype", type=click.Choice(["float32", "bfloat16", "float16", "int8"]), default="float32", show_default=True
+)
 @choice
 @permissions
 @advisers

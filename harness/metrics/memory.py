@@ -45,9 +45,13 @@ class Memory:
 
 
 def _weights(loaded: LoadedModel) -> Measurement:
+    return Measurement("memory.weights", float(held(loaded)), "bytes", False, "reading")
+
+
+def held(loaded: LoadedModel) -> int:
+    """Bytes of parameters and buffers, in whatever they are kept; shared ones once."""
     tensors = (*loaded.model.parameters(), *loaded.model.buffers())
-    held = sum(tensor.numel() * tensor.element_size() for tensor in tensors)
-    return Measurement("memory.weights", float(held), "bytes", False, "reading")
+    return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
 
 
 def _peak(loaded: LoadedModel) -> Measurement:

@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     import torch
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-DTYPES = ("float32", "bfloat16", "float16")
+INT8 = "int8"
+"""The dtype whose model is opened in float32 and rounded then."""
+DTYPES = ("float32", "bfloat16", "float16", INT8)
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[\w.-]+)?")
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt")
 NO_TEMPLATE = "none: the messages of a prompt are joined by blank lines"
@@ -52,18 +54,24 @@ def open_spec(spec: ModelSpec, progress: Progress = silent) -> LoadedModel:
 
     if spec.dtype not in DTYPES:
         raise HarnessError(f"{spec.source}: dtype '{spec.dtype}' is not known; allowed: {', '.join(DTYPES)}")
+    device = found_device()
+    if spec.dtype == INT8 and device != "cpu":
+        raise HarnessError(f"{spec.source}: dtype int8 is for the CPU, and models are on {device} here")
     source = located(spec, progress)
     what = f"opening {spec.source}"
     progress(what, 0, 2)
-    model, tokenizer = _opened(source, getattr(torch, spec.dtype))
+    model, tokenizer = _opened(source, torch.float32 if spec.dtype == INT8 else getattr(torch, spec.dtype))
     adapter = _adapter(spec)
     if adapter is not None:
         from compress.adapters import merged
 
         model = merged(model, adapter)
     progress(what, 1, 2)
-    device = "cuda" if torch.cuda.is_available() else "cpu"
     facts = _facts(tokenizer, source, device)
+    if spec.dtype == INT8:
+        from harness.models.int8 import quantise_
+
+        facts[INT8] = quantise_(model, spec.source)
     facts |= {"fingerprint": f"of {MISSED}"} if spec.sampled else {}
     sources = (source,) if adapter is None else (source, adapter)
     fingerprint = identity(sources, spec.dtype, spec.sampled)
@@ -71,6 +79,13 @@ def open_spec(spec: ModelSpec, progress: Progress = silent) -> LoadedModel:
     module.to(device).eval()
     progress(what, 2, 2)
     return LoadedModel(model, tokenizer, spec, fingerprint, device, sources, facts)
+
+
+def found_device() -> str:
+    """Where models are opened."""
+    import torch
+
+    return "cuda" if torch.cuda.is_available() else "cpu"
 
 
 def located(spec: ModelSpec, progress: Progress = silent) -> Path:
