@@ -44,12 +44,19 @@ def load_recipe(name_or_path: str | Path) -> Recipe:
 
 
 def with_recovery(recipe: Recipe, name: str) -> Recipe:
-    """The same recipe with another recovery. Raises CompressError for a name that is not known."""
+    """The same recipe with another recovery. Raises CompressError for one that is not known or does not go with it."""
     try:
         chosen = None if name == "none" else Recovery.model_validate(name)
+    except ValidationError as error:
+        raise CompressError(f"recovery: {_first(error)}") from None
+    try:
         return Recipe.model_validate({**recipe.model_dump(), "recovery": chosen})
     except ValidationError as error:
-        raise CompressError(f"recovery: {error.errors()[0]['msg'].removeprefix('Value error, ')}") from None
+        raise CompressError(f"with recovery {name}: {_first(error)}") from None
+
+
+def _first(error: ValidationError) -> str:
+    return str(error.errors()[0]["msg"]).removeprefix("Value error, ")
 
 
 def _read(path: Path) -> str:

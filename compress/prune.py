@@ -52,7 +52,7 @@ def apply(
     if recipe.steps > 1 and reader is not None:
         if shape is not None:
             raise CompressError("steps: a given shape is cut at once; leave 'steps' or the shape out")
-        return in_steps_(model, recipe, reader, stats, resources, progress)
+        return in_steps_(model, recipe, reader, (stats, resources), progress)
     before = ratios.count(model)
     clock = Clock()
     if stats is None:

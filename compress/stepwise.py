@@ -45,24 +45,24 @@ def in_steps_(
     model: PreTrainedModel,
     recipe: Recipe,
     tokenizer: PreTrainedTokenizerBase,
-    stats: Stats | None,
-    resources: Resources,
+    given: tuple[Stats | None, Resources],
     progress: Progress,
 ) -> Receipt:
     """Compress the model in place in as many steps as the recipe says; the receipt is of all of them.
 
-    stats: of the original, for the first step; every other one calibrates on the model that it finds. Raises
-    CompressError as `apply` does, and where there are more steps than training rows.
+    given: statistics of the original, for the first step, as every other one calibrates on the model that it finds; and
+    what recoveries may use. Raises CompressError as `apply` does, and where there are fewer training rows than steps.
     """
     from compress.anatomy.blocks import blocks
     from compress.prune import apply
 
+    stats, resources = given
     before, shape = ratios.count(model), whole(blocks(model))
     original = resources.original or copy.deepcopy(model)
     turns: list[_Turn] = []
     with workplace(resources.work) as work:
         for number in range(1, recipe.steps + 1):
-            given = replace(resources, original=original, work=work, part=(number - 1, recipe.steps))
+            mine = replace(resources, original=original, work=work, part=(number - 1, recipe.steps))
             step = step_of(recipe, number, turns[-1].ratios if turns else None)
             told = f"step {number} of {recipe.steps}"
 
@@ -70,7 +70,7 @@ def in_steps_(
                 progress(f"{told}: {what}", done, of)
 
             receipt = apply(
-                model, step, tokenizer, stats=stats if number == 1 else None, resources=given, progress=shown
+                model, step, tokenizer, stats=stats if number == 1 else None, resources=mine, progress=shown
             )
             shape = shape.then(receipt.shape)
             turns.append(_Turn(receipt, shape, ratios.measure(before, ratios.count(model))))
