@@ -6,6 +6,8 @@ import glob
 import os
 import shutil
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 
@@ -13,6 +15,21 @@ def draft(place: Path) -> Path:
     """A new hidden folder beside `place`, named after this process; its parents are made."""
     place.parent.mkdir(parents=True, exist_ok=True)
     return Path(tempfile.mkdtemp(prefix=f".{place.name}-{os.getpid()}-", dir=place.parent))
+
+
+@contextmanager
+def whole(path: Path) -> Iterator[Path]:
+    """Where to write a file that takes its place when all that is done inside went well; else nothing is left of it.
+
+    Raises OSError.
+    """
+    sweep(path)
+    room = draft(path)
+    try:
+        yield room / path.name
+        (room / path.name).replace(path)
+    finally:
+        shutil.rmtree(room, ignore_errors=True)
 
 
 def sweep(place: Path) -> None:

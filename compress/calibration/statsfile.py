@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import shutil
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
@@ -45,13 +44,8 @@ def save(stats: Stats, path: Path) -> None:
         for name, tensor in _tensors(block).items()
     }
     try:
-        drafts.sweep(path)
-        draft = drafts.draft(path)
-        try:
-            save_file(tensors, draft / path.name, metadata={KEY: json.dumps(header, allow_nan=False)})
-            (draft / path.name).replace(path)
-        finally:
-            shutil.rmtree(draft, ignore_errors=True)
+        with drafts.whole(path) as draft:
+            save_file(tensors, draft, metadata={KEY: json.dumps(header, allow_nan=False)})
     except (OSError, SafetensorError) as error:
         raise CompressError(f"{path}: cannot write: {getattr(error, 'strerror', None) or error}") from None
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -104,10 +103,8 @@ class Gguf:
             )
         weights = list(_weights(model, stock))
         try:
-            drafts.sweep(target)
-            draft = drafts.draft(target)
-            try:
-                writer = GGUFWriter(draft / target.name, architecture)
+            with drafts.whole(target) as draft:
+                writer = GGUFWriter(draft, architecture)
                 _describe(writer, model, sizes, target.stem)
                 _write_vocabulary(writer, vocabulary(tokenizer, embedded_tokens(model)))
                 if receipt is not None:
@@ -118,9 +115,6 @@ class Gguf:
                 writer.write_kv_data_to_file()
                 writer.write_tensors_to_file()
                 writer.close()
-                (draft / target.name).replace(target)
-            finally:
-                shutil.rmtree(draft, ignore_errors=True)
         except OSError as error:
             raise CompressError(f"{target}: cannot write: {error.strerror or error}") from None
         return () if architecture == stock else ("layers differ in size, so this is llama.cpp's architecture 'deci'",)

@@ -6,13 +6,13 @@ import hashlib
 import json
 import math
 from dataclasses import replace
-from pathlib import Path
 from typing import Literal
 
 import torch
 
-from compress import adapters
+from compress import adapters, drafts
 from compress.adapters import Adapters, effective_rank
+from compress.errors import CompressError
 from compress.training.facts import LayerAdapters, Recovered
 from compress.training.job import Job
 from compress.training.losses import losses_of
@@ -69,15 +69,13 @@ def trial(job: Job, ranks: tuple[int, ...], seed: int, steps: int) -> float:
         loss = error.best
     finally:
         found.remove_()
-    _keep(path, {"ranks": ranks, "seed": seed, "steps": steps, "held_out": loss})
+    try:
+        with drafts.whole(path) as draft:
+            draft.write_text(json.dumps({"ranks": ranks, "seed": seed, "steps": steps, "held_out": loss}) + "\n")
+    except OSError as error:
+        raise CompressError(f"{path}: cannot keep what a trial came to: {error.strerror or error}") from None
     (job.work / f"trial-{name}.safetensors").unlink(missing_ok=True)
     return loss
-
-
-def _keep(path: Path, content: dict[str, object]) -> None:
-    draft = path.with_name(f".{path.name}.draft")
-    draft.write_text(json.dumps(content) + "\n")
-    draft.replace(path)
 
 
 def measured(job: Job, found: Adapters, ranks: tuple[int, ...]) -> tuple[LayerAdapters, ...]:

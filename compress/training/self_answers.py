@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -158,12 +157,7 @@ def _keep(path: Path | None, found: Sequence[Ids]) -> None:
     if path is None:
         return
     try:
-        drafts.sweep(path)
-        draft = drafts.draft(path)
-        try:
-            (draft / path.name).write_text(json.dumps(found), encoding="ascii")
-            (draft / path.name).replace(path)
-        finally:
-            shutil.rmtree(draft, ignore_errors=True)
+        with drafts.whole(path) as draft:
+            draft.write_text(json.dumps(found), encoding="ascii")
     except OSError as error:
         raise CompressError(f"{path}: cannot keep answers of the original: {error.strerror or error}") from None

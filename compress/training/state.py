@@ -14,6 +14,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from compress import drafts
 from compress.errors import CompressError
 from compress.training.facts import Point
 
@@ -37,15 +38,13 @@ class State:
 
 def save_state(path: Path, key: Mapping[str, str], state: State, tensors: Mapping[str, Tensor]) -> None:
     """Replace what `path` holds. Raises CompressError on a full disk, with the old state untouched."""
-    draft = path.with_name(f".{path.name}.draft")
     about = {"key": json.dumps(dict(key)), "state": json.dumps(asdict(state))}
     try:
-        save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, draft, metadata=about)
-        with draft.open("rb") as file:
-            os.fsync(file.fileno())
-        draft.replace(path)
+        with drafts.whole(path) as draft:
+            save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, draft, metadata=about)
+            with draft.open("rb") as file:
+                os.fsync(file.fileno())
     except (OSError, SafetensorError) as error:
-        draft.unlink(missing_ok=True)
         raise CompressError(
             f"{path}: cannot save the state of the training: {getattr(error, 'strerror', None) or error}; "
             "the state saved before is kept, and the same command goes on from there"

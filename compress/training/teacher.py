@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
+from compress import drafts
 from compress.anatomy.head import head_of, last_hidden
 from compress.anatomy.walk import evaluating
 from compress.errors import CompressError
@@ -60,11 +61,10 @@ def taught(original: PreTrainedModel, rows: Rows, path: Path, progress: Progress
 
 
 def _teach(original: PreTrainedModel, rows: Rows, path: Path, progress: Progress) -> None:
-    draft = path.with_name(f".{path.name}.draft")
     width = head_of(original).weight.shape[1]
     total = int(rows.counted[:, 1:].sum())
     many = max(1, BATCH_TOKENS // rows.ids.shape[1])
-    with draft.open("wb") as file, evaluating(original):
+    with drafts.whole(path) as draft, draft.open("wb") as file, evaluating(original):
         header = {"descr": "<f2", "fortran_order": False, "shape": (total, width)}
         np.lib.format.write_array_header_1_0(file, header)
         for start in range(0, len(rows), many):
@@ -75,4 +75,3 @@ def _teach(original: PreTrainedModel, rows: Rows, path: Path, progress: Progress
                 raise CompressError("the original's hidden states are NaN or too large for half precision")
             file.write(found.cpu().numpy().tobytes())
             progress("asking the original", min(start + many, len(rows)), len(rows))
-    draft.replace(path)

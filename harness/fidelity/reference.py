@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -204,15 +203,10 @@ def _write(made: Reference, path: Path) -> None:
 
     tensors = {name: getattr(made, name).contiguous() for name in ("hidden", "nll", "best", "head", "bias")}
     try:
-        drafts.sweep(path)
-        folder = drafts.draft(path)
-        try:
+        with drafts.whole(path) as draft:
             about = json.dumps({"text": made.text, "sha256": _checksum(tensors)})
             # One entry: safetensors writes several in any order, and equal content should be equal bytes.
-            save_file(tensors, folder / path.name, {"about": about})
-            (folder / path.name).replace(path)
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
+            save_file(tensors, draft, {"about": about})
     except (OSError, SafetensorError) as error:
         raise HarnessError(f"{path}: cannot be written: {getattr(error, 'strerror', None) or error}") from error
 
