@@ -58,6 +58,7 @@ class Traced:
             "secateur.job": self.job.id,
             "secateur.candidate": self.candidate,
             "secateur.verdict": self.judged.verdict.decision,
+            "secateur.severity": self.judged.verdict.severity,
         }
 
 
