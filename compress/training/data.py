@@ -6,7 +6,8 @@ import hashlib
 import math
 import random
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -20,6 +21,7 @@ from compress.training.facts import SourceFacts
 from compress.training.formats import Document
 from compress.training.holding import Quota, parted, quotas
 from compress.training.packing import Tokens, isolates, packed
+from compress.training.pieces import in_turns
 from compress.training.rows import Corpus
 from compress.training.self_answers import BATCH, Ids, Sampling, answers
 from compress.training.settings import Data, Source
@@ -36,6 +38,7 @@ class _Reader:
     window: int
     progress: Progress
     cache: Path | None
+    pieces: bool
 
 
 @dataclass(frozen=True)
@@ -45,6 +48,8 @@ class _Drawn:
     text: str
     """What its checksum is taken over."""
     tokens: Tokens
+    plain: bool = False
+    """Text, of which a piece can be read alone; a dialogue cannot."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +78,8 @@ def corpus(
     longest = getattr(original.config, "max_position_embeddings", None)
     if longest is not None and data.window > longest:
         raise CompressError(f"training data: {data.window} tokens a window, but the model reads at most {longest}")
-    reader = _Reader(encoder(tokenizer, original, data.response_only), original, seed, data.window, progress, cache)
+    encoded = encoder(tokenizer, original, data.response_only)
+    reader = _Reader(encoded, original, seed, data.window, progress, cache, data.pieces)
     parts = [_part(source, quota, reader) for source, quota in zip(data.sources, quotas(data), strict=True)]
     train = [document for part in parts for document in part.train]
     held = [document for part in parts for document in part.held]
@@ -89,6 +95,8 @@ def corpus(
 
 def _part(source: Source, quota: Quota, reader: _Reader) -> _Part:
     documents = _sound(_drawn(source, quota, reader), source, reader)
+    if reader.pieces:
+        documents = _in_pieces(documents, quota, reader)
     what = "answering prompts" if source.source == "self" else f"reading {source.source}"
     pool: list[_Drawn] = []
     while True:
@@ -99,8 +107,9 @@ def _part(source: Source, quota: Quota, reader: _Reader) -> _Part:
         if not more:
             break
         pool += more
-    digest = hashlib.sha256("\0".join(drawn.text for drawn in pool).encode(errors="surrogatepass")).hexdigest()
-    facts = SourceFacts(source.source, digest, len(pool), sum(map(len, train)))
+    read = dict.fromkeys(drawn.text for drawn in pool)
+    digest = hashlib.sha256("\0".join(read).encode(errors="surrogatepass")).hexdigest()
+    facts = SourceFacts(source.source, digest, len(read), sum(map(len, train)))
     return _Part(held, train, facts)
 
 
@@ -129,6 +138,36 @@ def _sound(documents: Iterator[_Drawn], source: Source, reader: _Reader) -> Iter
         yield drawn
 
 
+def _in_pieces(documents: Iterator[_Drawn], quota: Quota, reader: _Reader) -> Iterator[_Drawn]:
+    """Plain texts in pieces of a row, in turns, after as many whole ones as are held out; dialogues as they are."""
+    first = next(documents, None)
+    if first is None:
+        return
+    if not first.plain:
+        yield from chain([first], documents)
+        return
+    texts: list[str] = []
+
+    def numbered() -> Iterator[Tokens]:
+        for drawn in chain([first], documents):
+            texts.append(drawn.text)
+            yield replace(drawn.tokens, document=len(texts) - 1)
+
+    found = numbered()
+    whole = _first_whole(found, quota)
+    for tokens in chain(whole, in_turns(found, reader.window, reader.seed)):
+        assert tokens.document is not None
+        yield _Drawn(texts[tokens.document], tokens)
+
+
+def _first_whole(documents: Iterator[Tokens], quota: Quota) -> Iterator[Tokens]:
+    """As many as `parted` holds out; the others are left in the iterator."""
+    missing = max(quota.held, quota.floor)
+    while missing > 0 and (document := next(documents, None)) is not None:
+        missing -= min(len(document), quota.longest)
+        yield document
+
+
 def _drawn(source: Source, quota: Quota, reader: _Reader) -> Iterator[_Drawn]:
     return _answered(source, quota, reader) if source.source == "self" else _listed(source, reader)
 
@@ -140,7 +179,7 @@ def _listed(source: Source, reader: _Reader) -> Iterator[_Drawn]:
         if document is None:
             continue
         try:
-            yield _Drawn(_text(document), reader.encoder(document))
+            yield _Drawn(_text(document), reader.encoder(document), plain=isinstance(document, str))
         except CompressError as error:
             raise CompressError(f"{found.place(number)}: {error}") from None
 

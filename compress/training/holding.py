@@ -84,7 +84,8 @@ def parted(pool: Sequence[Tokens], quota: Quota) -> tuple[list[Tokens], list[Tok
             floor -= counted(held[-1:])
         else:
             train.append(document)
-    return held, first(train, quota.train)
+    gone = {document.document for document in held} - {None}  # of which only a piece is held out
+    return held, first([document for document in train if document.document not in gone], quota.train)
 
 
 def first(documents: Sequence[Tokens], tokens: int) -> list[Tokens]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from transformers import PreTrainedModel
@@ -25,13 +25,16 @@ class Tokens:
     ids: tuple[int, ...]
     counted: tuple[bool, ...]
     """Whether the loss counts each."""
+    document: int | None = None
+    """Number of the document that it is, or is a piece of; None: it is whole, and has no number."""
 
     def __len__(self) -> int:
         return len(self.ids)
 
     def parted(self, length: int) -> tuple[Tokens, Tokens]:
         """The first `length` tokens, and the rest, which may be empty."""
-        return Tokens(self.ids[:length], self.counted[:length]), Tokens(self.ids[length:], self.counted[length:])
+        first = replace(self, ids=self.ids[:length], counted=self.counted[:length])
+        return first, replace(self, ids=self.ids[length:], counted=self.counted[length:])
 
 
 def packed(documents: Sequence[Tokens], window: int, filler: int, together: bool = True) -> Rows:

@@ -77,6 +77,8 @@ class Data(Part):
     """Share of the documents that only decides which checkpoint is best."""
     window: int = Field(default=256, ge=16)
     """Tokens in one row; documents are packed into rows and do not see each other."""
+    pieces: bool = False
+    """Plain text: of every document a window at random, then of every one a second, instead of whole documents."""
     response_only: bool = True
     """Instruction and chat data: the loss counts what the assistant says, not what it is asked."""
 

@@ -20,6 +20,7 @@ from compress.training.data import corpus
 from compress.training.encoding import Encoder
 from compress.training.formats import Turn
 from compress.training.packing import Tokens, isolates, packed
+from compress.training.pieces import in_turns
 from compress.training.rows import Corpus, Rows
 from compress.training.self_answers import Sampling, answers, drawn, sampled
 from compress.training.settings import Data, Source
@@ -278,6 +279,36 @@ def test_held_out_documents_are_whole_and_never_trained_on(tmp_path: Path, token
     assert made.train.ids.shape == (50, 32)
     assert made.facts[0].tokens == 1600
     assert made.facts[0].documents == 75
+
+
+def test_pieces_of_long_texts_are_read_in_turns(tmp_path: Path, tokenizer, model) -> None:
+    """Ten texts of 200 equal digits: five whole ones make up the rows, or pieces of all that are not held out."""
+    file = written(tmp_path / "t.jsonl", [{"text": str(digit) * 200} for digit in range(10)])
+
+    def found(pieces: bool) -> tuple[Corpus, list[set[str]]]:
+        data = Data.model_validate({"sources": file, "tokens": 960, "window": 32, "pieces": pieces})
+        made = corpus(data, tokenizer, model, seed=0)
+        texts = (str(tokenizer.decode(rows.ids.flatten())) for rows in (made.train, made.held_out))
+        return made, [{letter for letter in text if letter.isdigit()} for text in texts]
+
+    (whole, (few, _)), (made, (many, held)) = found(False), found(True)
+    assert (len(few), len(many), len(held)) == (5, 8, 2)
+    assert not many & held
+    assert (whole.facts[0].documents, made.facts[0].documents) == (7, 10)
+    assert whole.train.ids.numel() == made.train.ids.numel() == 960
+    assert same(made, found(True)[0])
+    pieces = [piece.ids for piece in in_turns(iter([doc(0, 5), doc(9, 2)]), 2, 0)]
+    assert pieces[1] == (9, 10)
+    assert sorted(pieces) == [(0, 1), (2, 3), (4,), (9, 10)]
+
+
+def test_dialogues_are_not_read_in_pieces(tmp_path: Path, tokenizer, model) -> None:
+    rows = [{"instruction": f"say {n}", "output": "so " * 40} for n in range(12)]
+    data = {"sources": written(tmp_path / "d.jsonl", rows), "tokens": 512, "window": 64}
+    plain, pieces = (
+        corpus(Data.model_validate({**data, "pieces": given}), tokenizer, model, 0) for given in (False, True)
+    )
+    assert same(plain, pieces)
 
 
 def test_the_same_seed_gives_the_same_corpus_and_another_one_another(tmp_path: Path, tokenizer, model) -> None:
