@@ -8,18 +8,20 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from harness.benchmarks.documents import contents, count_items, drawable
     from harness.benchmarks.lm import ScoringLM
-    from harness.benchmarks.measure import BenchmarkResult, measure_benchmark, measure_served
+    from harness.benchmarks.measure import BenchmarkResult, measure_benchmark, measure_built, measure_served
     from harness.benchmarks.stock import run_lm_eval
-    from harness.benchmarks.tasks import kinds, metric_names, task_identity
+    from harness.benchmarks.tasks import build_to_keep, kinds, metric_names, task_identity
 
 __all__ = [
     "BenchmarkResult",
     "ScoringLM",
+    "build_to_keep",
     "contents",
     "count_items",
     "drawable",
     "kinds",
     "measure_benchmark",
+    "measure_built",
     "measure_served",
     "metric_names",
     "run_lm_eval",
@@ -30,11 +32,13 @@ _HOMES = {
     "run_lm_eval": "stock",
     "BenchmarkResult": "measure",
     "ScoringLM": "lm",
+    "build_to_keep": "tasks",
     "contents": "documents",
     "count_items": "documents",
     "drawable": "documents",
     "kinds": "tasks",
     "measure_benchmark": "measure",
+    "measure_built": "measure",
     "measure_served": "measure",
     "metric_names": "tasks",
     "task_identity": "tasks",

@@ -55,12 +55,18 @@ def _numbers(benchmark: Benchmark, built: BuiltTasks) -> Sequence[int]:
     return numbers
 
 
-def chosen(benchmark: Benchmark, built: BuiltTasks) -> dict[str, list[int]] | None:
-    """The documents of a plan as lm-eval takes them: in rising order, or it would number them wrongly."""
+def chosen(benchmark: Benchmark, built: BuiltTasks) -> dict[str, Sequence[int]] | None:
+    """The documents of a plan as lm-eval takes them: in rising order, or it would number them wrongly.
+
+    Numbers without a gap are a range: lm-eval looks for each of the task's documents among them, in a list one by one.
+    """
     if benchmark.documents is None:
         return None
     last = built.documents - 1
     if len(built.tasks["tasks"]) != 1 or max(benchmark.documents) > last:
         allowed = f"0 to {last}" if len(built.tasks["tasks"]) == 1 else "none, for it is a group of tasks"
         raise HarnessError(f"benchmark {benchmark.task!r}: no such documents; allowed: {allowed}")
-    return {name: sorted(benchmark.documents) for name in built.tasks["tasks"]}
+    numbers: Sequence[int] = sorted(benchmark.documents)
+    if len(numbers) == numbers[-1] - numbers[0] + 1:
+        numbers = range(numbers[0], numbers[-1] + 1)
+    return dict.fromkeys(built.tasks["tasks"], numbers)

@@ -67,19 +67,24 @@ def measure_benchmark(
 
     memory: keeps log-likelihoods batch by batch, and gives back those of an interrupted run.
     """
-    return _measured(ScoringLM(loaded, progress, benchmark.task, memory), benchmark, data_root)
+    return _measured(ScoringLM(loaded, progress, benchmark.task, memory), benchmark, build(benchmark, data_root))
+
+
+def measure_built(loaded: LoadedModel, benchmark: Benchmark, built: BuiltTasks, memory: Memory) -> BenchmarkResult:
+    """The same of a benchmark that is built already; of its documents or its limit it may have others."""
+    return _measured(ScoringLM(loaded, silent, benchmark.task, memory), benchmark, built)
 
 
 def measure_served(
     connection: Connection, benchmark: Benchmark, data_root: Path | None, progress: Progress, memory: TextMemory
 ) -> BenchmarkResult:
     """The same of a model that is served at an endpoint; the memory keeps what is written too."""
-    return _measured(ServedLM(connection, memory, progress, benchmark.task), benchmark, data_root)
+    model = ServedLM(connection, memory, progress, benchmark.task)
+    return _measured(model, benchmark, build(benchmark, data_root))
 
 
-def _measured(model: ScoringLM | ServedLM, benchmark: Benchmark, data_root: Path | None) -> BenchmarkResult:
+def _measured(model: ScoringLM | ServedLM, benchmark: Benchmark, built: BuiltTasks) -> BenchmarkResult:
     """lm-eval's `evaluate` is called directly: `simple_evaluate` around it spends seconds describing the machine."""
-    built = build(benchmark, data_root)
     with quiet_and_repeatable():
         results = evaluate(
             lm=model,

@@ -84,6 +84,19 @@ def build(benchmark: Benchmark, data_root: Path | None) -> BuiltTasks:
     return BuiltTasks(tasks, tuple(notes))
 
 
+def build_to_keep(benchmark: Benchmark, data_root: Path | None) -> BuiltTasks:
+    """The same to be asked many times, a few documents at a time.
+
+    The documents are lists: a data set decodes every one anew whenever lm-eval looks through them.
+    """
+    built = build(benchmark, data_root)
+    for task in built.tasks["tasks"].values():
+        process = task.config.process_docs
+        task.config.process_docs = (lambda documents, process=process: list(process(documents))) if process else list
+        _process_once_(task)
+    return built
+
+
 def _process_once_(task: Any) -> None:
     """lm-eval processes all documents of a task anew whenever it looks at them, four times a run."""
     process = task.config.process_docs

@@ -17,7 +17,7 @@ class Executor(Protocol):
     """Does errands elsewhere."""
 
     def run(self, errands: Sequence[Errand], progress: Progress) -> None:
-        """Do them in any order, and hand every result to its errand's `keep`, here, as it comes.
+        """Do them in any order, and what `keep` adds, to which every result is handed, here, as it comes.
 
         An errand is done again if the place where it was being done is lost, and left out if it cannot be done. Raises
         HarnessError for a model that is another one there, or cannot be opened.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -11,6 +12,7 @@ from harness.records import Answer, ModelSpec
 
 if TYPE_CHECKING:
     from harness.answering.generation import Prompt
+    from harness.benchmarks.tasks import BuiltTasks
     from harness.models.opening import LoadedModel
     from harness.plan import Benchmark
 
@@ -32,8 +34,8 @@ class Errand:
     fingerprint: str
     """Of the model here; there it has to be the same."""
     task: Task
-    keep: Callable[[Any], None]
-    """Stays here."""
+    keep: Callable[[Any], Sequence[Errand]]
+    """Stays here. What it returns comes of the result and is still to be done, of the same model."""
 
 
 @dataclass(frozen=True)
@@ -76,10 +78,10 @@ class Score:
 
     def done(self, loaded: LoadedModel) -> Scores:
         """The scores of all their requests."""
-        from harness.benchmarks import measure_benchmark
+        from harness.benchmarks import measure_built
 
         memory = _Memory({})
-        measure_benchmark(loaded, self.benchmark, self.data_root, memory=memory)
+        measure_built(loaded, self.benchmark, _built(self.benchmark, self.data_root), memory)
         return memory.new
 
 
@@ -93,6 +95,20 @@ class Measure:
 
     def done(self, loaded: LoadedModel) -> Any:
         """A `BenchmarkResult`."""
-        from harness.benchmarks import measure_benchmark
+        from harness.benchmarks import measure_built
 
-        return measure_benchmark(loaded, self.benchmark, self.data_root, memory=_Memory(dict(self.known)))
+        memory = _Memory(dict(self.known))
+        return measure_built(loaded, self.benchmark, _built(self.benchmark, self.data_root), memory)
+
+
+def _built(benchmark: Benchmark, data_root: Path | None) -> BuiltTasks:
+    """The benchmark with all its documents, of which the last one is kept: to build it takes as long as hundreds."""
+    return _last_built(benchmark.model_copy(update={"documents": None, "limit": None}).model_dump_json(), data_root)
+
+
+@lru_cache(maxsize=1)
+def _last_built(benchmark: str, data_root: Path | None) -> BuiltTasks:
+    from harness.benchmarks import build_to_keep
+    from harness.plan import Benchmark
+
+    return build_to_keep(Benchmark.model_validate_json(benchmark), data_root)

@@ -10,6 +10,7 @@ from typing import Any
 
 from harness.errors import HarnessError
 from harness.executors.errands import Errand, Task
+from harness.executors.placing import Queue
 from harness.progress import Progress, silent
 from harness.records import ModelSpec
 
@@ -50,8 +51,8 @@ class _Crew:
 
     kind: Any
     """The actor class with its needs."""
-    idle: dict[Any, str] = field(default_factory=dict)
-    """Actor -> fingerprint of the model it has open."""
+    idle: dict[Any, str | None] = field(default_factory=dict)
+    """Actor -> fingerprint of the model it has open, if any."""
     coming: dict[Any, Any] = field(default_factory=dict)
     """What tells that an actor is there -> the actor."""
     at_work: dict[Any, tuple[Any, Errand]] = field(default_factory=dict)
@@ -120,8 +121,8 @@ class _Run:
         room = ray.cluster_resources()
         gpus = int(room.get("GPU", 0))
         self.kind = ray.remote(num_cpus=1, num_gpus=1 if gpus else 0)(Worker)
-        self.left, self.progress = errands, progress
-        self.total, self.lost = len(errands), dict[int, int]()
+        self.queue, self.progress = Queue(errands), progress
+        self.total, self.done, self.lost = len(errands), 0, dict[int, int]()
         self.crew = _Crew(self.kind)
         for _ in range(min(len(errands), gpus or int(room.get("CPU", 1)))):
             self.crew.hire()
@@ -132,7 +133,7 @@ class _Run:
 
         self._tell()
         try:
-            while self.left or self.crew.at_work:
+            while self.queue or self.crew.at_work:
                 self._hand_out()
                 waited = [*self.crew.at_work, *self.crew.coming]
                 ready, _ = ray.wait(waited, num_returns=1, timeout=None if self.crew.at_work else PATIENCE)
@@ -143,13 +144,11 @@ class _Run:
             self.crew.dismiss()
 
     def _hand_out(self) -> None:
-        """Give every idle actor an errand, of the model it has open if there is one."""
+        """Give every idle actor an errand."""
         for actor, fingerprint in list(self.crew.idle.items()):
-            if not self.left:
+            errand = self.queue.take(fingerprint)
+            if errand is None:
                 return
-            same = (errand for errand in self.left if errand.fingerprint == fingerprint)
-            errand = next(same, self.left[0])
-            self.left.remove(errand)
             del self.crew.idle[actor]
             result = actor.done.remote(errand.spec, errand.fingerprint, errand.task)
             self.crew.at_work[result] = (actor, errand)
@@ -161,29 +160,38 @@ class _Run:
 
         crew = self.crew
         actor, errand = (crew.coming.pop(one), None) if one in crew.coming else crew.at_work.pop(one)
+        holding = errand.fingerprint if errand else None
         try:
             result = ray.get(one)
         except RayTaskError as error:
-            crew.idle[actor] = errand.fingerprint if errand else ""
+            crew.idle[actor] = holding
             _refuse(error.cause)
         except RayError:
+            self.queue.closed(holding)
             if errand is not None:
                 self._again(errand)
             crew.hire()
         else:
-            crew.idle[actor] = errand.fingerprint if errand else ""
+            crew.idle[actor] = holding
             if errand is not None:
-                errand.keep(result)
-                self._tell()
+                # What is written here shall not keep the actor waiting, but what comes of it may be for its model.
+                if errand.fingerprint in self.queue:
+                    self._hand_out()
+                self._kept(errand, result)
+
+    def _kept(self, errand: Errand, result: Any) -> None:
+        more = errand.keep(result)
+        self.queue.add(more)
+        self.total, self.done = self.total + len(more), self.done + 1
+        self._tell()
 
     def _again(self, errand: Errand) -> None:
         self.lost[id(errand)] = self.lost.get(id(errand), 0) + 1
         if self.lost[id(errand)] < TRIES:
-            self.left.append(errand)
+            self.queue.add([errand])
 
     def _tell(self) -> None:
-        done = self.total - len(self.left) - len(self.crew.at_work)
-        self.progress("cluster", done, self.total)
+        self.progress(f"cluster: {self.queue.models} models wait", self.done, self.total)
 
 
 def _refuse(cause: Exception) -> None:

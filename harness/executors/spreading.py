@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar
 
 from harness.asking import facts_of, keep, left, suite_stages
 from harness.benchmarks import drawable
@@ -20,8 +21,11 @@ if TYPE_CHECKING:
     from harness.stores import Stage
     from suites import Suite
 
+Part = TypeVar("Part")
 PROMPTS, DOCUMENTS = 16, 50
-"""Of one errand at most: what is lost with a node."""
+"""Of one errand, unless there are very many: what is lost with a node."""
+PARTS = 100
+"""Of a suite or benchmark on one model at most: each is written here by itself, and this process has to keep up."""
 
 
 def spread(executor: Executor, subjects: Sequence[Subject], context: Context) -> None:
@@ -32,13 +36,18 @@ def spread(executor: Executor, subjects: Sequence[Subject], context: Context) ->
     """
     own = [subject for subject in subjects if subject.spec.endpoint is None]
     suites = [_Suite(subject, suite, context) for subject in own for suite in context.suites]
-    asked = [(subject, benchmark) for benchmark in context.plan.benchmarks for subject in own]
-    first = [errand for suite in suites for errand in suite.errands()]
-    first += [errand for benchmark in context.plan.benchmarks for errand in _scores(own, benchmark, context)]
-    executor.run(first, context.progress)
+    errands = [errand for suite in suites for errand in suite.errands()]
+    errands += [errand for benchmark in context.plan.benchmarks for errand in _benchmarks(own, benchmark, context)]
+    executor.run(errands, context.progress)
     for suite in suites:
         suite.finish()
-    executor.run([errand for pair in asked for errand in _whole(*pair, context)], context.progress)
+
+
+def parts(wanted: Sequence[Part], least: int) -> Iterator[Sequence[Part]]:
+    """What is wanted, cut into pieces of `least`, or larger ones if those would be too many."""
+    size = max(least, -(-len(wanted) // PARTS))
+    for start in range(0, len(wanted), size):
+        yield wanted[start : start + size]
 
 
 class _Suite:
@@ -51,15 +60,15 @@ class _Suite:
         """What readers of its answers should know; None: nothing was answered."""
 
     def errands(self) -> Iterator[Errand]:
-        """A few prompts each."""
+        """Some prompts each."""
         prompts, _ = left(self.suite, self.suite.cases, self.stages, self.context.store)
-        for start in range(0, len(prompts), PROMPTS):
-            some = tuple(prompts[start : start + PROMPTS])
-            yield Errand(self.subject.spec, self.subject.fingerprint, Ask(some, self.suite.needs), self._keep)
+        for some in parts(prompts, PROMPTS):
+            yield Errand(self.subject.spec, self.subject.fingerprint, Ask(tuple(some), self.suite.needs), self._keep)
 
-    def _keep(self, result: tuple[list[Answer], dict[str, str]]) -> None:
+    def _keep(self, result: tuple[list[Answer], dict[str, str]]) -> Sequence[Errand]:
         answers, self.facts = result
         keep(answers, self.stages, self.context.store)
+        return ()
 
     def finish(self) -> None:
         """Finish those of its stages that are whole."""
@@ -72,43 +81,50 @@ class _Suite:
                 self.context.store.finish_stage(stage.id, facts=facts_of(self.suite, self.facts))
 
 
-def _scores(subjects: Sequence[Subject], benchmark: Benchmark, context: Context) -> Iterator[Errand]:
-    """A few documents each, of a benchmark that can be asked so; what is done is marked beside the scores."""
+def _benchmarks(subjects: Sequence[Subject], benchmark: Benchmark, context: Context) -> Iterator[Errand]:
+    """Parts of a benchmark on every model that has not finished it, if it can be asked in parts; else all of it."""
     stages = [(subject, benchmark_stage(subject, benchmark, context)) for subject in subjects]
     waiting = [(subject, stage) for subject, stage in stages if not stage.finished]
     # Known once for all models: to tell takes building the task.
-    documents = drawable(benchmark, context.data_root) if waiting else None
-    for subject, stage in waiting if documents else ():
-        yield from _parts(subject, stage, (benchmark, documents or ()), context)
+    documents = (drawable(benchmark, context.data_root) if waiting else None) or ()
+    cut = [
+        (f"documents {some[0]} to {some[-1]}", benchmark.model_copy(update={"documents": tuple(some), "limit": None}))
+        for some in parts(documents, DOCUMENTS)
+    ]
+    for subject, stage in waiting:
+        yield from _Benchmark(subject, benchmark, stage, context).errands(cut)
 
 
-def _parts(
-    subject: Subject, stage: Stage, asked: tuple[Benchmark, Sequence[int]], context: Context
-) -> Iterator[Errand]:
-    """asked: a benchmark, and the numbers of its documents."""
-    benchmark, documents = asked
-    known = context.store.scores(stage.id)
-    for start in range(0, len(documents), DOCUMENTS):
-        some = tuple(documents[start : start + DOCUMENTS])
-        mark = f"documents {some[0]} to {some[-1]}"
-        if mark in known:
-            continue
+@dataclass
+class _Benchmark:
+    """One benchmark on one model: scores of its parts, then all of it by these."""
 
-        def keep_scores(scores: Scores, mark: str = mark) -> None:
-            context.store.add_scores(stage.id, scores | {mark: (0.0, True)})
+    subject: Subject
+    benchmark: Benchmark
+    stage: Stage
+    context: Context
+    left: int = 0
+    """Parts whose scores are not there yet."""
 
-        part = benchmark.model_copy(update={"documents": some, "limit": None})
-        yield Errand(subject.spec, subject.fingerprint, Score(part, context.data_root), keep_scores)
+    def errands(self, cut: Sequence[tuple[str, Benchmark]]) -> Sequence[Errand]:
+        """cut: the parts, with the mark by which each is known in the store, beside the scores, as done."""
+        known = self.context.store.scores(self.stage.id)
+        wanted = [(mark, part) for mark, part in cut if mark not in known]
+        self.left = len(wanted)
+        return [self._scored(mark, part) for mark, part in wanted] or [self._whole()]
 
+    def _scored(self, mark: str, part: Benchmark) -> Errand:
+        def keep_scores(scores: Scores) -> Sequence[Errand]:
+            self.context.store.add_scores(self.stage.id, scores | {mark: (0.0, True)})
+            self.left -= 1
+            return () if self.left else (self._whole(),)
 
-def _whole(subject: Subject, benchmark: Benchmark, context: Context) -> Iterator[Errand]:
-    """A benchmark that is not finished, with the scores that there are of it."""
-    stage = benchmark_stage(subject, benchmark, context)
-    if stage.finished:
-        return
+        return Errand(self.subject.spec, self.subject.fingerprint, Score(part, self.context.data_root), keep_scores)
 
-    def keep_result(result: BenchmarkResult) -> None:
-        context.store.finish_stage(stage.id, result.measurements, result.facts)
+    def _whole(self) -> Errand:
+        def keep_result(result: BenchmarkResult) -> Sequence[Errand]:
+            self.context.store.finish_stage(self.stage.id, result.measurements, result.facts)
+            return ()
 
-    task = Measure(benchmark, context.data_root, context.store.scores(stage.id))
-    yield Errand(subject.spec, subject.fingerprint, task, keep_result)
+        task = Measure(self.benchmark, self.context.data_root, self.context.store.scores(self.stage.id))
+        return Errand(self.subject.spec, self.subject.fingerprint, task, keep_result)

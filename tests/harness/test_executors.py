@@ -6,12 +6,16 @@ import json
 import os
 import random
 import signal
+import subprocess
+import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import duckdb
 import numpy as np
+import psutil
 import pytest
 
 from harness.commands import entry
@@ -22,7 +26,9 @@ from harness.models.subject import Subject
 from harness.pipeline import run
 from harness.plan_file import load_plan
 from harness.progress import Progress, silent
+from tests.harness.endpoint_server import EndpointServer, Fault, Json, serving
 
+ROOT = Path(__file__).parents[2]
 CASES, QUESTIONS = 40, 70
 PLAN = """\
 name: spread
@@ -100,11 +106,13 @@ class Elsewhere:
         self.done = 0
 
     def run(self, errands: Sequence[Errand], progress: Progress) -> None:
-        for errand in self.draw.sample(errands, len(errands)):
+        waiting = list(errands)
+        while waiting:
+            errand = waiting.pop(self.draw.randrange(len(waiting)))
             if self.draw.random() >= self.lost:
                 if errand.fingerprint not in self.open:
                     self.open[errand.fingerprint] = open_spec(errand.spec, silent)
-                errand.keep(errand.task.done(self.open[errand.fingerprint]))
+                waiting += errand.keep(errand.task.done(self.open[errand.fingerprint]))
                 self.done += 1
 
 
@@ -135,6 +143,36 @@ def test_what_is_asked_elsewhere_is_the_same_and_what_is_lost_is_asked_here(
     assert (set(opened) == {"original"}) == (lost == 0.0)
 
 
+def graded(path: str, body: Json, number: int) -> Fault:
+    """What a judge says of every answer."""
+    message = {"role": "assistant", "content": '{"pass": true, "score": 1, "reason": "Fine."}'}
+    return 200, json.dumps({"choices": [{"message": message, "finish_reason": "stop"}]}).encode(), {}
+
+
+def test_drawn_and_repeated_answers_that_a_judge_grades_are_the_same(
+    place: Path, tiny: Callable[[int], LoadedModel], tmp_path: Path
+) -> None:
+    (place / "judged.yaml").write_text(
+        "prompts: ['Say {{word}}']\n"
+        "tests: [{vars: {word: [a, b, c]}, max_new_tokens: 4, assert: [{type: llm-rubric, value: short}]}]\n"
+    )
+    with serving(EndpointServer(tiny(0), graded)) as judge:
+        (place / "judged-plan.yaml").write_text(
+            "name: judged\noriginal: ./model\ncandidates: {other: {model: ./other}}\nsuites: [./judged.yaml]\n"
+            "sampling: {temperature: 1.0, seed: 3}\nrepeat: {n: 2}\n"
+            f"judge: {{model: referee, endpoint: '{judge.url}'}}\n"
+            "gates: [{metric: judged.pass_rate, margin: 0.1}]\n"
+        )
+        plan, asked = load_plan(str(place / "judged-plan.yaml")), []
+        for out, executor in ((tmp_path / "here", None), (tmp_path / "there", Elsewhere(0.3))):
+            run(plan, out, executor=executor)
+            with duckdb.connect(str(out / "secateur.duckdb"), read_only=True) as db:
+                asked.append(db.execute("SELECT asked FROM advice ORDER BY ALL").fetchall())
+    assert asked[0] == asked[1]
+    assert len(asked[0]) == 2 * 3 * 2
+    assert said(tmp_path / "here") == said(tmp_path / "there")
+
+
 def test_sequential_looks_and_unknown_executors_are_refused(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     words = ["run", str(place / "plan.yaml"), "--out", str(place / "no"), "-q"]
     assert entry([*words, "--executor", "ray", "--sequential"]) == 3
@@ -158,21 +196,38 @@ def cluster() -> Iterator[Any]:
         made.shutdown()
 
 
+def kill_node(node: Any) -> None:
+    os.kill(node.all_processes["raylet"][0].process.pid, signal.SIGKILL)
+
+
+def kill_worker(node: Any) -> None:
+    """One actor's process there."""
+    raylet = psutil.Process(node.all_processes["raylet"][0].process.pid)
+    os.kill(next(one.pid for one in raylet.children() if one.cmdline()[0].startswith("ray::Worker")), signal.SIGKILL)
+
+
 @pytest.mark.slow
-def test_a_node_is_killed_and_nothing_is_lost(
-    cluster: Any, place: Path, here: tuple[Path, list[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("kill", [kill_node, kill_worker])
+def test_a_node_or_a_worker_is_killed_and_nothing_is_lost(
+    kill: Callable[[Any], None],
+    cluster: Any,
+    place: Path,
+    here: tuple[Path, list[str]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """SIGKILL of one of two raylets after the second result; the other node and, if need be, this process go on."""
+    """SIGKILL after the second result; the other node and, if need be, this process go on."""
     node = cluster.add_node(num_cpus=1)
     kept = []
     add = Errand.__init__
 
-    def counted(self: Errand, spec: Any, fingerprint: str, task: Any, keep: Callable[[Any], None]) -> None:
-        def keeping(result: Any) -> None:
-            keep(result)
+    def counted(self: Errand, spec: Any, fingerprint: str, task: Any, keep: Callable[[Any], Any]) -> None:
+        def keeping(result: Any) -> Any:
+            more = keep(result)
             kept.append(fingerprint)
             if len(kept) == 2:
-                os.kill(node.all_processes["raylet"][0].process.pid, signal.SIGKILL)
+                kill(node)
+            return more
 
         add(self, spec, fingerprint, task, keeping)
 
@@ -181,3 +236,39 @@ def test_a_node_is_killed_and_nothing_is_lost(
     assert len(kept) >= 3 * (-(-CASES // 16) + -(-QUESTIONS // 50))
     assert [one.decision for one in outcome.verdicts] == here[1]
     assert same(tmp_path, here[0])
+
+
+def answered(out: Path) -> set[tuple[Any, ...]]:
+    """Answers with their times, which tell one from another to the same case; none while the store is in use."""
+    try:
+        with duckdb.connect(str(out / "secateur.duckdb"), read_only=True) as db:
+            return set(db.execute("SELECT stage, case_id, text, seconds FROM answers").fetchall())
+    except duckdb.Error:
+        return set()
+
+
+@pytest.mark.slow
+def test_the_process_that_was_started_is_killed_and_the_same_command_goes_on(
+    place: Path, here: tuple[Path, list[str]], tmp_path: Path
+) -> None:
+    """SIGKILL of the driver once there are answers: none of them is asked again, and its cluster goes with it."""
+    words = ["run", str(place / "plan.yaml"), "--out", str(tmp_path), "-q", "--executor", "ray"]
+    code = "import sys; from harness.commands import entry; sys.exit(entry(sys.argv[1:]))"
+    command = [sys.executable, "-c", code, *words]
+    driver = subprocess.Popen(command, cwd=ROOT)
+    deadline = time.monotonic() + 300
+    while not (before := answered(tmp_path)):
+        assert driver.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    others = psutil.Process(driver.pid).children(recursive=True)
+    driver.kill()
+    driver.wait()
+    assert psutil.wait_procs(others, timeout=60)[1] == []
+    before = answered(tmp_path)
+    assert len(before) < 3 * CASES
+    assert subprocess.run(command, cwd=ROOT, check=False).returncode in (0, 1, 2)
+    assert before <= answered(tmp_path)
+    assert same(tmp_path, here[0])
+    with duckdb.connect(str(tmp_path / "secateur.duckdb"), read_only=True) as db:
+        assert db.execute("SELECT count(*), count(finished) FROM jobs").fetchall() == [(1, 1)]
