@@ -71,6 +71,7 @@ class Heading:
 def page(heading: Heading, judged: Sequence[Judged]) -> Page:
     """The page of one job. judged: at least one candidate."""
     first, verdicts = judged[0], [one.verdict for one in judged]
+    deciding = {verdict.candidate: verdict.decision for verdict in deciders(verdicts)}
     tags = [tag_rows(one.comparison.cases) for one in judged]
     notable = [
         highlights.notable(one.verdict, one.comparison.deltas, rows) for one, rows in zip(judged, tags, strict=True)
@@ -85,7 +86,7 @@ def page(heading: Heading, judged: Sequence[Judged]) -> Page:
         title=overview.in_words(verdicts),
         plan=heading.plan,
         created=heading.created,
-        decision=worst([verdict.decision for verdict in deciders(verdicts)]),
+        decision=worst(list(deciding.values())),
         sentence=overview.reason(verdicts),
         command=heading.command,
         original=ModelPage("original", _model_facts(first.before)),
@@ -95,8 +96,8 @@ def page(heading: Heading, judged: Sequence[Judged]) -> Page:
         notes=heading.notes,
         highlights=highlights.chosen(
             one
-            for verdict, found in zip(verdicts, notable, strict=True)
-            if verdict in deciders(verdicts)
+            for row, found in zip(judged, notable, strict=True)
+            if row.verdict.candidate in deciding
             for one in found
         ),
         tradeoffs=overview.tradeoffs(candidates),
