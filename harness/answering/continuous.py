@@ -35,9 +35,11 @@ class _Batch:
     """(rows, 1): the newest tokens, not yet in the cache."""
 
     def keep_(self, places: Sequence[int]) -> None:
-        """Only these rows stay."""
+        """Only these rows stay; the last of them take the places of those that leave."""
         import torch
 
+        kept, late = set(places), (place for place in places if place >= len(places))
+        places = [place if place in kept else next(late) for place in range(len(places))]
         chosen = torch.tensor(places, dtype=torch.long, device=self.mask.device)
         self.numbers = [self.numbers[place] for place in places]
         self.cache.batch_select_indices(chosen)
@@ -87,10 +89,16 @@ class Writer:
 
     def _join(self, joining: list[int]) -> list[Written]:
         """Read the prompts of new rows and choose their first tokens."""
+        from harness.answering.room import make_roomy_
+
         began = time.perf_counter()
         cache, mask, logits = self.reader.read([self.rows[number] for number in joining])
         batch = _Batch(joining, cache, mask, self._chosen(joining, logits))
-        self.batch = _together(self.batch, batch) if self.batch else batch
+        if self.batch:
+            self.batch = _together(self.batch, batch)
+        else:
+            make_roomy_(cache)
+            self.batch = batch
         # Those that join were taken from the end, one after the other.
         del self.waiting[-len(joining) :]
         return self._settle(joining, batch.last, logits, began)
@@ -158,41 +166,14 @@ class Writer:
 
 
 def _together(one: _Batch, other: _Batch) -> _Batch:
-    """Both batches as one; each row's tokens are moved to the right, so that no more padding is kept than needed."""
+    """Both batches as one, with no more padding than needed."""
     import torch
-
-    width = int(max(batch.mask.sum(dim=1).max() for batch in (one, other)))
-    layers = [
-        (torch.cat([a[0], b[0]]), torch.cat([a[1], b[1]]))
-        for a, b in zip(_to_the_right(one, width), _to_the_right(other, width), strict=True)
-    ]
-    # Only now, so that running out of memory before leaves both as they were.
-    for layer, (keys, values) in zip(caches.layers(one.cache), layers, strict=True):
-        layer.keys, layer.values = keys, values
-    mask = torch.cat([_mask_to_the_right(batch.mask, width) for batch in (one, other)])
-    return _Batch([*one.numbers, *other.numbers], one.cache, mask, torch.cat([one.last, other.last]))
-
-
-def _to_the_right(batch: _Batch, width: int) -> Iterator[tuple[Tensor, Tensor]]:
-    """Keys and values of each layer, (rows, heads, width, size), padding at the left only."""
     from torch.nn import functional
 
-    missing = max(0, width - batch.mask.shape[1])
-    # Padding sorts before tokens, and tokens keep their order.
-    order = functional.pad(batch.mask, (missing, 0)).argsort(dim=1, stable=True)[:, -width:]
+    from harness.answering.room import join_
 
-    def moved(tensor: Tensor) -> Tensor:
-        wide = functional.pad(tensor, (0, 0, missing, 0))
-        return wide.gather(2, order[:, None, :, None].expand(-1, wide.shape[1], -1, wide.shape[3]))
-
-    for layer in caches.layers(batch.cache):
-        assert layer.keys is not None
-        assert layer.values is not None
-        yield moved(layer.keys), moved(layer.values)
-
-
-def _mask_to_the_right(mask: Tensor, width: int) -> Tensor:
-    import torch
-
-    counts = mask.sum(dim=1, keepdim=True)
-    return (torch.arange(width, device=mask.device) >= width - counts).long()
+    width = int(max(batch.mask.sum(dim=1).max() for batch in (one, other)))
+    join_(one.cache, other.cache, width)
+    # A negative pad cuts.
+    masks = [functional.pad(batch.mask, (width - batch.mask.shape[1], 0)) for batch in (one, other)]
+    return _Batch([*one.numbers, *other.numbers], one.cache, torch.cat(masks), torch.cat([one.last, other.last]))

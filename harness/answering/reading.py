@@ -69,7 +69,15 @@ class Reader:
         cache = self._begun()
         if shared:
             cache.batch_repeat_interleave(len(rows))
-        return Read(cache, mask, self.logits(tokens, mask, cache))
+        logits = self.logits(tokens, mask, cache)
+        # Padding stands between the beginning and what follows it. It sorts before tokens, and tokens keep their order.
+        order = mask.argsort(dim=1, stable=True)
+        for layer in caches.layers(cache):
+            layer.keys, layer.values = (
+                part.gather(2, order[:, None, :, None].expand(-1, part.shape[1], -1, part.shape[3]))
+                for part in caches.parts(layer)
+            )
+        return Read(cache, mask.sort(dim=1).values, logits)
 
     def _in_trees(self, rows: Sequence[Row]) -> Read:
         import torch
@@ -103,14 +111,13 @@ class _Kept:
     def __init__(self, rows: Sequence[Row], cache: DynamicCache, shared: int) -> None:
         self.rows, self.tokens = rows, shared
         self.places = [list(range(shared)) for _ in rows]
-        self.layers = [[(layer.keys, layer.values)] if shared else [] for layer in caches.layers(cache)]
+        self.layers = [[caches.parts(layer)] if shared else [] for layer in caches.layers(cache)]
 
     def add_(self, step: Pass, cache: DynamicCache) -> None:
         """What a pass has added to the cache after its trunk."""
         for layer, pieces in zip(caches.layers(cache), self.layers, strict=True):
-            assert layer.keys is not None
-            assert layer.values is not None
-            pieces.append((layer.keys[:, :, step.trunk :], layer.values[:, :, step.trunk :]))
+            keys, values = caches.parts(layer)
+            pieces.append((keys[:, :, step.trunk :], values[:, :, step.trunk :]))
         for node in step.nodes:
             for number in {one.request for below in node.below() for one in below.wanted}:
                 needed = min(len(self.rows[number].tokens), node.end) - node.start

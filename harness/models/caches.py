@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from torch import Tensor
     from transformers import DynamicCache, PreTrainedModel
     from transformers.cache_utils import DynamicLayer
 
@@ -31,6 +32,13 @@ def layers(cache: DynamicCache) -> list[DynamicLayer]:
     from transformers.cache_utils import DynamicLayer
 
     return [layer for layer in cache.layers if isinstance(layer, DynamicLayer)]
+
+
+def parts(layer: DynamicLayer) -> tuple[Tensor, Tensor]:
+    """Keys and values, (rows, heads, tokens, size), of a layer that has some."""
+    assert layer.keys is not None
+    assert layer.values is not None
+    return layer.keys, layer.values
 
 
 def crop_(cache: DynamicCache, tokens: int) -> None:

@@ -102,11 +102,12 @@ def test_prompts_are_read_without_padding_and_what_they_share_once(loaded: Loade
     assert all((found[p.case].text, found[p.case].finish) == alone(loaded, p) for p in prompts)
 
 
-def test_a_prompt_whose_logits_are_not_numbers_spoils_no_other(loaded: LoadedModel) -> None:
+@pytest.mark.parametrize("rows", [4, 48])
+def test_a_prompt_whose_logits_are_not_numbers_spoils_no_other(loaded: LoadedModel, rows: int) -> None:
     (token,) = loaded.tokenizer("F", add_special_tokens=False)["input_ids"]
     with torch.no_grad():
         loaded.model.model.embed_tokens.weight[token] = torch.nan
-    found = answered(loaded, asked())
+    found = answered(loaded, asked(), Batching(rows=rows))
     whole = {prompt.case: "F" not in prompt.messages[0]["content"] for prompt in asked()}
     assert set(whole.values()) == {True, False}
     assert {case: answer.error is None for case, answer in found.items()} == whole
