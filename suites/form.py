@@ -8,7 +8,7 @@ from typing import ClassVar, Literal
 from pydantic import ConfigDict, Field, RootModel, model_validator
 
 from suites.sampling import Repeat, Sampling
-from suites.schema import JUDGE, PROGRAM, AssertionPart, FilePart
+from suites.schema import JUDGE, PROGRAM, AssertionPart, FilePart, Number, Text
 
 MAX_REPEATS = 100
 DERIVED = "a number made of means has no value for a case, so nothing pairs; gate the metrics that it is made of"
@@ -97,12 +97,12 @@ class DefaultPart(FilePart):
         "providerOutput": "an answer given beforehand is none of the models'",
     }
     unused: ClassVar[Mapping[str, str]] = {"provider": MODELS, "providers": MODELS}
-    description: str = ""
+    description: Text = ""
     vars: dict[str, object] | str | list[str] = Field(default={})
     assertions: list[AssertionPart] = Field(default=[], alias="assert")
     options: OptionsPart = OptionsPart()
     metadata: dict[str, object] = Field(default={})
-    threshold: float | None = Field(default=None, allow_inf_nan=False)
+    threshold: Number | None = Field(default=None, allow_inf_nan=False)
     prompts: str | list[str] | None = None
     provider: object = None
     providers: object = None
@@ -127,6 +127,10 @@ class MessagePart(FilePart):
 class CasePart(DefaultPart):
     """One entry of `tests`. Our own extensions: `id`, and `messages` (a chat in place of the suite's prompts)."""
 
+    refused: ClassVar[Mapping[str, str]] = {
+        **DefaultPart.refused,
+        **dict.fromkeys(("path", "config"), "what makes tests is a program; write down what it makes"),
+    }
     id: str | None = Field(default=None, min_length=1)
     messages: list[MessagePart] | None = Field(default=None, min_length=1)
 

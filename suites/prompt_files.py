@@ -122,8 +122,18 @@ def _in_csv(file: Path) -> Iterator[Prompt]:
 
 
 def _in_yaml(file: Path, files: Files, faults: list[str]) -> Iterator[Prompt]:
-    """Yield a chat, what else the file says as JSON, or the prompts that it lists as a suite would."""
-    document = read(file)
+    """Yield a chat, what else the file says as JSON, or the prompts that it lists as a suite would.
+
+    A file that only becomes YAML once its templates are filled in is one prompt.
+    """
+    try:
+        document = read(file)
+    except SuiteError:
+        text = read_text(file)
+        if not has_template(text):
+            raise
+        yield Prompt(text)
+        return
     if isinstance(document.data, list) and chat_of(document.data) is None:
         for entry, _ in _entries(validated(document, PromptsPart), Place(document)):
             text = entry if isinstance(entry, str) else entry.text

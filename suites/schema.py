@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
 from suites.assertions import base_of, build, kind_of, load
 from suites.combining import Asserted, single
 from suites.errors import SuiteError
 from suites.files import names_a_file
+from suites.filters import text_of
 from suites.sampling import Repeat, Sampling
 from suites.templates import has_template
 from suites.unsupported import reason_against
@@ -88,11 +89,38 @@ class Suite:
         return max(case.tries for case in self.cases)
 
 
+def _as_number(given: object) -> object:
+    """Return the number that a text is; anything else as it is."""
+    try:
+        return float(given) if isinstance(given, str) else given
+    except ValueError:
+        return given
+
+
+def _as_text(given: object) -> object:
+    """Return a number as text; anything else as it is."""
+    return text_of(given) if isinstance(given, int | float) and not isinstance(given, bool) else given
+
+
+Number = Annotated[float, BeforeValidator(_as_number)]
+"""A number, which may be written as text, as in promptfoo."""
+Text = Annotated[str, BeforeValidator(_as_text)]
+"""A text, which may be a number, as in promptfoo."""
+
+
 class FilePart(BaseModel):
     """A piece of a suite file: keys that are nearly right are refused, and text is not taken for a number."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
     lenient: ClassVar[bool] = True
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_nothing(cls, given: object) -> object:
+        """A key that stands there with nothing behind it says nothing; only a value may be null."""
+        if not isinstance(given, dict) or None not in given.values():
+            return given
+        return {key: value for key, value in given.items() if value is not None or key == "value"}
 
 
 class AssertionPart(FilePart):
@@ -102,7 +130,7 @@ class AssertionPart(FilePart):
     unused: ClassVar[Mapping[str, str]] = {"provider": JUDGE}
     type: str
     value: object = None
-    threshold: float | None = Field(default=None, allow_inf_nan=False)
+    threshold: Number | None = Field(default=None, allow_inf_nan=False)
     weight: float = Field(default=1.0, ge=0, allow_inf_nan=False)
     metric: str | None = None
     transform: str | None = None

@@ -281,3 +281,21 @@ tests:
         "config, metric, rubricPrompt, threshold, transform, type, value, weight"
         for number in (0, 1)
     ]
+
+
+def test_nothing_behind_a_key_and_numbers_as_text_are_read_as_promptfoo_does(folder):
+    text = """\
+prompts: [file://chat.yaml]
+defaultTest:
+scenarios:
+tests:
+- {description: 12, vars: {turns: [{role: user, said: Hi}, {role: assistant, said: Ho}]}, threshold: '0.5', assert: }
+"""
+    turns = "{% for one in turns %}\n- {role: {{ one.role }}, content: {{ one.said }}}{% endfor %}"
+    chat = f"- role: system\n  content: S\n{turns}"
+    (case,) = load(folder(s__yaml=text, chat__yaml=chat)).cases
+    assert (case.description, case.threshold, case.assertions) == ("12", 0.5, ())
+    assert [message["content"] for message in case.messages] == ["S", "Hi", "Ho"]
+    assert faults(folder(s__yaml="prompts: [a]\ntests: [{path: file://t.js, config: {n: 3}}]\n"))[0].startswith(
+        "s.yaml:2: tests[0].path: what makes tests is a program; write down what it makes; allowed: "
+    )
