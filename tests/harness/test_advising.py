@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
+import signal
+import subprocess
+import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,7 +18,8 @@ import pytest
 from harness.advising.embedder import Embedder
 from harness.commands import entry
 from harness.history import publish
-from harness.models.opening import LoadedModel
+from harness.models import embedded
+from harness.models.opening import LoadedModel, open_spec
 from harness.pipeline import run
 from harness.plan_file import load_plan
 from harness.progress import silent
@@ -23,7 +28,9 @@ from harness.stores.duckdb_store import DuckdbStore
 from harness.verdicts.outcome import Outcome
 from suites.advice import Advice, Question
 from tests.harness.endpoint_server import EndpointServer, Fault, Json, error, serving
+from tests.harness.test_servers import llama_cpp
 
+ROOT = Path(__file__).parents[2]
 CASES = 6
 SUITE = "defaultTest: {max_new_tokens: 4}\ntests:\n" + "".join(
     f"  - {{id: w{n}, vars: {{prompt: Say w{n}}}, assert: [{{type: llm-rubric, value: rule {n}}}]}}\n"
@@ -67,9 +74,13 @@ def replies(said: str | Callable[[str], str]) -> Callable[[str, Json, int], Faul
 
 
 def judged(place: Path, server: EndpointServer, out: Path, plan: str = PLAN) -> Outcome:
+    return run(load_plan(str(plan_file(place, server, plan))), out)
+
+
+def plan_file(place: Path, server: EndpointServer, plan: str) -> Path:
     file = place / f"{server.url.rpartition(':')[2].partition('/')[0]}.yaml"
     file.write_text(plan.replace("URL", server.url))
-    return run(load_plan(str(file)), out)
+    return file
 
 
 def rows(out: Path, sql: str) -> list[tuple[object, ...]]:
@@ -135,6 +146,70 @@ def test_down_in_the_middle_the_same_command_asks_for_the_rest(
     assert len(done) == 2 * CASES
     times = Counter(server.texts())
     assert sum(count > 1 for count in times.values()) <= 2 + 2
+
+
+REPEATED = SUITE.replace("defaultTest: {", "sampling: {temperature: 1.0, seed: 3}\ndefaultTest: {repeat: {n: 2}, ")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("request_number", [1, 20])
+def test_killed_while_the_judge_is_asked_it_goes_on(
+    place: Path, server: EndpointServer, tmp_path: Path, request_number: int
+) -> None:
+    def said(text: str) -> str:
+        good = hashlib.sha256(text.encode()).digest()[0] > 80
+        return json.dumps({"reason": "So.", "pass": good, "score": int(good)})
+
+    (place / "words.yaml").write_text(REPEATED)
+    server.fault = replies(said)
+    whole = judged(place, server, tmp_path / "whole")
+    server.asked.clear()
+    command = [sys.executable, "-c", "from harness.commands import main; main()", "run", "-q"]
+    command += [str(plan_file(place, server, PLAN)), "--out", str(tmp_path / "killed")]
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL)
+
+    def fault(path: str, body: Json, number: int) -> Fault:
+        if len(server.texts()) >= request_number:
+            process.send_signal(signal.SIGKILL)
+        return replies(said)(path, body, number)
+
+    server.fault = fault
+    assert process.wait(timeout=120) == -signal.SIGKILL
+    server.fault = replies(said)
+    kept = {str(text) for (text,) in rows(tmp_path / "killed", "SELECT asked FROM advice WHERE reply IS NOT NULL")}
+    jobs = rows(tmp_path / "killed", "SELECT id FROM jobs")
+    outcome = judged(place, server, tmp_path / "killed")
+    (place / "words.yaml").write_text(SUITE)
+    times = Counter(server.texts())
+    assert {times[text] for text in kept} <= {1}
+    assert sum(count > 1 for count in times.values()) <= request_number - len(kept) + 2
+    assert jobs == [(outcome.job,)]
+    assert [one.decision for one in outcome.verdicts] == [one.decision for one in whole.verdicts]
+    found = [rows(tmp_path / name, "SELECT asked, reply FROM advice ORDER BY ALL") for name in ("whole", "killed")]
+    assert found[0] == found[1]
+
+
+@pytest.mark.slow
+def test_a_real_server_with_a_real_model_judges_from_plan_to_page(place: Path, tmp_path: Path) -> None:
+    from compress.exports import make
+
+    loaded = open_spec(ModelSpec("judge", embedded.NAME))
+    make("gguf").write(loaded.model, loaded.tokenizer, tmp_path / "m.gguf", None)
+    words = 'rubricPrompt: \'Is "{{ output | length }}" a number? Reply with this JSON: {"pass": true}\''
+    judged_case, rest = SUITE.partition("  - {id: w1")[0], "  - {id: w1, vars: {prompt: Say w1}}\n"
+    (place / "one.yaml").write_text(judged_case.replace("value: rule 0", words) + rest)
+    plan = PLAN.replace("referee", "any").replace("./words.yaml", "./one.yaml").replace("words.losses", "one.losses")
+    (place / "real.yaml").write_text(plan.replace(", other: {model: ./other}", ""))
+    with llama_cpp(tmp_path / "m.gguf") as endpoint:
+        (place / "real.yaml").write_text((place / "real.yaml").read_text().replace("URL", endpoint.url))
+        outcome = run(load_plan(str(place / "real.yaml")), tmp_path)
+    ((asked, reply),) = rows(tmp_path, "SELECT DISTINCT asked, reply FROM advice")
+    assert re.match(r'Is "\d+" a number\? Reply with', str(asked))
+    assert reply
+    # So small a judge hardly ever says what it is asked for; then its case is left out, and the page says so.
+    assert outcome.exit_code in (0, 2)
+    assert outcome.report
+    assert f"judge any at {endpoint.url}, 1 questions" in outcome.report.read_text()
 
 
 def test_a_tiny_model_here_is_no_judge_and_says_so(place: Path, server: EndpointServer, tmp_path: Path) -> None:
