@@ -15,7 +15,7 @@ from suites.combining import Asserted, AssertSet
 from suites.document import MAX_FAULTS, Place
 from suites.errors import SuiteError, UnsupportedError
 from suites.files import Files, names_a_file
-from suites.form import CasePart, DefaultPart, FactualityPart, OptionsPart
+from suites.form import CasePart, DefaultPart, OptionsPart
 from suites.prompts import Messages, Prompt, messages_of
 from suites.schema import MAX_NEW_TOKENS, AssertionPart, Case
 from suites.templates import Templates, Vars
@@ -39,11 +39,8 @@ class Setting:
     files: Files
     templates: Templates
     allowance: Allowance = CAREFUL
-    transform: str | None = None
-    """Of all answers to the test that is being made."""
-    rubric_prompt: object = None
-    """What a judge is asked of them, where the suite says it."""
-    factuality: FactualityPart | None = None
+    options: OptionsPart = dataclasses.field(default_factory=OptionsPart)
+    """Of the test that is being made."""
 
 
 @dataclass(frozen=True)
@@ -76,9 +73,7 @@ def cases_of(entry: Entry, setting: Setting, faults: list[str]) -> list[Case]:
         faults.append(place.fault(error))
         return []
     made, name = [], template.id
-    changed = options.transform or options.postprocess
-    words, scores = options.rubric_prompt, options.factuality
-    own_setting = dataclasses.replace(setting, transform=changed, rubric_prompt=words, factuality=scores)
+    own_setting = dataclasses.replace(setting, options=options)
     for prompt, values in askings:
         if len(faults) > MAX_FAULTS:
             break
@@ -202,7 +197,8 @@ def _rule(part: AssertionPart, values: Vars, setting: Setting) -> Assertion:
         if why is None:
             options = {name: _given(part, value, values, setting) for name, value in part.given.items()}
             rule = _built(part, options, values, setting)
-            rule = transformed(rule, (setting.transform, part.transform), setting.files)
+            changes = (setting.options.transform or setting.options.postprocess, part.transform)
+            rule = transformed(rule, changes, setting.files)
             _refuse_lacking(rule.needs, values)
             why = setting.allowance.missing(rule.needs)
     except UnsupportedError as error:
@@ -217,9 +213,9 @@ def _rule(part: AssertionPart, values: Vars, setting: Setting) -> Assertion:
 
 def _built(part: AssertionPart, options: dict[str, object], values: Vars, setting: Setting) -> Assertion:
     """Return the rule, with the words for a judge where its type asks one and the suite gives some."""
-    if setting.factuality is not None and takes(part.type, "scores"):
-        options["scores"] = setting.factuality.scores
-    words = part.rubric_prompt or setting.rubric_prompt
+    if setting.options.factuality is not None and takes(part.type, "scores"):
+        options["scores"] = setting.options.factuality.scores
+    words = part.rubric_prompt or setting.options.rubric_prompt
     if not words or not takes(part.type, "wording"):
         return build(part.type, options)
     rule = build(part.type, {**options, "wording": words_of(words, setting.files, setting.templates)})

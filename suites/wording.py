@@ -50,6 +50,7 @@ class Wording:
         facts: what the template may name; mappings are JSON in it, as in promptfoo.
         """
         templates = _templates(self.surroundings)
+        # Each question is counted for itself: however often a suite is graded, it never costs too much.
         templates.work.done = 0
         try:
             asked = self._question(templates, {name: _plain(fact) for name, fact in facts.items()})

@@ -37,6 +37,10 @@ class ContextFaithfulness:
     wording: Words | None = None
     needs: ClassVar[frozenset[str]] = NEEDS
 
+    def __post_init__(self) -> None:
+        if self.wording is not None and (named(self.wording, 1) is None or named(self.wording, 2) is not None):
+            raise SuiteError("context-faithfulness: the rubricPrompt must be a list of two texts: it asks twice")
+
     def check(self, answer: Reply, original: Reply | None) -> Check:
         into, held = named(self.wording, 0), named(self.wording, 1)
         if into is not None and held is not None:

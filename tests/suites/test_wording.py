@@ -124,3 +124,10 @@ def test_other_words_are_another_suite(tmp_path):
 
     assert digest("A {{ output }}") != digest("B {{ output }}")
     assert digest("") == digest({})
+
+
+@pytest.mark.parametrize("words", ["A {{ answer }}", ["A {{ answer }}"], ["A", "B", "C"]])
+def test_a_type_that_asks_twice_needs_two_texts(tmp_path, words):
+    test = {"vars": {"number": 1, "context": "It is."}, "assert": [{"type": "context-faithfulness"}]}
+    with pytest.raises(SuiteError, match="the rubricPrompt must be a list of two texts: it asks twice"):
+        loaded(tmp_path, {**test, "options": {"rubricPrompt": words}})
