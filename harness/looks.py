@@ -69,10 +69,13 @@ def _benchmark(benchmark: Benchmark, context: Context) -> Source:
     return Source(benchmark.task, len(whole), ask, fact=set_fact(whole))
 
 
-def looked(source: Source, before: Subject, after: Subject, context: Context) -> Stages:
-    """Ids of the stages of the last look. A source without a gate is asked whole."""
+def looked(source: Source, before: Subject, after: Subject, context: Context, every: int = 1) -> Stages:
+    """Ids of the stages of the last look. A source without a gate is asked whole.
+
+    every: 2 asks as much at once as two looks need, which is cheaper and stops later.
+    """
     gated = any(gate.metric.startswith(f"{source.name}.") for gate in context.plan.gates)
-    for size in look_sizes(source.total) if gated else [source.total]:
+    for size in look_sizes(source.total)[::-every][::-1] if gated else [source.total]:
         stages = source.ask(before, size), source.ask(after, size)
         if size < source.total and _settled(source, (before, after), stages, context):
             break

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from compress import Calibration, Recipe
 from harness import drafts
-from harness.candidates.calibrations import text_digest
+from harness.candidates.calibrations import gathered, text_digest
 from harness.candidates.making import Observed, Order, make
 from harness.digest import digest
 from harness.errors import HarnessError
@@ -82,16 +82,15 @@ class Workshop:
 
         Gram matrices are gathered for one recipe alone and not held: they are as large as the model.
         """
-        from compress import calibrate
-
-        loaded = self.original.loaded()
         if not recipe.needs or "grams" in recipe.needs:
+            from compress import calibrate
+
+            loaded = self.original.loaded()
             return calibrate(loaded.model, loaded.tokenizer, recipe.calibration, recipe.needs, self.progress)
         needs = recipe.needs | self._shared(recipe.calibration)
         key = digest(recipe.calibration.model_dump(mode="json"), sorted(needs))
         if key not in self._stats:
-            found = calibrate(loaded.model, loaded.tokenizer, recipe.calibration, needs, self.progress)
-            self._stats[key] = found
+            self._stats[key] = gathered(self.original, recipe.calibration, needs, self.progress).stats
         return self._stats[key]
 
     def _shared(self, calibration: Calibration) -> frozenset[str]:

@@ -199,13 +199,13 @@ def _levels(courses: Sequence[Course]) -> Levels:
 
 
 def _beaten(course: Course, seen: Band | None, courses: Sequence[Course], bench: Bench) -> str:
-    """Why a variant cannot be the smallest any more; empty: it can, or nothing is known."""
+    """Why a variant is not expected to be the smallest, by half a resolution at least; empty: it is, or who knows."""
     found = [other for other in courses if other is not course and other.best is not None]
     if seen is None or not found or course.best is not None or bench.form.minimise == "latency":
         return ""
     best = min(found, key=_measure)
     low, high = bench.form.sparsity
-    reach = max(low, min(seen.high, high))
+    reach = max(low, min(seen.middle - bench.form.resolution / 2, high))
     if best.best is None or bench.cuts.forecast(course.variant, reach).parameters[1] < best.best.parameters:
         return ""
     return f"its gates are expected to break at {shown(seen)}, and {best.variant.name} passed {best.best.sparsity:g}"

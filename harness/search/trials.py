@@ -22,6 +22,8 @@ from harness.verdicts.compare import Comparison, compare
 from harness.verdicts.gate import Verdict, judge
 from harness.verdicts.outcome import sentence
 
+EVERY = 2
+"""Looks that are asked at once: in a small batch a model reads dearly."""
 PairOfStages = tuple[Sequence[str], Sequence[str]]
 """Ids, of the original and of the candidate."""
 
@@ -89,7 +91,7 @@ class Trials:
             yield "fidelity", (pair.before, pair.after)
         asked = [source for source in sources(self.bench.searched) if source.name in gated]
         for source in sorted(asked, key=lambda one: one.total):
-            yield source.name, looked(source, self.bench.original, after, self.bench.searched)
+            yield source.name, looked(source, self.bench.original, after, self.bench.searched, EVERY)
 
     def _compared(self, after: Subject, stages: PairOfStages) -> Comparison:
         """The two models on what was asked so far, as runs of this job."""

@@ -51,10 +51,14 @@ def made(model: Path, folder: Path, recipes: dict[str, Recipe]) -> tuple[dict[st
     return {name: (workshop.made(name) / "model.safetensors").read_bytes() for name in recipes}, passes
 
 
-def test_recipes_on_one_text_share_one_pass_and_are_what_they_are_alone(model: Path, tmp_path: Path) -> None:
+def test_recipes_on_one_text_share_one_pass_and_are_what_they_are_alone(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SECATEUR_CACHE", str(tmp_path / "cache"))
     together, passes = made(model, tmp_path / "together", RECIPES)
     assert passes == 2
     for name, one in RECIPES.items():
+        monkeypatch.setenv("SECATEUR_CACHE", str(tmp_path / f"cache of {name}"))
         alone, _ = made(model, tmp_path / name, {name: one})
         assert alone[name] == together[name]
     again, passes = made(model, tmp_path / "together", RECIPES)
