@@ -1,4 +1,4 @@
-"""secateur search PLAN: the smallest model that passes the gates."""
+"""secateur search PLAN: the smallest model that passes the gates, or the best that reaches a target."""
 
 from __future__ import annotations
 

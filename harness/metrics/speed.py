@@ -36,7 +36,7 @@ class Speed:
         """Two pairs with `blocks` items each, after a first block of both that does not count."""
         work = Workload(self.prompt_tokens, self.new_tokens)
         named = read_in_turns(
-            "speed", (before, after), self.blocks, lambda loaded: _block(loaded, work, self.repeats), progress
+            "speed", (before, after), self.blocks, lambda loaded: rates(loaded, work, self.repeats), progress
         )
         return [
             (blocked(name, first, work, UNIT, True), blocked(name, second, work, UNIT, True))
@@ -44,7 +44,7 @@ class Speed:
         ]
 
 
-def _block(loaded: LoadedModel, work: Workload, repeats: int) -> tuple[float, float]:
+def rates(loaded: LoadedModel, work: Workload, repeats: int) -> tuple[float, float]:
     """Tokens a second, read and written."""
     prompt = work.prompt(loaded)
     reading, writing = [], []

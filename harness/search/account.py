@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -42,16 +43,28 @@ class Account:
         """The result in words: what passes, what going further costs, and what became of the other variants."""
         winner, said = self.winner, []
         if winner is not None:
-            said.append(f"{winner.variant} {winner.sparsity:g} passes on held-out cases.")
+            said.append(f"{winner.variant} {winner.sparsity:g} passes on held-out cases.{self._reached(winner)}")
             said += [_further(row) for row in self._next(winner)]
         elif self.of("verdict"):
             first = self.of("verdict")[0]
             said.append(f"{first.variant} {first.sparsity:g} {FAILS[first.decision]} on held-out cases: {first.reason}")
+            said += [reached.strip() for reached in [self._reached(first)] if reached]
         else:
             said.append("No candidate passed among the searched cases, so none was judged on held-out ones.")
             said += [_further(row) for row in self._lowest()]
         said += [_fate(row) for row in self.of("variant") if winner is None or row.variant != winner.variant]
         return said
+
+    def _reached(self, row: TrialRow) -> str:
+        """A target beside what was expected and what was measured; empty: there was none."""
+        aim = next((one for one in self.of("aim") if (one.variant, one.sparsity) == (row.variant, row.sparsity)), None)
+        if aim is None:
+            return ""
+        metric = aim.reason.partition(":")[0]
+        found = next(one for one in json.loads(row.findings) if one["gate"]["metric"] == metric)
+        ends = [f"{end:.4g}" for end in (found["low"], found["high"]) if end is not None]
+        between = f" ({' to '.join(ends)})" if len(set(ends)) > 1 else ""
+        return f" {aim.reason}, measured {found['estimate']:.4g}{between}."
 
     def _next(self, winner: TrialRow) -> list[TrialRow]:
         """The nearest larger cut of the same variant that did not pass, rather by its verdict on held-out cases."""

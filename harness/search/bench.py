@@ -24,6 +24,7 @@ from harness.search.form import Search
 from harness.search.ledger import Ledger
 from harness.search.parting import parted
 from harness.search.strategy import SAFER
+from harness.search.target import Target
 from harness.search.variants import Variant, variants
 from harness.stores import Asked
 from harness.stores.duckdb_store import DuckdbStore
@@ -57,7 +58,9 @@ def prepared(plan: Plan, out: Path, progress: Progress, command: str) -> Bench:
         raise HarnessError(f"plan {plan.name}: original: a search cuts float weights, and its dtype is int8 here")
     if plan.baselines:
         raise HarnessError(f"plan {plan.name}: against: a blessed run was asked everything, a search asks halves")
-    named = variants(plan.search)
+    form, named = plan.search, variants(plan.search)
+    if form.target is not None:
+        plan = _aiming(plan, form.target)
     bare = plan.model_copy(update={"candidates": {}, "noise": False})
     held_out, searched = parted(bare, "held_out"), parted(bare, "searched")
     judging = loaded_suites(held_out)
@@ -74,15 +77,22 @@ def prepared(plan: Plan, out: Path, progress: Progress, command: str) -> Bench:
     content = plan.model_dump_json()
     job = store.begin_job(Asked(plan.name, content, digest("search", content), command, environment()))
     return Bench(
-        form=plan.search,
+        form=form,
         variants=named,
         held_out=held_out,
         searched=Context(searched, suites, job, store, out, progress),
         original=original,
         cuts=Cuts(original, out / "models", progress, lambda: observations(store)),
-        ledger=Ledger(TrialTable(store.file), job.id, plan.search.budget),
+        ledger=Ledger(TrialTable(store.file), job.id, form.budget),
         store=store,
     )
+
+
+def _aiming(plan: Plan, target: Target) -> Plan:
+    """The plan with a gate on what is to be reached, and its meter."""
+    meter = target.metric.partition(".")[0]
+    metrics = plan.metrics if meter in plan.metrics else [*plan.metrics, meter]
+    return plan.model_copy(update={"metrics": metrics, "gates": [*plan.gates, target.gate]})
 
 
 def _refuse_hopeless(held_out: Plan, suites: Sequence[Suite]) -> None:

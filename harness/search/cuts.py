@@ -51,7 +51,7 @@ class Cuts:
         """What it comes to. Raises CompressError if so much cannot be removed."""
         from compress.planning.forecast import forecast
 
-        return forecast(self._original.loaded().model, self._shape(variant, sparsity))
+        return forecast(self._original.loaded().model, self.shape(variant, sparsity))
 
     def _cut(self, variant: Variant, sparsity: float, spec: ModelSpec) -> LoadedModel:
         from compress import apply
@@ -59,11 +59,12 @@ class Cuts:
         loaded = self._original.loaded()
         stats, _ = self._scores(variant)
         model = copy.deepcopy(loaded.model)
-        shape = self._shape(variant, sparsity)
+        shape = self.shape(variant, sparsity)
         apply(model, variant.at(sparsity), loaded.tokenizer, stats=stats, shape=shape)
         return replace(loaded, model=model, spec=spec, fingerprint=made_key(self._original, variant.at(sparsity)))
 
-    def _shape(self, variant: Variant, sparsity: float) -> Shape:
+    def shape(self, variant: Variant, sparsity: float) -> Shape:
+        """What stays of each layer. Raises CompressError if so much cannot be removed."""
         from compress import ratios
         from compress.planning.plan import shape_of
 

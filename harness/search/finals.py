@@ -6,7 +6,6 @@ from dataclasses import replace
 
 from harness.errors import HarnessError
 from harness.pipeline import run
-from harness.plan import Plan
 from harness.plan_models import Candidate
 from harness.search.bench import Bench
 from harness.search.courses import Course
@@ -20,18 +19,18 @@ def judge_finalists(course: Course, bench: Bench, command: str) -> None:
     if best is None:
         return
     sparsities = finalists(best.sparsity, bench.form.sparsity[0], bench.form.resolution)
-    gates = [gate.model_copy(update={"alpha": gate.alpha / len(sparsities)}) for gate in bench.held_out.gates]
-    plan = bench.held_out.model_copy(update={"gates": gates, "search": None})
     for number, sparsity in enumerate(sparsities):
         if number and not bench.ledger.affords("verdict", course.variant.name, sparsity):
             return
-        if _judged(course, sparsity, (plan, command), bench).decision == "PASS":
+        if judged(course, sparsity, command, bench, len(sparsities)).decision == "PASS":
             return
 
 
-def _judged(course: Course, sparsity: float, order: tuple[Plan, str], bench: Bench) -> TrialRow:
-    """The verdict on one finalist, now or before. order: the plan without a candidate, and what was typed."""
-    variant, (bare, command) = course.variant, order
+def judged(course: Course, sparsity: float, command: str, bench: Bench, finalists: int) -> TrialRow:
+    """The verdict on one finalist, now or before. command: what was typed. finalists: how many share alpha at most."""
+    variant, shares = course.variant, bench.held_out.gates
+    gates = [gate.model_copy(update={"alpha": gate.alpha / finalists}) for gate in shares]
+    bare = bench.held_out.model_copy(update={"gates": gates, "search": None})
     known = course.screening.divergence.height(sparsity)
     row = replace(
         bench.ledger.begun("verdict", variant.name, sparsity),

@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, field_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from harness.plan_models import Line, Part
+from harness.search.target import Target
 
 Half = Literal["searched", "held_out"]
 """Of all cases and documents of a plan: those that a search chooses by, or those that its finalists are judged by."""
@@ -46,11 +47,19 @@ class Search(Part):
     recovery: list[Line] = Field(default=["none"], min_length=1)
     """Every method goes with every one of them: none, layerwise, lora or distill."""
     minimise: Measure = "parameters"
+    target: Target | None = None
+    """What must be reached, by as good a model as can be; instead of minimising."""
     budget: Annotated[float, BeforeValidator(seconds_of), Field(gt=0, allow_inf_nan=False)] = 7200.0
     """Seconds of work, those before an interruption counted; with a unit: "2h"."""
     resolution: float = Field(default=0.02, ge=0.001, lt=0.5)
     """How near to each other the largest sparsity that holds and the smallest that does not must come."""
     screen: Screen = Screen()
+
+    @model_validator(mode="after")
+    def _one_aim(self) -> Search:
+        if self.target is not None and "minimise" in self.model_fields_set:
+            raise ValueError("give either 'target' or 'minimise'")
+        return self
 
     @field_validator("sparsity")
     @classmethod

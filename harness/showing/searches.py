@@ -12,7 +12,7 @@ from harness.search.account import Account
 from harness.stores.trials import Forecast, TrialRow
 
 SEARCH_PAGE = "search.html"
-KINDS = {"screen": "screened", "gates": "searched", "verdict": "held out"}
+KINDS = {"aim": "aimed", "screen": "screened", "gates": "searched", "verdict": "held out"}
 """Kind of a row -> what it was looked at on."""
 
 

@@ -140,9 +140,9 @@ TABLES: dict[str, dict[str, str]] = {
     },
     "trials": {
         "": "One step of a search: a cut looked at on text, a candidate held against the gates, or a finalist judged",
-        "job": JOB, "kind": "screen, gates (on the searched half), verdict (on that held out) or variant (its fate)",
+        "job": JOB, "kind": "screen, gates (searched half), verdict (held-out half), variant (its fate), latency, aim",
         "variant": "Method and recovery", "sparsity": SPARSITY, "parameters": "Of the whole model",
-        "measured": "What the search minimises, where it is measured and not counted: seconds a token",
+        "measured": "Seconds a token, where those are minimised, and of latency; of aim what is expected of a target",
         "divergence": "From the original on the text of the screen, nats a token; of a trial as the curve has it",
         "divergence_low": LOW, "divergence_high": HIGH,
         "predicted": "At which sparsity the gates were expected to break when this trial was chosen",

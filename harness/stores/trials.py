@@ -8,9 +8,11 @@ from typing import Literal
 
 from harness.stores.file import DuckdbFile, now
 
-Kind = Literal["screen", "gates", "verdict", "variant"]
+Kind = Literal["screen", "gates", "verdict", "variant", "latency", "aim"]
 """screen: how far a cut leads away from the original. gates: judged on the searched half. verdict: on the other.
 variant: what became of a method as a whole; its sparsity is the largest that passed among the searched cases, or 0.
+latency: how long a few layers take; variant and sparsity say of what they keep how many. aim: what a candidate was
+expected to reach of a target.
 """
 
 
@@ -24,7 +26,8 @@ class TrialRow:
     sparsity: float
     parameters: int
     measured: float | None = None
-    """What the search minimises, where that is measured and not counted."""
+    """What the search minimises, where that is measured and not counted; of `latency` seconds a token, of `aim` what is
+    expected, on the scale of the target."""
     divergence: float | None = None
     """From the original, nats a token."""
     divergence_low: float | None = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 import shutil
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
@@ -65,6 +66,42 @@ def tiny() -> Callable[[int], LoadedModel]:
         return LoadedModel(tiny_llama(seed), byte_tokenizer(), spec, f"fingerprint-{seed}", "cpu", (Path("tiny"),))
 
     return loaded
+
+
+SEARCH = """\
+name: tiny
+original: ./model
+suites: [./words.yaml]
+fidelity: {corpus: text.jsonl, window: 32, tokens: 600}
+metrics: [size]
+search:
+  methods: [magnitude.yaml]
+  sparsity: [0.05, 0.5]
+  budget: 10m
+  resolution: 0.1
+  screen: {tokens: 300, cuts: 2}
+gates:
+  - {metric: fidelity.kl, max: 0.85}
+  - {metric: words.pass_rate, margin: 0.3}
+  - {metric: size.bytes, max_ratio: 1.0}
+"""
+
+
+@pytest.fixture(scope="session")
+def place(tiny: Callable[[int], LoadedModel], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a tiny model, a suite, a text and a plan that searches."""
+    folder = tmp_path_factory.mktemp("place")
+    tiny(0).model.save_pretrained(folder / "model")
+    tiny(0).tokenizer.save_pretrained(folder / "model")
+    cases = [{"vars": {"word": f"w{n}"}, "assert": [{"type": "regex", "value": ".*"}]} for n in range(40)]
+    suite = {"prompts": ["Say {{word}}"], "defaultTest": {"max_new_tokens": 2}, "tests": cases}
+    (folder / "words.yaml").write_text(json.dumps(suite))
+    words = random.Random(0)
+    rows = [{"text": " ".join(str(words.randrange(999)) for _ in range(6))} for _ in range(80)]
+    (folder / "text.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (folder / "magnitude.yaml").write_text("{method: magnitude, sparsity: 0.1, options: {round_to: 1}}")
+    (folder / "plan.yaml").write_text(SEARCH)
+    return folder
 
 
 FINDING = {

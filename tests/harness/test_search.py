@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import random
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -17,7 +15,6 @@ from harness.commands import entry
 from harness.errors import HarnessError
 from harness.fidelity.corpus import load_corpora
 from harness.inspection import loaded_suites
-from harness.models.opening import LoadedModel
 from harness.pipeline import run
 from harness.plan import Benchmark
 from harness.plan_file import load_plan
@@ -30,41 +27,7 @@ from harness.stores.soundness import faults
 from harness.stores.trials import TrialRow, TrialTable
 
 ROOT = Path(__file__).parents[2]
-PLAN = """\
-name: tiny
-original: ./model
-suites: [./words.yaml]
-fidelity: {corpus: text.jsonl, window: 32, tokens: 600}
-metrics: [size]
-search:
-  methods: [magnitude.yaml]
-  sparsity: [0.05, 0.5]
-  budget: 10m
-  resolution: 0.1
-  screen: {tokens: 300, cuts: 2}
-gates:
-  - {metric: fidelity.kl, max: 0.85}
-  - {metric: words.pass_rate, margin: 0.3}
-  - {metric: size.bytes, max_ratio: 1.0}
-"""
 ON_ITEMS = "  - {metric: fidelity.kl, max: 0.85}\n  - {metric: words.pass_rate, margin: 0.3}\n"
-
-
-@pytest.fixture(scope="module")
-def place(tiny: Callable[[int], LoadedModel], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a tiny model, a suite, a text and a plan that searches."""
-    folder = tmp_path_factory.mktemp("place")
-    tiny(0).model.save_pretrained(folder / "model")
-    tiny(0).tokenizer.save_pretrained(folder / "model")
-    cases = [{"vars": {"word": f"w{n}"}, "assert": [{"type": "regex", "value": ".*"}]} for n in range(40)]
-    suite = {"prompts": ["Say {{word}}"], "defaultTest": {"max_new_tokens": 2}, "tests": cases}
-    (folder / "words.yaml").write_text(json.dumps(suite))
-    words = random.Random(0)
-    rows = [{"text": " ".join(str(words.randrange(999)) for _ in range(6))} for _ in range(80)]
-    (folder / "text.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    (folder / "magnitude.yaml").write_text("{method: magnitude, sparsity: 0.1, options: {round_to: 1}}")
-    (folder / "plan.yaml").write_text(PLAN)
-    return folder
 
 
 @pytest.fixture(scope="module")
@@ -113,9 +76,10 @@ def test_a_search_from_plan_to_verdict(done: tuple[Path, Account, list[TrialRow]
 def test_recoveries_are_looked_at_where_the_bare_cut_stands_and_the_worse_are_dropped(
     place: Path, tmp_path: Path
 ) -> None:
+    text = (place / "plan.yaml").read_text()
     asked = "methods: [magnitude.yaml]\n  recovery: [none, layerwise, lora]"
     (place / "recovered.yaml").write_text(
-        PLAN.replace("methods: [magnitude.yaml]", asked).replace("cuts: 2", "cuts: 3")
+        text.replace("methods: [magnitude.yaml]", asked).replace("cuts: 2", "cuts: 3")
     )
     account = search(load_plan(str(place / "recovered.yaml")), tmp_path)
     looked = [(row.variant, row.sparsity) for row in account.of("screen")]
@@ -194,7 +158,12 @@ def test_earlier_searches_say_whether_they_expected_right(
 def test_what_cannot_be_searched_is_said_in_a_line(
     place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], old: str, new: str, message: str
 ) -> None:
-    text = PLAN.replace("./model", str(place / "model")).replace("./words", str(place / "words"))
+    text = (
+        (place / "plan.yaml")
+        .read_text()
+        .replace("./model", str(place / "model"))
+        .replace("./words", str(place / "words"))
+    )
     for name in ("text.jsonl", "magnitude.yaml"):
         (tmp_path / name).write_text((place / name).read_text())
     (tmp_path / "plan.yaml").write_text(text.replace(old, new))
@@ -205,7 +174,8 @@ def test_what_cannot_be_searched_is_said_in_a_line(
 def test_a_plan_without_candidates_is_searched_and_not_run(place: Path, tmp_path: Path) -> None:
     with pytest.raises(HarnessError, match="no candidates to run; `secateur search` makes some"):
         run(load_plan(str(place / "plan.yaml")), tmp_path)
-    (place / "none.yaml").write_text(PLAN[: PLAN.index("search:")] + PLAN[PLAN.index("gates:") :])
+    text = (place / "plan.yaml").read_text()
+    (place / "none.yaml").write_text(text[: text.index("search:")] + text[text.index("gates:") :])
     with pytest.raises(HarnessError, match="nothing to judge: give 'candidates', or 'search'"):
         load_plan(str(place / "none.yaml"))
 
