@@ -11,6 +11,8 @@ from harness.stores.trials import TrialRow
 from harness.verdicts.outcome import EXIT_CODES
 
 FAILS = {"REGRESSION": "fails", "INCONCLUSIVE": "is inconclusive"}
+FATES = 8
+"""Variants whose fate is told in words."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,10 @@ class Account:
         else:
             said.append("No candidate passed among the searched cases, so none was judged on held-out ones.")
             said += [_further(row) for row in self._lowest()]
-        said += [_fate(row) for row in self.of("variant") if winner is None or row.variant != winner.variant]
+        others = [row for row in self.of("variant") if winner is None or row.variant != winner.variant]
+        said += [_fate(row) for row in others[:FATES]]
+        if len(others) > FATES:
+            said.append(f"Of {len(others) - FATES} more variants the page tells.")
         return said
 
     def _reached(self, row: TrialRow) -> str:
@@ -96,4 +101,6 @@ def _further(row: TrialRow) -> str:
 def _fate(row: TrialRow) -> str:
     """What became of a variant that did not win."""
     passed = f"passed {row.sparsity:g} on searched cases" if row.sparsity else "passed nothing on searched cases"
+    if row.reason and not row.sparsity:
+        return f"{row.variant} was dropped: {row.reason}."
     return f"{row.variant} {passed}" + (f"; dropped: {row.reason}." if row.reason else ".")

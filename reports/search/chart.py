@@ -12,6 +12,8 @@ WIDTH, LEFT, RIGHT = 720.0, 56.0, 640.0
 """Right of RIGHT stand the names of the variants."""
 TOP, FOOT = 16.0, 256.0
 NAME_HEIGHT = 14.0
+NAMES = 14
+"""Lines that have their name beside them, the most promising ones: more would not fit on each other."""
 TICKS = 4
 DASHES = ("none", "7 4", "2 3", "9 3 2 3")
 """Of the lines of variants; with more variants they begin again, and the names still tell them apart."""
@@ -42,6 +44,8 @@ class Line:
     """Where it ends, and where its name stands, right of RIGHT."""
     band: tuple[float, float, float] | None
     """Where its gates were expected to break: both ends and the middle."""
+    named: bool = True
+    """Whether its name stands beside it; all have it when pointed at."""
 
 
 @dataclass(frozen=True)
@@ -121,9 +125,13 @@ def _line(variant: VariantLine, number: int, measured: list[TrialLine], scale: _
 
 
 def _parted(lines: Sequence[Line]) -> tuple[Line, ...]:
-    """From the lowest up, names that would lie on each other moved apart."""
+    """From the lowest up, names that would lie on each other moved apart, and back down where they would leave it."""
     placed: list[Line] = []
-    for line in sorted(lines, key=lambda line: -line.y):
+    for line in sorted(lines[:NAMES], key=lambda line: -line.y):
         highest = placed[-1].y - NAME_HEIGHT if placed else line.y
         placed.append(replace(line, y=min(line.y, highest)))
-    return tuple(placed)
+    least = TOP - NAME_HEIGHT
+    for number in reversed(range(len(placed))):
+        placed[number] = replace(placed[number], y=max(placed[number].y, least))
+        least = placed[number].y + NAME_HEIGHT
+    return (*placed, *(replace(line, named=False) for line in lines[NAMES:]))

@@ -51,6 +51,18 @@ def test_names_that_would_lie_on_each_other_move_apart() -> None:
     assert [(line.name, line.y) for line in drawn.lines] == [("cfsp", 16.0), ("wanda_sp", 2.0)]
 
 
+def test_of_many_variants_only_the_first_are_named_and_their_names_fit() -> None:
+    names = [f"v{number}" for number in range(40)]
+    trials = tuple(replace(trial, variant=name) for name in names for trial in PAGE.trials[:2])
+    others = tuple(VariantLine(name, None, None, None, None, "") for name in names)
+    drawn = chart(replace(PAGE, variants=others, trials=trials))
+    assert drawn
+    assert len(drawn.lines) == 40
+    assert {line.name for line in drawn.lines if line.named} == set(names[:14])
+    assert sorted(line.y for line in drawn.lines if line.named) == [2.0 + 14 * number for number in range(14)]
+    assert render_search(replace(PAGE, variants=others, trials=trials)).count('class="name"') == 14
+
+
 def test_every_step_and_variant_is_in_the_tables() -> None:
     html = render_search(PAGE)
     assert html.count("<tr>") == 2 + 2 + 3
