@@ -11,13 +11,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.models.fingerprint import MISSED
+from harness.models.placement import found_device
 from harness.telling.sharing import DEFAULT_ACCOUNT
 
 LIBRARIES = ("torch", "transformers", "peft", "lm-eval", "duckdb", "datasets", "gguf")
 NEEDED_FREE_BYTES = 3 * 2**30
 UNTESTED = (
-    "CUDA, MPS, Windows, models over a few hundred million parameters, hub downloads, PromptLayer itself,"
-    " GitHub, GitLab and Airflow themselves, mail over TLS, meters of energy"
+    "CUDA, several GPUs, MPS, Windows, models over a few hundred million parameters, hub downloads,"
+    " PromptLayer itself, GitHub, GitLab and Airflow themselves, mail over TLS, meters of energy"
 )
 
 
@@ -62,7 +63,7 @@ def _library(name: str) -> Finding:
 def _processor() -> Finding:
     import torch
 
-    device = torch.cuda.get_device_name() if torch.cuda.is_available() else "CPU only"
+    device = {"mps": "MPS", "cpu": "CPU only"}.get(found_device()) or torch.cuda.get_device_name()
     return Finding("compute", f"{device}, {os.cpu_count()} cores, torch uses {torch.get_num_threads()} threads")
 
 

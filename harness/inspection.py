@@ -16,7 +16,7 @@ from harness.errors import HarnessError
 from harness.estimate import estimated_seconds
 from harness.gate_faults import gate_faults
 from harness.metering import meter_faults
-from harness.models.opening import INT8, refuse_missing
+from harness.models.opening import refuse_missing
 from harness.outlook import documents_of, outlook
 from harness.plan import Plan, allowance
 from harness.plan_models import Candidate, Model, spec
@@ -62,8 +62,8 @@ def refuse_impossible(plan: Plan, suites: Sequence[Suite]) -> None:
     for name, candidate in plan.candidates.items():
         if candidate.recipe is not None:
             faults += [f"candidates.{name}: {fault}" for fault in _recipe_faults(recipe_of(candidate.recipe))]
-            if plan.original.dtype == INT8:
-                faults.append(f"candidates.{name}: a recipe cuts the original's float weights; its dtype is int8 here")
+            if why := plan.original.not_cut:
+                faults.append(f"candidates.{name}: a recipe cuts float weights in one place; of the original, {why}")
             if plan.original.endpoint:
                 faults.append(f"candidates.{name}: a recipe needs the original's weights; an endpoint has none")
         else:

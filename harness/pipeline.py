@@ -147,7 +147,7 @@ def _subject(name: str, candidate: Candidate, workshop: Workshop, context: Conte
         return Subject(spec(name, candidate), context.progress)
     folder = workshop.made(name)
     dtype = candidate.dtype or context.plan.original.dtype or DTYPE
-    return Subject(ModelSpec(name, str(folder), dtype=dtype), context.progress)
+    return Subject(ModelSpec(name, str(folder), dtype=dtype, device_map=candidate.device_map), context.progress)
 
 
 def _ready(workshop: Workshop, context: Context) -> dict[str, Subject]:

@@ -19,12 +19,16 @@ VARIABLE = re.compile(r"[A-Z_][A-Z0-9_]{0,63}")
 HOST = re.compile(r"[A-Za-z0-9._:-]+")
 PATH = re.compile(r"[A-Za-z0-9._~%:@+/-]*")
 OF_ENDPOINTS = ("api_key_env", "concurrency", "timeout")
-OF_WEIGHTS = ("adapter", "dtype", "fingerprint")
+OF_WEIGHTS = ("adapter", "dtype", "fingerprint", "device_map")
 
 Line = Annotated[str, Field(min_length=1, pattern=r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]+$")]
 """Text that is shown in terminals and reports: no control characters, one line."""
 CandidateName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=60)]
 """Also the name of a folder."""
+
+
+Device = Annotated[int, Field(ge=0)] | Annotated[str, Field(pattern=r"^(cpu|disk|mps|cuda:[0-9]+)$")]
+"""A number is that of a GPU."""
 
 
 class Part(BaseModel):
@@ -45,6 +49,8 @@ class Source(Part):
     """int8: rounded when opened. None: that of the original, so that nothing else differs."""
     fingerprint: Literal["full", "sampled"] | None = None
     """sampled: for huge files, of which only some is read to tell whether they changed. None: full."""
+    device_map: Literal["auto", "balanced"] | Annotated[dict[str, Device], Field(min_length=1)] | None = None
+    """Spreads its weights over devices, memory and disk: by itself, or each module where it says."""
     endpoint: str | None = None
     """Address of an OpenAI-compatible server, up to the version."""
     api_key_env: str | None = None
@@ -65,7 +71,16 @@ class Source(Part):
         wrong, why = (OF_WEIGHTS, "not") if self.endpoint else (OF_ENDPOINTS, "only")
         if given := [repr(key) for key in wrong if getattr(self, key) is not None]:
             raise ValueError(f"{' and '.join(given)}: {why} with 'endpoint'")
+        if self.device_map is not None and (self.adapter or self.dtype == "int8"):
+            raise ValueError("'device_map' spreads weights as they lie: not with 'adapter' or 'dtype: int8'")
         return self
+
+    @property
+    def not_cut(self) -> str:
+        """Why no recipe can cut this model; empty: one can."""
+        if self.dtype == "int8":
+            return "its dtype is int8"
+        return "device_map spreads it" if self.device_map is not None else ""
 
 
 class Model(Source):
@@ -148,7 +163,8 @@ def spec(name: str, model: Model | Candidate) -> ModelSpec:
     assert model.model is not None, "a candidate with a recipe is made first"
     if model.endpoint is None:
         sampled = model.fingerprint == "sampled"
-        return ModelSpec(name, model.model, model.revision, model.adapter, model.dtype or DTYPE, sampled=sampled)
+        dtype, spread = model.dtype or DTYPE, model.device_map
+        return ModelSpec(name, model.model, model.revision, model.adapter, dtype, sampled=sampled, device_map=spread)
     concurrency, timeout = model.concurrency or Endpoint.concurrency, model.timeout or Endpoint.timeout_seconds
     endpoint = Endpoint(model.endpoint, model.model, model.api_key_env, concurrency, timeout)
     return ModelSpec(name, f"{model.model} at {model.endpoint}", model.revision, dtype="", endpoint=endpoint)

@@ -27,6 +27,9 @@ DECODING = "decoding"
 DRAWN = "drawn from"
 """The fact of a benchmark's stage that says of which documents it asked some."""
 
+CUT = "cut"
+"""The fact of a benchmark's stage that says how much of what it asked did not fit the model's context."""
+
 
 @dataclass(frozen=True)
 class Endpoint:
@@ -59,6 +62,8 @@ class ModelSpec:
     """None: opened here; also where a run is read back from a store."""
     sampled: bool = False
     """Whether its fingerprint is of some of its weights, instead of all."""
+    device_map: str | dict[str, int | str] | None = None
+    """Over which devices its weights are spread: "auto", "balanced", or module -> device. None: they lie on one."""
 
 
 @dataclass(frozen=True)

@@ -103,3 +103,5 @@ def _wait(loaded: LoadedModel) -> None:
 
     if loaded.device.startswith("cuda"):
         torch.cuda.synchronize()
+    elif loaded.device == "mps":
+        torch.mps.synchronize()

@@ -22,10 +22,16 @@ LAYER = re.compile(r"(^|\.)(layers|h)\.\d+\.")
 """In the name of a weight: that of a decoder layer."""
 
 
-def open_model(folder: Path | str, dtype: torch.dtype | None = None) -> PreTrainedModel:
+def open_model(
+    folder: Path | str,
+    dtype: torch.dtype | None = None,
+    device_map: str | dict[str, int | str] | None = None,
+    offload_folder: Path | None = None,
+) -> PreTrainedModel:
     """Open a model folder, pruned or stock, in evaluation mode; never runs code from the folder.
 
     An adapter that was kept apart, in the folder adapter/, is put on. dtype: None keeps that of the weights.
+    device_map, offload_folder: how weights are spread over devices, as transformers has it; None: on the CPU.
     Raises CompressError if weights are missing, damaged, or do not have the sizes that config.json says.
     """
     folder = Path(folder)
@@ -39,6 +45,8 @@ def open_model(folder: Path | str, dtype: torch.dtype | None = None) -> PreTrain
         local_files_only=True,
         ignore_mismatched_sizes=True,
         output_loading_info=True,
+        device_map=device_map,
+        offload_folder=offload_folder,
     )
     check_report(folder, report)
     if (folder / ADAPTER).is_dir():

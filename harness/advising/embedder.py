@@ -10,6 +10,7 @@ from harness.advising import Keep
 from harness.digest import digest
 from harness.errors import HarnessError
 from harness.models.opening import fingerprint_of, located, open_tokenizer
+from harness.models.placement import found_device
 from harness.progress import Progress, named
 from harness.quiet import quiet
 from harness.records import ModelSpec
@@ -77,7 +78,7 @@ def _model(spec: ModelSpec, folder: str) -> PreTrainedModel:
     except (OSError, ValueError, RuntimeError) as error:
         raise HarnessError(f"embeddings: {spec.source} cannot be opened: {' '.join(str(error).split())}") from error
     module: torch.nn.Module = model
-    module.to("cuda" if torch.cuda.is_available() else "cpu").eval()
+    module.to(found_device()).eval()
     return model
 
 

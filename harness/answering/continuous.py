@@ -40,7 +40,7 @@ class _Batch:
 
         kept, late = set(places), (place for place in places if place >= len(places))
         places = [place if place in kept else next(late) for place in range(len(places))]
-        chosen = torch.tensor(places, dtype=torch.long, device=self.mask.device)
+        chosen = torch.tensor(places, dtype=torch.long)
         self.numbers = [self.numbers[place] for place in places]
         self.cache.batch_select_indices(chosen)
         self.mask, self.last = self.mask[chosen], self.last[chosen]

@@ -38,7 +38,7 @@ def chosen(logits: Tensor, rows: Sequence[Row], places: Sequence[int]) -> Tensor
     sampling = rows[0].sampling
     if sampling is None:
         return logits.argmax(dim=-1, keepdim=True)
-    probabilities = (logits.double().cpu() / sampling.temperature).softmax(dim=-1)
+    probabilities = (logits.cpu().double() / sampling.temperature).softmax(dim=-1)
     best, tokens = _likeliest(probabilities, sampling.top_p)
     summed = best.cumsum(dim=-1)
     # A token is out when those before it have enough.

@@ -15,10 +15,18 @@ from typing import TYPE_CHECKING, NamedTuple
 from harness.digest import digest
 from harness.fidelity.corpus import Corpus, Window, windows
 from harness.fidelity.divergence import divergence
-from harness.fidelity.reference import FidelityRefusedError, Reference, read_reference, reference, sweep, text_digest
+from harness.fidelity.reference import (
+    FidelityRefusedError,
+    Reference,
+    read_reference,
+    reference,
+    refuse_broken,
+    sweep,
+    text_digest,
+)
+from harness.models.placement import input_device
 from harness.progress import Progress, silent
 from harness.records import Divergence, Item, Measurement
-from harness.scoring import NotFiniteError
 from harness.statistics.delta import exp_or_inf
 from harness.statistics.means import item_mean
 
@@ -79,11 +87,10 @@ def measure_fidelity(path: Path, candidate: LoadedModel, corpus: Corpus, progres
     name = candidate.spec.name
     if text_digest(cut) != known.text:
         raise FidelityRefusedError(f"{name}: its tokenizer cuts the corpus into other tokens than the original's")
-    device = candidate.model.device
+    device = input_device(candidate.model)
     known = replace(known, head=known.head.to(device), bias=known.bias.to(device))
     tokens = _compared(known, candidate, cut, progress)
-    if not all(bool(values.isfinite().all()) for values in tokens):
-        raise NotFiniteError(f"{name}: its log-likelihood is not finite on {corpus.name}")
+    refuse_broken(candidate, corpus, cut, *tokens)
     means = zip(MEANS, (tokens.kl, tokens.same, tokens.log_ratio, tokens.change), strict=True)
     others = {"probability_rms": tokens.change.square().mean().sqrt().item(), **_spread(tokens.kl)}
     measured = [
@@ -161,9 +168,9 @@ def _compared(known: Reference, candidate: LoadedModel, cut: Sequence[Window], p
             raise FidelityRefusedError(f"{candidate.spec.name}: {sizes}")
         before, after = known.logits(at).log_softmax(dim=-1), logits.log_softmax(dim=-1)
         # Rounding can make the sum slightly negative where the distributions are equal.
-        kl[at] = (before.exp() * (before - after)).sum(dim=-1).clamp(min=0).double().cpu()
+        kl[at] = (before.exp() * (before - after)).sum(dim=-1).clamp(min=0).cpu().double()
         same[at] = (after.argmax(dim=-1).cpu() == known.best[at]).double()
-        nll[at] = -after.gather(1, targets[:, None])[:, 0].double().cpu()
+        nll[at] = -after.gather(1, targets[:, None])[:, 0].cpu().double()
     return _Tokens(kl, same, nll - known.nll, nll, (-nll).exp() - (-known.nll.double()).exp())
 
 

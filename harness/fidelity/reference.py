@@ -13,12 +13,13 @@ from compress import drafts
 from harness.digest import digest
 from harness.errors import HarnessError
 from harness.fidelity.corpus import Corpus, Window, windows
+from harness.models.placement import output_layer
 from harness.progress import Progress, silent
 from harness.scoring import NotFiniteError, select
+from harness.scoring.nan import where_broken
 
 if TYPE_CHECKING:
     from torch import Tensor
-    from torch.nn import Linear
 
     from harness.models.opening import LoadedModel
 
@@ -146,9 +147,7 @@ def _run(loaded: LoadedModel, corpus: Corpus, progress: Progress) -> Reference:
 
     cut = windows(corpus, loaded.tokenizer)
     count = sum(window.scored for window in cut)
-    head: Linear = loaded.model.get_output_embeddings()  # type: ignore[no-untyped-call]
-    weight = head.weight.detach()
-    bias = weight.new_zeros(len(weight)) if head.bias is None else head.bias.detach()
+    weight, bias = output_layer(loaded.model)
     hidden = torch.empty(count, weight.shape[1])
     nll, best = torch.empty(count), torch.empty(count, dtype=torch.int64)
     for chunk in sweep(loaded, cut, progress):
@@ -156,11 +155,20 @@ def _run(loaded: LoadedModel, corpus: Corpus, progress: Progress) -> Reference:
         hidden[chunk.at] = chunk.hidden.float().cpu()
         best[chunk.at] = chunk.logits.argmax(dim=-1).cpu()
         nll[chunk.at] = torch.nn.functional.cross_entropy(chunk.logits, chunk.targets, reduction="none").cpu()
-    if not bool(nll.isfinite().all()):
-        raise NotFiniteError(f"{loaded.spec.name}: the original's log-likelihood is not finite on {corpus.name}")
+    refuse_broken(loaded, corpus, cut, nll)
     half = hidden.half()
     kept = half if bool(half.isfinite().all()) else hidden
     return Reference(kept, nll, best, weight.cpu(), bias.cpu(), text_digest(cut))
+
+
+def refuse_broken(loaded: LoadedModel, corpus: Corpus, cut: Sequence[Window], *values: Tensor) -> None:
+    """Raise NotFiniteError, with the layer, if a value is not finite. values: (tokens,) each, window after window."""
+    end = 0
+    for window in cut:
+        at = slice(end, end := end + window.scored)
+        if not all(bool(value[at].isfinite().all()) for value in values):
+            where = where_broken(loaded.model, window.tokens[:-1])
+            raise NotFiniteError(f"{loaded.spec.name}: its log-likelihood is not finite on {corpus.name}{where}")
 
 
 def _check_linear(chunk: Chunk, weight: Tensor, bias: Tensor, source: str) -> None:

@@ -13,6 +13,7 @@ from typing import ClassVar
 from harness.errors import HarnessError
 from harness.metrics import Pair
 from harness.models.opening import LoadedModel, open_spec
+from harness.models.placement import own_parameters
 from harness.progress import Progress, silent
 from harness.records import Measurement, ModelSpec
 from harness.workload import Workload, decode, prefill
@@ -49,8 +50,8 @@ def _weights(loaded: LoadedModel) -> Measurement:
 
 
 def held(loaded: LoadedModel) -> int:
-    """Bytes of parameters and buffers, in whatever they are kept; shared ones once."""
-    tensors = (*loaded.model.parameters(), *loaded.model.buffers())
+    """Bytes of parameters and buffers, wherever and in whatever they are kept; shared ones once."""
+    tensors = (*own_parameters(loaded.model), *loaded.model.buffers())
     return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
 
 
@@ -84,9 +85,11 @@ def child() -> None:
     libraries = resident_bytes()
     loaded = open_spec(spec)
     if loaded.device.startswith("cuda"):
-        torch.cuda.reset_peak_memory_stats()
+        boards = range(torch.cuda.device_count())
+        for board in boards:
+            torch.cuda.reset_peak_memory_stats(board)
         _answer(loaded)
-        print(torch.cuda.max_memory_allocated())
+        print(sum(torch.cuda.max_memory_allocated(board) for board in boards))
         return
     with watched(EVERY_SECONDS) as peak:
         _answer(loaded)

@@ -10,6 +10,7 @@ from typing import ClassVar
 from harness.errors import HarnessError
 from harness.metrics import Pair
 from harness.models.opening import LoadedModel
+from harness.models.placement import own_parameters
 from harness.progress import Progress, silent
 from harness.records import Measurement
 
@@ -26,8 +27,7 @@ class Size:
 
 
 def _parameters(loaded: LoadedModel) -> Measurement:
-    # Module.parameters() yields a shared tensor once.
-    count = sum(parameter.numel() for parameter in loaded.model.parameters())
+    count = sum(parameter.numel() for parameter in own_parameters(loaded.model))
     return Measurement("size.parameters", float(count), "parameters", False, "reading")
 
 

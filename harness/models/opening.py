@@ -13,6 +13,7 @@ from harness.errors import HarnessError
 from harness.models import embedded
 from harness.models.batching import Batching
 from harness.models.fingerprint import MISSED, PATTERNS, identity
+from harness.models.placement import found_device, input_device, refuse_unsupported, spread, told
 from harness.progress import Progress, silent
 from harness.records import ModelSpec
 
@@ -50,42 +51,23 @@ def open_spec(spec: ModelSpec, progress: Progress = silent) -> LoadedModel:
     A hub id is brought into the hub's own cache first and then opened like any folder.
     Raises HarnessError or CompressError, one line, for every source that cannot be opened.
     """
-    import torch
-
     if spec.dtype not in DTYPES:
         raise HarnessError(f"{spec.source}: dtype '{spec.dtype}' is not known; allowed: {', '.join(DTYPES)}")
     device = found_device()
     if spec.dtype == INT8 and device != "cpu":
         raise HarnessError(f"{spec.source}: dtype int8 is for the CPU, and models are on {device} here")
-    source = located(spec, progress)
+    source, adapter = located(spec, progress), _adapter(spec)
     what = f"opening {spec.source}"
     progress(what, 0, 2)
-    model, tokenizer = _opened(source, torch.float32 if spec.dtype == INT8 else getattr(torch, spec.dtype))
-    adapter = _adapter(spec)
-    if adapter is not None:
-        from compress.adapters import merged
-
-        model = merged(model, adapter)
+    model, tokenizer = _opened(source, spec)
     progress(what, 1, 2)
-    facts = _facts(tokenizer, source, device)
-    if spec.dtype == INT8:
-        from harness.models.int8 import quantise_
-
-        facts[INT8] = quantise_(model, spec.source)
+    placed = _placed_(model, spec, device)
+    facts = placed | _facts(tokenizer, source)
     facts |= {"fingerprint": f"of {MISSED}"} if spec.sampled else {}
     sources = (source,) if adapter is None else (source, adapter)
     fingerprint = identity(sources, spec.dtype, spec.sampled)
-    module: torch.nn.Module = model
-    module.to(device).eval()
     progress(what, 2, 2)
-    return LoadedModel(model, tokenizer, spec, fingerprint, device, sources, facts)
-
-
-def found_device() -> str:
-    """Where models are opened."""
-    import torch
-
-    return "cuda" if torch.cuda.is_available() else "cpu"
+    return LoadedModel(model, tokenizer, spec, fingerprint, placed["device"], sources, facts)
 
 
 def located(spec: ModelSpec, progress: Progress = silent) -> Path:
@@ -147,18 +129,45 @@ def _from_hub(spec: ModelSpec) -> Path:
         ) from error
 
 
-def _opened(source: Path, dtype: torch.dtype) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+def _opened(source: Path, spec: ModelSpec) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    """With its adapter merged; on the CPU, or spread."""
+    import torch
+
     from compress import open_model
     from harness.models.gguf_file import open_gguf
     from harness.quiet import quiet
 
+    dtype = torch.float32 if spec.dtype == INT8 else getattr(torch, spec.dtype)
     with quiet():
-        if source.is_file():
+        if spec.device_map is not None:
+            model, tokenizer = spread(source, spec, dtype), open_tokenizer(source)
+        elif source.is_file():
             model, tokenizer = open_gguf(source, dtype)
         else:
             _refuse_pickle(source)
             model, tokenizer = open_model(source, dtype), open_tokenizer(source)
+    adapter = _adapter(spec)
+    if adapter is not None:
+        from compress.adapters import merged
+
+        model = merged(model, adapter)
     return model, tokenizer
+
+
+def _placed_(model: PreTrainedModel, spec: ModelSpec, device: str) -> dict[str, str]:
+    """Round a model if wanted, and put it on its device; returns what a reader should know, `device` at least."""
+    if spec.device_map is not None:
+        return {"device": str(input_device(model)), "device_map": told(model)}
+    facts = {"device": device}
+    if spec.dtype == INT8:
+        from harness.models.int8 import quantise_
+
+        facts[INT8] = quantise_(model, spec.source)
+    module: torch.nn.Module = model
+    module.to(device).eval()
+    if device == "mps":
+        refuse_unsupported(model, spec.source)
+    return facts
 
 
 def _refuse_pickle(folder: Path) -> None:
@@ -182,8 +191,8 @@ def open_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
     return tokenizer
 
 
-def _facts(tokenizer: PreTrainedTokenizerBase, source: Path, device: str) -> dict[str, str]:
-    facts = {"device": device, "chat template": "of the model" if tokenizer.chat_template else NO_TEMPLATE}
+def _facts(tokenizer: PreTrainedTokenizerBase, source: Path) -> dict[str, str]:
+    facts = {"chat template": "of the model" if tokenizer.chat_template else NO_TEMPLATE}
     if source.is_file():
         facts["weights"] = "dequantised from GGUF; the tokenizer is rebuilt from the same file"
     return facts

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from harness.errors import HarnessError
 from harness.models.exhaustion import is_out_of_memory
+from harness.models.placement import input_device
 from harness.scoring.packing import Pass, passes
 from harness.scoring.passes import Picked, Runner, picked, select
 from harness.scoring.requests import Request, Row, Score
@@ -27,7 +28,7 @@ BATCH_TOKENS = 2048
 
 def usual_tokens(model: PreTrainedModel, packed: int | None = None) -> int:
     """Tokens of one row of several; packed: if it is to be so many."""
-    return packed or ROW_TOKENS.get(model.device.type, ROW_TOKENS_ELSEWHERE)
+    return packed or ROW_TOKENS.get(input_device(model).type, ROW_TOKENS_ELSEWHERE)
 
 
 class Sheet:

@@ -5,9 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from harness.models.placement import input_device
+
 if TYPE_CHECKING:
     from torch.nn import Module
     from transformers import PreTrainedModel
+
+
+def where_broken(model: PreTrainedModel, tokens: Sequence[int]) -> str:
+    """The same as the end of a sentence that says what is not finite."""
+    place = first_broken(model, tokens)
+    return f"; the first value that is not finite comes out of {place}" if place else ""
 
 
 def first_broken(model: PreTrainedModel, tokens: Sequence[int]) -> str:
@@ -28,7 +36,7 @@ def first_broken(model: PreTrainedModel, tokens: Sequence[int]) -> str:
     hooks = [module.register_forward_hook(watch(name)) for name, module in modules if name]
     try:
         with torch.inference_mode():
-            model(input_ids=torch.tensor([list(tokens)], device=model.device), use_cache=False)
+            model(input_ids=torch.tensor([list(tokens)], device=input_device(model)), use_cache=False)
     finally:
         for hook in hooks:
             hook.remove()

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from harness.errors import HarnessError
 from harness.models import caches
+from harness.models.placement import input_device
 from harness.scoring.packing import Pass
 from harness.scoring.tree import Node
 
@@ -45,7 +46,7 @@ def select(model: PreTrainedModel, rows: Sequence[Sequence[int]], positions: Seq
     import torch
 
     length = max(map(len, rows))
-    ids = torch.tensor([[*row, *[0] * (length - len(row))] for row in rows], device=model.device)
+    ids = torch.tensor([[*row, *[0] * (length - len(row))] for row in rows], device=input_device(model))
     lines = [i for i, chosen in enumerate(positions) for _ in chosen]
     columns = [column for chosen in positions for column in chosen]
     return _forward(model, lines, columns, {"input_ids": ids, "use_cache": False})
@@ -62,7 +63,7 @@ class Runner:
         """Logits (columns, vocabulary) at the chosen columns of the pass."""
         import torch
 
-        device = self.model.device
+        device = input_device(self.model)
         inputs: dict[str, Any] = {
             "input_ids": torch.tensor([[token for node in step.nodes for token in node.tokens]], device=device),
             "use_cache": False,
@@ -110,7 +111,7 @@ def _forward(
     head: Module | None = model.get_output_embeddings()  # type: ignore[no-untyped-call]
     if head is None:
         raise HarnessError(f"{type(model).__name__} has no output layer: give a causal language model")
-    chosen = tuple(torch.tensor(places, dtype=torch.long, device=model.device) for places in (lines, columns))
+    chosen = tuple(torch.tensor(places, dtype=torch.long) for places in (lines, columns))
     caught: list[Tensor] = []
 
     def keep_chosen(_: object, arguments: tuple[Tensor, ...]) -> tuple[Tensor]:
@@ -123,7 +124,7 @@ def _forward(
             logits = model(**inputs).logits[0]
     finally:
         hook.remove()
-    return Selected(caught[0], logits)
+    return Selected(caught[0].to(logits.device), logits)
 
 
 def _sight(step: Pass, dtype: torch.dtype) -> Tensor:

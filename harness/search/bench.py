@@ -12,7 +12,6 @@ from harness.errors import HarnessError
 from harness.history import STORE, environment
 from harness.inspection import loaded_suites, refuse_impossible
 from harness.measuring import Context
-from harness.models.opening import INT8
 from harness.models.subject import Subject
 from harness.outlook import outlook
 from harness.plan import Plan
@@ -54,8 +53,8 @@ def prepared(plan: Plan, out: Path, progress: Progress, command: str) -> Bench:
         raise HarnessError(f"plan {plan.name}: no 'search' in it; give at least search: {{methods: [cfsp]}}")
     if plan.original.endpoint:
         raise HarnessError(f"plan {plan.name}: original: a search cuts weights, and an endpoint has none")
-    if plan.original.dtype == INT8:
-        raise HarnessError(f"plan {plan.name}: original: a search cuts float weights, and its dtype is int8 here")
+    if why := plan.original.not_cut:
+        raise HarnessError(f"plan {plan.name}: original: a search cuts float weights in one place; {why}")
     if plan.baselines:
         raise HarnessError(f"plan {plan.name}: against: a blessed run was asked everything, a search asks halves")
     form, named = plan.search, variants(plan.search)

@@ -122,7 +122,7 @@ def test_it_is_refused_where_it_cannot_be(
     )
     (place / "cutting.yaml").write_text(cutting)
     assert entry(["check", str(place / "cutting.yaml")]) == 3
-    assert "a recipe cuts the original's float weights; its dtype is int8 here" in capsys.readouterr().err
+    assert "a recipe cuts float weights in one place; of the original, its dtype is int8" in capsys.readouterr().err
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     with pytest.raises(HarnessError, match="dtype int8 is for the CPU, and models are on cuda here"):
         open_spec(spec(place, "int8"))
