@@ -11,6 +11,7 @@ from harness.candidates.making import recipe_of
 from harness.digest import digest
 from harness.meters import NotMeasuredError, meters
 from harness.metrics.cost import charged
+from harness.models.placement import found_device
 from harness.models.subject import Subject
 from harness.plan import Plan
 from harness.progress import named
@@ -89,6 +90,6 @@ def meter_faults(plan: Plan, suites: Sequence[Suite]) -> Iterator[str]:
                 yield f"gate on training: candidate {name} is not trained, its recipe recovers nothing"
     if "energy" in gated:
         try:
-            meters(accelerator=False)
+            meters(accelerator=found_device() == "cuda")
         except NotMeasuredError as error:
             yield f"gate on energy: {error}"

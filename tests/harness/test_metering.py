@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
+import torch
 
 from compress import read_receipt
+from harness import metering
 from harness.errors import HarnessError
 from harness.inspection import inspected
 from harness.meters import NotMeasuredError, Package, joules, meters
@@ -227,3 +231,48 @@ def test_gates_on_training_are_refused_where_nothing_is_trained(place: Path) -> 
         inspected(load_plan(str(place / "wrong.yaml")))
     assert "gate training.speed: it is measured on the candidate alone; use max or min, not min_ratio" in str(e.value)
     assert "candidate recovered" not in str(e.value)
+
+
+BOARDS = """\
+class NVMLError(Exception):
+    pass
+
+
+def nvmlInit():
+    pass
+
+
+def nvmlDeviceGetCount():
+    return 1
+
+
+def nvmlDeviceGetHandleByIndex(number):
+    return number
+
+
+def nvmlDeviceGetTotalEnergyConsumption(handle):
+    return 7
+"""
+"""A module by NVML's names, with one board that has used seven millijoules."""
+
+
+def test_a_gate_on_energy_goes_by_the_boards_where_models_are_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = tmp_path / "plan.yaml"
+    plan.write_text(
+        "name: joules\noriginal: smollm2-135m\ncandidates: {c: {model: smollm2-135m}}\nmetrics: [energy]\n"
+        "gates: [{metric: energy.decode, max_ratio: 1.1}]\n"
+    )
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(metering, "meters", partial(meters, root=tmp_path))
+    with pytest.raises(HarnessError, match=r"accelerator is not counted: no pynvml \(python -m pip install nvidia-ml"):
+        inspected(load_plan(str(plan)))
+    (tmp_path / "pynvml.py").write_text(BOARDS)
+    monkeypatch.syspath_prepend(tmp_path)
+    assert [meter.microjoules() for meter in meters(accelerator=True, root=tmp_path)] == [7000]
+    assert inspected(load_plan(str(plan)))
+    sys.modules.pop("pynvml")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(HarnessError, match="gate on energy: this machine reports none"):
+        inspected(load_plan(str(plan)))
