@@ -11,12 +11,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from harness.answering.decoding import written
-from harness.answering.rows import Row, end_tokens
+from harness.answering.rows import NOT_NUMBERS, Row, end_tokens
 from harness.answering.sampling import seed_of
 from harness.models.context import stated_context
 from harness.progress import Progress, silent
 from harness.quiet import quiet
 from harness.records import Answer
+from harness.scoring.nan import where_broken
 
 if TYPE_CHECKING:
     from harness.models.opening import LoadedModel
@@ -79,6 +80,8 @@ def answers(
         handed = time.monotonic()
         for number, new, seconds, error in written(loaded, [one.row for one in ready]):
             one = ready[number]
+            if error == NOT_NUMBERS:
+                error += where_broken(loaded.model, one.row.tokens)
             kept.append(_unanswered(one, error) if error else _answer(loaded, one, new, seconds))
             if time.monotonic() - handed > HAND_SECONDS:
                 on_batch(kept)

@@ -34,6 +34,8 @@ class _Prompt:
     tokens: tuple[int, ...]
     until: tuple[str, ...]
     new_tokens: int
+    cut: bool
+    """Whether its first tokens were left out."""
 
 
 class Memory(Protocol):
@@ -65,6 +67,8 @@ class ScoringLM(TemplateLM):  # type: ignore[misc]
         self.progress = progress
         self.what = what
         self.notes: list[str] = []
+        self.cuts: list[str] = []
+        """What did not fit the model's context, a line each time it was asked something."""
         self._prefix = str(loaded.tokenizer.decode([self.prefix_token_id]))
 
     @classmethod
@@ -148,6 +152,10 @@ class ScoringLM(TemplateLM):  # type: ignore[misc]
     def generate_until(self, requests: list[Instance], disable_tqdm: bool = True) -> list[str]:
         """Greedy continuations, cut at the first stop string."""
         prompts = [self._prompt(*request.args[:2]) for request in requests]
+        if cut := sum(prompt.cut for prompt in prompts):
+            self.cuts.append(
+                f"{cut} of {len(prompts)} prompts left no room for an answer in the model's context, cut from the left"
+            )
         rows = [Row(list(prompt.tokens), prompt.new_tokens) for prompt in prompts]
         texts: dict[int, str] = {}
 
@@ -200,7 +208,7 @@ class ScoringLM(TemplateLM):  # type: ignore[misc]
         loglikelihoods(self.model, [requests[index] for index in missing], progress, keep, self.loaded.batching.packed)
         longest = context_length(self.model) + 1
         if cut := sum(len(request.context) + len(request.continuation) > longest for request in requests):
-            self.notes.append(f"{cut} of {len(requests)} rows were longer than the model's context: cut from the left")
+            self.cuts.append(f"{cut} of {len(requests)} rows were longer than the model's context, cut from the left")
         return [known[key] for key in keys]
 
     def _prompt(self, context: str, options: dict[str, Any]) -> _Prompt:
@@ -211,9 +219,7 @@ class ScoringLM(TemplateLM):  # type: ignore[misc]
                 f"{self.what}: {new_tokens} new tokens do not fit the model's context of {context_length(self.model)}"
             )
         tokens = self.tok_encode(context)
-        if len(tokens) > room:
-            self.notes.append(f"a prompt of {len(tokens)} tokens was cut from the left to {room}")
-        return _Prompt(tuple(tokens[-room:]), until, new_tokens)
+        return _Prompt(tuple(tokens[-room:]), until, new_tokens, len(tokens) > room)
 
 
 def greedy_settings(options: dict[str, Any], what: str) -> tuple[tuple[str, ...], int]:

@@ -21,7 +21,7 @@ from harness.errors import HarnessError
 from harness.models.opening import LoadedModel
 from harness.plan import Benchmark
 from harness.progress import Progress, silent
-from harness.records import Item, Measurement
+from harness.records import CUT, Item, Measurement
 from harness.statistics.means import item_mean
 
 LIKELIHOODS = {
@@ -107,6 +107,8 @@ def _measured(model: ScoringLM | ServedLM, benchmark: Benchmark, built: BuiltTas
     if not measurements:
         raise HarnessError(f"benchmark {benchmark.task!r} gave no metric")
     facts = {f"benchmark {benchmark.task}": _description(built, results, list(dict.fromkeys(notes)))}
+    if model.cuts:
+        facts[CUT] = "; ".join(dict.fromkeys(model.cuts))
     return BenchmarkResult(sorted(measurements, key=lambda measurement: measurement.metric), facts)
 
 

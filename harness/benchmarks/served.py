@@ -42,6 +42,8 @@ class ServedLM(LM):  # type: ignore[misc]
         self.progress = progress
         self.what = what
         self.notes: list[str] = []
+        self.cuts: list[str] = []
+        """Empty: what a server does with a long prompt is not known here."""
 
     def loglikelihood(self, requests: list[Instance]) -> list[tuple[float, bool]]:
         """(log-probability, greedy) of each continuation after its context."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from harness.models.context import stated_context
 from harness.progress import Progress, silent
 from harness.scoring.engine import in_batches, in_trees
-from harness.scoring.nan import first_broken
+from harness.scoring.nan import where_broken
 from harness.scoring.passes import select
 from harness.scoring.requests import NotFiniteError, Request, Score, row_tokens, rows
 from harness.scoring.sharing import shares_beginnings
@@ -59,8 +59,7 @@ def loglikelihoods(
 def _refuse_nan(model: PreTrainedModel, requests: Sequence[Request], found: dict[int, Score]) -> None:
     for index, score in found.items():
         if math.isnan(score.logprob):
-            place = first_broken(model, row_tokens(requests[index], context_length(model)))
-            where = f"; the first value that is not finite comes out of {place}" if place else ""
+            where = where_broken(model, row_tokens(requests[index], context_length(model)))
             raise NotFiniteError(f"request {index}: the model's log-likelihood is NaN{where}")
 
 

@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 
 from harness.drawing import drawn_series, drawn_suite
-from harness.records import Answer, ModelSpec, Run
+from harness.records import CUT, Answer, ModelSpec, Run
 from harness.statistics.delta import Delta, drop_of, value_of
 from harness.statistics.series import Series
 from harness.verdicts.choices import choice_series, offering
@@ -90,7 +90,7 @@ def compare(
         deltas={one.metric: _delta(one) for one in everything},
         cases=tuple(cases),
         flips=tuple(sorted(flips, key=lambda flip: flip.kind == "gain")),
-        notes=(*_advisers(after, cases), *_unmeasured(after)),
+        notes=(*_advisers(after, cases), *_unanswered(before, after), *_cut(before, after), *_unmeasured(after)),
     )
 
 
@@ -103,6 +103,28 @@ def _advisers(after: Run, cases: Sequence[CasePair]) -> Iterator[str]:
                 pair.suite == suite and pair.before_graded is not None and not pair.counts for pair in cases
             )
             yield f"{suite}: {'; '.join(asked)}; {ERRS}; cases left out because of it: {undecided}"
+
+
+def _unanswered(before: Run, after: Run) -> Iterator[str]:
+    """A line for each suite and model that did not answer something, with the first reason."""
+    for who, run in (("the original", before), ("the candidate", after)):
+        for suite, answers in run.answers.items():
+            silent = [answer for answer in answers if answer.text is None]
+            if silent:
+                why = f"the first, {silent[0].case}: {silent[0].error}"
+                yield f"{suite}: {len(silent)} of {len(answers)} prompts not answered by {who}; {why}"
+
+
+def _cut(before: Run, after: Run) -> Iterator[str]:
+    """A line for each benchmark of which something did not fit, and whose context it was."""
+    old, new = ({name: why for name, why in run.facts.items() if name.endswith(f": {CUT}")} for run in (before, after))
+    for name in sorted(old.keys() | new.keys()):
+        task = name.removesuffix(f": {CUT}")
+        if old.get(name) == new.get(name):
+            yield f"{task}: {new[name]}, for both models"
+        else:
+            sides = (("the original", old), ("the candidate", new))
+            yield from (f"{task}: {facts[name]}, for {who}" for who, facts in sides if name in facts)
 
 
 def _unmeasured(after: Run) -> Iterator[str]:

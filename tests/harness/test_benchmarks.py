@@ -7,6 +7,7 @@ import math
 import os
 import random
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,8 @@ from harness.inspection import refuse_impossible
 from harness.models.embedded import bring as embedded_folder
 from harness.models.opening import LoadedModel, open_spec
 from harness.plan import Benchmark, Plan
-from harness.records import Measurement, ModelSpec
+from harness.records import CUT, Measurement, ModelSpec
+from tests.harness.conftest import tiny_llama
 
 WORDS = [
     "river",
@@ -135,6 +137,18 @@ def test_choices_as_the_stock_engine(tiny: Callable[[int], LoadedModel], data_ro
         assert measurement.higher_is_better
         for item, row in zip(measurement.items, rows, strict=True):
             assert item.choices == pytest.approx([logprob for logprob, _ in row["filtered_resps"]], abs=1e-3)
+
+
+def test_what_does_not_fit_the_context_is_counted(tiny: Callable[[int], LoadedModel], data_root: Path) -> None:
+    """A byte is a token, and the last one is only predicted."""
+    short = replace(tiny(0), model=tiny_llama(0, positions=80))
+    rows = [json.loads(line) for line in (data_root / "arc.jsonl").read_text().splitlines()]
+    asked = [f"Question: {row['question']}\nAnswer: {choice}" for row in rows for choice in row["choices"]["text"]]
+    cut = sum(len(text) > 81 for text in asked)
+    assert 0 < cut < len(asked)
+    facts = measure_benchmark(short, Benchmark(task="arc_easy"), data_root).facts
+    assert facts[CUT] == f"{cut} of {len(asked)} rows were longer than the model's context, cut from the left"
+    assert CUT not in measure_benchmark(tiny(0), Benchmark(task="arc_easy", limit=1), data_root).facts
 
 
 def test_chat_template_as_the_stock_engine(tiny: Callable[[int], LoadedModel], data_root: Path) -> None:

@@ -257,3 +257,24 @@ def test_a_repeat_without_an_answer_fails_or_drops_its_case(tmp_path):
     assert (found.deltas["capitals.pass_rate"].after, found.deltas["capitals.case_rate"].after) == (0.5, 1.0)
     (pair,) = compare(one_lacks, all_there, [suite]).cases
     assert (pair.kind, pair.before.text, pair.before_graded, pair.flaky) == ("unknown", None, None, False)
+
+
+def test_what_did_not_fit_is_said_of_whom():
+    def noted(before, after):
+        old, new = (replace(run(), facts={"arc: cut": why} if why else {}) for why in (before, after))
+        return compare(old, new, []).notes
+
+    assert noted("2 of 9 rows", "2 of 9 rows") == ("arc: 2 of 9 rows, for both models",)
+    assert noted("2 of 9 rows", "3 of 9 rows") == (
+        "arc: 2 of 9 rows, for the original",
+        "arc: 3 of 9 rows, for the candidate",
+    )
+    assert noted("", "3 of 9 rows") == ("arc: 3 of 9 rows, for the candidate",)
+    assert noted("", "") == ()
+
+
+def test_what_was_not_answered_is_counted_with_a_reason(suite):
+    before, after = run(answers=ALL_RIGHT), run("small", {**ALL_RIGHT, "two": None, "oslo": None})
+    assert compare(before, after, [suite]).notes == (
+        "capitals: 2 of 4 prompts not answered by the candidate; the first, two: too long",
+    )

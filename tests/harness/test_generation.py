@@ -177,7 +177,7 @@ def test_logits_that_are_not_numbers_are_no_answer(loaded: LoadedModel) -> None:
     with torch.no_grad():
         loaded.model.model.norm.weight[0] = torch.nan
     assert {answer.error for answer in answered(loaded, asked(3)).values()} == {
-        "the model's logits are not numbers (NaN)"
+        "the model's logits are not numbers (NaN); the first value that is not finite comes out of model.norm"
     }
 
 
