@@ -57,7 +57,7 @@ class Account:
         others = [row for row in self.of("variant") if winner is None or row.variant != winner.variant]
         said += [_fate(row) for row in others[:FATES]]
         if len(others) > FATES:
-            said.append(f"Of {len(others) - FATES} more variants the page tells.")
+            said.append(f"The table of variants on the page has {len(others) - FATES} more.")
         return said
 
     def _reached(self, row: TrialRow) -> str:

@@ -152,3 +152,10 @@ def test_the_result_in_words_and_its_exit_code(rows: list[TrialRow], code: int, 
     account = Account("plan", "j", tuple(rows))
     assert account.exit_code == code
     assert said in " ".join(account.sentences())
+
+
+def test_of_very_many_variants_the_first_are_told_in_words() -> None:
+    fates = [replace(row("variant", 0.0, "", f"v{number}"), reason="left behind") for number in range(40)]
+    said = Account("plan", "j", (row("verdict", 0.1, "PASS"), *fates)).sentences()
+    assert said[1] == "v0 was dropped: left behind."
+    assert (len(said), said[-1]) == (1 + 8 + 1, "The table of variants on the page has 32 more.")
