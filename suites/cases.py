@@ -38,6 +38,8 @@ class Setting:
     prompts: tuple[Prompt, ...]
     files: Files
     templates: Templates
+    asking: Templates
+    """Those of prompts."""
     allowance: Allowance = CAREFUL
     options: OptionsPart = dataclasses.field(default_factory=OptionsPart)
     """Of the test that is being made."""
@@ -79,7 +81,7 @@ def cases_of(entry: Entry, setting: Setting, faults: list[str]) -> list[Case]:
             break
         try:
             filled = filled_vars(values, setting.files, setting.templates)
-            messages = _messages(part, prompt, options, filled, setting.templates)
+            messages = _messages(part, prompt, options, filled, setting)
             if not template.id or len(askings) > 1:
                 name = _made_id(template.id, messages, filled, setting.templates)
         except SuiteError as error:
@@ -149,15 +151,16 @@ def _chosen(part: CasePart, setting: Setting) -> tuple[Prompt, ...]:
     return chosen
 
 
-def _messages(part: CasePart, prompt: Prompt, options: OptionsPart, values: Vars, templates: Templates) -> Messages:
+def _messages(part: CasePart, prompt: Prompt, options: OptionsPart, values: Vars, setting: Setting) -> Messages:
     around = bool(options.prefix or options.suffix)
     if around and (part.messages or prompt.chat):
         raise SuiteError("options.prefix and options.suffix go around text prompts, not around chat messages")
     if part.messages:
-        return [{"role": each.role, "content": templates.render(each.content, values)} for each in part.messages]
+        render = setting.templates.render
+        return [{"role": each.role, "content": render(each.content, values)} for each in part.messages]
     if around:
         prompt = Prompt(options.prefix + prompt.text + options.suffix)
-    return messages_of(prompt, values, templates)
+    return messages_of(prompt, values, setting.asking)
 
 
 def _stated_by_default(setting: Setting) -> list[Stated]:

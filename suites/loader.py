@@ -36,6 +36,7 @@ from suites.wording import Wording
 SHELVES = ("x-", "_", ".")
 """How names at the top of a file begin that only hold anchors for the rest of it."""
 STRANGE_KEY = "not used: no key of a suite"
+ABSENT = "no var of some test, where nothing is written for it"
 LIBRARY = Path(__file__).parent / "library"
 
 
@@ -75,6 +76,7 @@ def load(name_or_path: str | Path, allowance: Allowance = CAREFUL) -> Suite:
     if not decidable:
         raise SuiteError(f"{file}: none of the {len(cases)} cases has an assertion that can be checked here")
     notes.update(f"{key}: {STRANGE_KEY}" for document in documents.values() for key in document.passed_over)
+    notes.update(f"{{{{ {name} }}}} in prompts: {ABSENT}" for name in sorted(setting.asking.absent or ()))
     unique = tuple(_numbered(decidable))
     sampling = part.sampling.value if part.sampling else None
     return Suite(
@@ -121,7 +123,8 @@ def _setting(part: SuitePart, top: Place, files: Files, allowance: Allowance, fa
     surroundings = {name: os.environ[name] for name in allowance.env if name in os.environ}
     surroundings |= {name: text_of(value) for name, value in part.env.items()}
     templates = Templates(surroundings)
-    return Setting(default, place, prompts or (Prompt("?"),) * bool(faults), files, templates, allowance)
+    asking = Templates(surroundings, templates.work, set())
+    return Setting(default, place, prompts or (Prompt("?"),) * bool(faults), files, templates, asking, allowance)
 
 
 def _repeats(given: object, place: Place, faults: list[str]) -> RepeatPart | None:

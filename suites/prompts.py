@@ -6,6 +6,7 @@ import functools
 import json
 from dataclasses import dataclass
 
+from suites.document import suggestion
 from suites.errors import SuiteError
 from suites.filters import dump
 from suites.parse import parse_yaml
@@ -47,8 +48,19 @@ class Prompt:
 def messages_of(prompt: Prompt, values: Vars, templates: Templates) -> Messages:
     """Return the chat that a prompt makes: messages where it is a chat once filled in, other text from the user.
 
-    In a prompt that is JSON before it is filled in, vars are put inside its texts and need no JSON escapes.
+    In a prompt that is JSON before it is filled in, vars are put inside its texts and need no JSON escapes. Raises
+    SuiteError also for a variable that there is not, and whose name is nearly that of a var.
     """
+    try:
+        return _messages(prompt, values, templates)
+    finally:
+        for name in templates.absent or ():
+            near = "" if name in values else suggestion(name, values)
+            if near:
+                raise SuiteError(f"template: {name!r} is undefined{near} vars: {', '.join(values)}")
+
+
+def _messages(prompt: Prompt, values: Vars, templates: Templates) -> Messages:
     if prompt.chat is not None:
         return [{"role": each["role"], "content": templates.render(each["content"], values)} for each in prompt.chat]
     if prompt.data is not None:

@@ -2,8 +2,8 @@
 
 Both agree on variables, filters, `if`, `for`, `set` and `raw`. Where they part, Nunjucks is followed: `elseif`, `===`,
 `.length`, `range`, pairs of a mapping, numbers and texts added, how values are written. Deliberately different: a
-variable that there is not is a fault where its value would be written, instead of nothing; an empty list counts as
-false.
+variable that there is not is a fault where its value would be written, instead of nothing, but for prompts, where it
+is noted; an empty list counts as false.
 """
 
 from __future__ import annotations
@@ -14,8 +14,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from jinja2 import Template, TemplateError, Undefined, UndefinedError
+from jinja2 import ChainableUndefined, Template, TemplateError, Undefined, UndefinedError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
+from jinja2.utils import missing
 
 from suites.errors import SuiteError
 from suites.filters import MAX_NUMBER, Work, filters, limited, refuse_long, text_of
@@ -64,11 +65,13 @@ class Templates:
     surroundings: Mapping[str, str] = field(default_factory=dict)
     """What `env.NAME` may name."""
     work: Work = field(default_factory=Work)
+    absent: set[str] | None = None
+    """Gathers the variables that there are not, for which nothing is written then; None: they are a fault."""
     compiled: dict[str, Template] = field(default_factory=dict)
 
     @functools.cached_property
     def environment(self) -> ImmutableSandboxedEnvironment:
-        return _environment(self.surroundings, self.work)
+        return _environment(self.surroundings, self.work, self.absent)
 
     def render(self, text: str, values: Vars) -> str:
         """Return the text with its templates filled in; raises SuiteError where that cannot be done."""
@@ -119,8 +122,12 @@ class Templates:
         return "".join(pieces)
 
 
-def _environment(surroundings: Mapping[str, str], work: Work) -> ImmutableSandboxedEnvironment:
-    environment = ImmutableSandboxedEnvironment(keep_trailing_newline=True, finalize=functools.partial(_counted, work))
+def _environment(surroundings: Mapping[str, str], work: Work, absent: set[str] | None) -> ImmutableSandboxedEnvironment:
+    environment = ImmutableSandboxedEnvironment(
+        keep_trailing_newline=True,
+        finalize=functools.partial(_counted, work, absent),
+        undefined=Undefined if absent is None else ChainableUndefined,
+    )
     environment.globals.clear()
     environment.globals.update({"env": dict(surroundings), "null": None})
     environment.filters = filters(environment.filters, work) | {
@@ -135,8 +142,11 @@ def _environment(surroundings: Mapping[str, str], work: Work) -> ImmutableSandbo
     return environment
 
 
-def _counted(work: Work, value: object) -> object:
+def _counted(work: Work, absent: set[str] | None, value: object) -> object:
     """Return what `{{ value }}` writes; inside a block it is counted here, elsewhere once more as it is written."""
+    if absent is not None and isinstance(value, Undefined) and value._undefined_obj is missing:
+        absent.add(str(value._undefined_name))
+        return ""
     text = _finalized(value)
     work.add_(text)
     return text

@@ -299,3 +299,19 @@ tests:
     assert faults(folder(s__yaml="prompts: [a]\ntests: [{path: file://t.js, config: {n: 3}}]\n"))[0].startswith(
         "s.yaml:2: tests[0].path: what makes tests is a program; write down what it makes; allowed: "
     )
+
+
+def test_nothing_is_written_for_a_variable_that_there_is_not_and_a_note_says_so(folder):
+    text = """\
+prompts: ["{{ q }}|{{ extra }}|{{ user.name.first }}|{% if user.name %}yes{% endif %}"]
+tests: [{vars: {q: a}}, {vars: {q: b, extra: c}}]
+"""
+    suite = load(folder(s__yaml=text))
+    assert [messages[0][1] for messages in asked(suite)] == ["a|||", "b|c||"]
+    assert suite.notes == (
+        "{{ extra }} in prompts: no var of some test, where nothing is written for it",
+        "{{ user }} in prompts: no var of some test, where nothing is written for it",
+    )
+    for wrong in ("{{ env.HOME }}", "{{ q.x }}", "{{ extra | upper }}"):
+        with pytest.raises(SuiteError, match=r"undefined|no attribute"):
+            load(folder(s__yaml=f"prompts: ['{wrong}']\ntests: [{{vars: {{q: a}}}}]\n"))
