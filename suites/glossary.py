@@ -20,8 +20,8 @@ def glossary() -> Iterator[str]:
         named = [(SPELLED.get(each.name, each.name), each.default) for each in fields(kind) if each.compare]
         options = [name if default is MISSING else f"[{name}]" for name, default in named]
         sentence = (kind.__doc__ or "").strip().partition("\n")[0]
-        yield f"{name:22} {' '.join(options):30} {sentence}"
-    yield f"{'assert-set':22} {'assert [threshold]':30} Assertions that count as one."
+        yield f"{name:22} {' '.join(options):42} {sentence}"
+    yield f"{'assert-set':22} {'assert [threshold]':42} Assertions that count as one."
     yield ""
     yield "Before each but assert-set, not- turns it round. Known, and not checked here:"
     yield from textwrap.wrap(", ".join(sorted(UNSUPPORTED)), width=110, break_on_hyphens=False)
