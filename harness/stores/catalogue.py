@@ -1,21 +1,23 @@
 """A place that many machines share, as a store to read: a DuckDB file in the cache, over the Parquet files there.
 
 Small tables are copied into it; those with a row an item are views of the files, of which a query opens only those of
-the stage or job it asks for. Folders never change, so a catalogue is right as long as there are the same ones.
+the stage or job it asks for. Folders never change, so a catalogue is right as long as there are the same ones, and with
+those that came it makes the next one.
 """
 
 from __future__ import annotations
 
 import re
+import shutil
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 import duckdb
 
 from harness.digest import digest
 from harness.errors import HarnessError
-from harness.stores.file import first_line, migrate, quoted
+from harness.stores.file import connected, first_line, migrate, quoted
 from harness.stores.migrations import STEPS
 from harness.stores.parquet import placed
 from harness.stores.places import Place, cache
@@ -41,17 +43,37 @@ def catalogue(where: Place) -> Path:
     path = cache(where) / f"{digest(len(STEPS), list(there))[:16]}.duckdb"
     if not path.is_file():
         root = where.fetched(there)
-        with placed(path) as draft, duckdb.connect(str(draft)) as db:
-            _fill(db, root, there)
+        with placed(path) as draft:
+            known = _begun(draft, path.parent, there)
+            with connected(draft) as db:
+                _fill(db, root, there, known)
         _forget_old(path)
     return path
 
 
-def _fill(db: Connection, root: Path, there: Mapping[str, Sequence[str]]) -> None:
+def _begun(draft: Path, folder: Path, there: Collection[str]) -> set[str]:
+    """Begin with the newest catalogue, if all that it holds is still there; which folders that is."""
+    for newest in sorted(folder.glob("*.duckdb"), key=lambda path: path.stat().st_mtime, reverse=True)[:1]:
+        try:
+            with connected(newest, read_only=True) as db:
+                known = {str(name) for (name,) in db.execute("SELECT path FROM folders").fetchall()}
+        except duckdb.Error:  # In use by another process.
+            return set()
+        if known <= set(there):
+            shutil.copyfile(newest, draft)
+            return known
+    return set()
+
+
+def _fill(db: Connection, root: Path, there: Mapping[str, Sequence[str]], known: Collection[str]) -> None:
+    """known: folders whose rows are there already."""
     migrate(db)
+    db.execute("CREATE TABLE IF NOT EXISTS folders (path VARCHAR)")
+    db.execute("INSERT INTO folders SELECT unnest($new)", {"new": sorted(set(there) - set(known))})
     for table in tables():
         file = f"{table}.parquet"
-        files = [root / folder / file for folder, held in there.items() if file in held]
+        wanted = there if table in VIEWS else there.keys() - known
+        files = [root / folder / file for folder in sorted(wanted) if file in there[folder]]
         if files:
             try:
                 _add(db, table, files)
@@ -60,7 +82,7 @@ def _fill(db: Connection, root: Path, there: Mapping[str, Sequence[str]]) -> Non
 
 
 def _add(db: Connection, table: str, files: Sequence[Path]) -> None:
-    """Fill a table, or put a view in its place."""
+    """Add to a table, or put a view in its place."""
     # A path is a pattern to DuckDB.
     names = ", ".join(quoted(re.sub(r"([*?\[])", r"[\1]", str(file))) for file in files)
     # Folders further up would be columns too.
@@ -74,7 +96,8 @@ def _add(db: Connection, table: str, files: Sequence[Path]) -> None:
     if table not in VIEWS:
         db.execute(f"INSERT INTO {table} SELECT * FROM {source}")
     else:
-        db.execute(f"DROP TABLE {table}")
+        ((views,),) = db.execute("SELECT count(*) FROM duckdb_views() WHERE view_name = ?", [table]).fetchall()
+        db.execute(f"DROP {'VIEW' if views else 'TABLE'} {table}")
         db.execute(f"CREATE VIEW {table} AS SELECT * FROM {source}")
 
 

@@ -77,7 +77,7 @@ def _open(path: Path, wait_seconds: float) -> Connection:
     _forget_stillborn(path)
     while True:
         try:
-            return duckdb.connect(str(path))
+            return connected(path)
         except duckdb.Error as error:
             if "lock" not in str(error).lower():
                 raise HarnessError(f"cannot open the store {path}: {first_line(error)}; {DAMAGED}") from error
@@ -86,6 +86,13 @@ def _open(path: Path, wait_seconds: float) -> Connection:
                 who = f"process {holder[1]}" if holder else "another process"
                 raise HarnessError(f"the store {path} is in use by {who}; waited {wait_seconds:.0f} s") from error
             time.sleep(random.uniform(0.02, 0.1))
+
+
+def connected(path: Path, read_only: bool = False) -> Connection:
+    """Open a file without the bar that DuckDB draws on the standard output while a query takes long."""
+    db = duckdb.connect(str(path), read_only=read_only)
+    db.execute("SET enable_progress_bar = false")
+    return db
 
 
 def _forget_stillborn(path: Path) -> None:

@@ -17,7 +17,7 @@ import duckdb
 
 from compress import drafts
 from harness.errors import HarnessError
-from harness.stores.file import DuckdbFile, first_line, migrate, quoted, refuse_newer
+from harness.stores.file import DuckdbFile, connected, first_line, migrate, quoted, refuse_newer
 from harness.stores.rows import Connection
 
 MANIFEST = "manifest.json"
@@ -63,7 +63,7 @@ def restore(folder: Path, path: Path) -> dict[str, int]:
         )
     with placed(path) as draft:
         try:
-            with duckdb.connect(str(draft)) as db:
+            with connected(draft) as db:
                 _fill(db, folder, manifest)
         except duckdb.Error as error:
             raise HarnessError(f"{path}: cannot write: {first_line(error)}") from error

@@ -82,6 +82,8 @@ def test_finished_jobs_of_two_stores_are_read_together_each_once(store: DuckdbSt
     assert [len(read.run(f"r-{name}").answers["smoke"]) for name in ("one", "two", "four")] == [2, 2, 2]
     assert read.run("r-four").measurements["task.acc"].items == second.run("r-four").measurements["task.acc"].items
     assert catalogue(there) != first
+    shutil.rmtree(only(tmp_path / "there", "*/job=*"))
+    assert len(DuckdbStore(catalogue(there)).jobs()) == 2
     assert not [path for path in (tmp_path / "there").iterdir() if path.name != OURS]
 
 

@@ -6,7 +6,7 @@
 One plan, run on 400 nights: a benchmark of 5,000 documents and a suite of 500 cases, the original asked once, a new
 candidate every night. Every command runs in a process of its own, three times; the median is printed. FOLDER is kept
 and used again. With --shared the store is pushed to a folder, which is read instead: first without a catalogue in the
-cache, then with one, then with other jobs than it was made for.
+cache, then when one more job came, then with one.
 """
 
 from __future__ import annotations
@@ -142,18 +142,20 @@ def race_shared(folder: Path, out: Path, last: int) -> None:
         wall, cpu = timed(["store", "push", str(place)], ["--out", str(out)])
         print(f"{'push':32}{wall:8.2f}{cpu:8.2f}")
     size = sum(file.stat().st_size for file in place.rglob("*.parquet")) / 1e6
-    print(f"{sum(1 for _ in place.rglob('manifest.json')):,} folders, {size:.0f} MB of Parquet; ls at first:")
+    print(
+        f"{sum(1 for _ in place.rglob('manifest.json')):,} folders, {size:.0f} MB of Parquet; at first, but for a job:"
+    )
     shutil.rmtree(cache, ignore_errors=True)
     where = ["--store", str(place)]
-    row("ls", where, 1)
-    for command in SHARED:
-        more = ["--page", str(folder / "page.html")] if command == "report" else []
-        row(command.format(last=last), [*where, *more])
-    print("one job fewer:")
     (newest,) = place.glob(f"schema-*/job=job{last}")
     aside = newest.rename(folder / "newest")
     row("ls", where, 1)
     aside.rename(newest)
+    print("that job came:")
+    row("ls", where, 1)
+    for command in SHARED:
+        more = ["--page", str(folder / "page.html")] if command == "report" else []
+        row(command.format(last=last), [*where, *more])
 
 
 def main() -> None:
