@@ -7,7 +7,6 @@ those that came it makes the next one.
 
 from __future__ import annotations
 
-import re
 import shutil
 import time
 from collections.abc import Collection, Mapping, Sequence
@@ -17,9 +16,9 @@ import duckdb
 
 from harness.digest import digest
 from harness.errors import HarnessError
-from harness.stores.file import connected, first_line, migrate, quoted
+from harness.stores.file import connected, first_line, migrate, pattern
 from harness.stores.migrations import STEPS
-from harness.stores.parquet import placed
+from harness.stores.parquet import columns, placed
 from harness.stores.places import Place, cache
 from harness.stores.pushing import folders, tables
 from harness.stores.rows import Connection
@@ -83,16 +82,15 @@ def _fill(db: Connection, root: Path, there: Mapping[str, Sequence[str]], known:
 
 def _add(db: Connection, table: str, files: Sequence[Path]) -> None:
     """Add to a table, or put a view in its place."""
-    # A path is a pattern to DuckDB.
-    names = ", ".join(quoted(re.sub(r"([*?\[])", r"[\1]", str(file))) for file in files)
+    names = ", ".join(map(pattern, files))
     # Folders further up would be columns too.
     part = "" if "=" in str(files[0].parent.parent) else VIEWS.get(table)
     hive = f"true, hive_types = {{'{part}': VARCHAR}}" if part else "false"
     source = f"read_parquet([{names}], hive_partitioning = {hive})"
-    wanted = [row[:2] for row in db.execute(f"DESCRIBE {table}").fetchall()]
-    if [row[:2] for row in db.execute(f"DESCRIBE SELECT * FROM {source}").fetchall()] != wanted:
-        columns = ", ".join(f"{name} {kind}" for name, kind in wanted)
-        raise HarnessError(f"{files[0]}: not the columns of schema {len(STEPS)}, which are {columns}")
+    wanted = columns(db, table)
+    if columns(db, source) != wanted:
+        names = ", ".join(f"{name} {kind}" for name, kind in wanted)
+        raise HarnessError(f"{files[0]}: not the columns of schema {len(STEPS)}, which are {names}")
     if table not in VIEWS:
         db.execute(f"INSERT INTO {table} SELECT * FROM {source}")
     else:

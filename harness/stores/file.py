@@ -126,6 +126,11 @@ def first_line(error: Exception) -> str:
     return str(error).splitlines()[0].removeprefix("IO Error: ")
 
 
+def pattern(path: Path) -> str:
+    """As SQL text where a path is a pattern to DuckDB."""
+    return quoted(re.sub(r"([*?\[])", r"[\1]", str(path)))
+
+
 def quoted(path: Path | str) -> str:
     """As SQL text; not every statement takes values apart from its text."""
     return "'" + str(path).replace("'", "''") + "'"

@@ -6,7 +6,6 @@ One file a table, and a manifest with the schema's number and each table's rows.
 from __future__ import annotations
 
 import json
-import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,7 +16,7 @@ import duckdb
 
 from compress import drafts
 from harness.errors import HarnessError
-from harness.stores.file import DuckdbFile, connected, first_line, migrate, quoted, refuse_newer
+from harness.stores.file import DuckdbFile, connected, first_line, migrate, pattern, quoted, refuse_newer
 from harness.stores.rows import Connection
 
 MANIFEST = "manifest.json"
@@ -142,10 +141,9 @@ def _fill(db: Connection, folder: Path, manifest: Manifest) -> None:
 
 
 def _append(db: Connection, table: str, path: Path, manifest: Manifest) -> None:
-    # A path is a pattern to DuckDB, and folders such as day=1 would become columns.
-    pattern = re.sub(r"([*?\[])", r"[\1]", str(path))
-    source = f"read_parquet({quoted(pattern)}, hive_partitioning = false)"
-    if _columns(db, source) != (wanted := _columns(db, table)):
+    # Folders such as day=1 would become columns.
+    source = f"read_parquet({pattern(path)}, hive_partitioning = false)"
+    if columns(db, source) != (wanted := columns(db, table)):
         names = ", ".join(f"{name} {kind}" for name, kind in wanted)
         raise HarnessError(f"{path}: not the columns of schema {manifest.schema}, which are {names}")
     rows, said = _count(db, source), manifest.tables.get(table)
@@ -154,7 +152,7 @@ def _append(db: Connection, table: str, path: Path, manifest: Manifest) -> None:
     db.execute(f"INSERT INTO {table} SELECT * FROM {source}")
 
 
-def _columns(db: Connection, source: str) -> list[tuple[str, str]]:
+def columns(db: Connection, source: str) -> list[tuple[str, str]]:
     """Name and type."""
     return [row[:2] for row in db.execute(f"DESCRIBE SELECT * FROM {source}").fetchall()]
 
