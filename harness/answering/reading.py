@@ -85,8 +85,8 @@ class Reader:
         model, shared = self.loaded.model, len(self.beginning.tokens)
         asked = [Request(tuple(row.tokens), (0,)) for row in rows]
         forest = grown(distinct(asked, max(len(row.tokens) for row in rows)), asked, shared)
-        runner = Runner(model, self._begun())
-        kept = _Kept(rows, self._begun(), shared)
+        begun = self._begun()
+        kept, runner = _Kept(rows, begun, shared), Runner(model, begun)
         logits: dict[int, Tensor] = {}
         for step in passes(forest, usual_tokens(model, self.loaded.batching.packed), shared):
             looked = places_in(step.nodes)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from torch import Tensor
     from transformers import DynamicCache
 
-SPARE_TOKENS = 64
+SPARE_TOKENS = 32
 """Room for so many more is made when it is short."""
 
 

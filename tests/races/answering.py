@@ -1,6 +1,6 @@
 """Race of answering a suite: this package's decoding against transformers' batched `generate`, on the same prompts.
 
-    python tests/races/answering.py MODEL_FOLDER [--cases 60]
+    python tests/races/answering.py MODEL_FOLDER [--suite smoke] [--cases 60]
 
 Prints the protocol, then one row of a Markdown table for each contestant, and how many answers differ.
 """
@@ -53,15 +53,16 @@ def main() -> None:
     """Run and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("model")
+    parser.add_argument("--suite", default="smoke")
     parser.add_argument("--cases", type=int, default=1000)
     given = parser.parse_args()
     torch.set_num_threads(1)
     loaded = open_spec(ModelSpec("model", given.model))
-    suite = suites.load("smoke")
+    suite = suites.load(given.suite)
     prompts = [Prompt(case.id, case.messages, case.max_new_tokens) for case in suite.cases][: given.cases]
     print(f"""\
-{given.model}, float32, one thread, torch {torch.__version__}; the first {len(prompts)} cases of the suite smoke,
-greedy. CPU seconds, by turns: ours, generate at each batch size, ours again; ours is the mean of two.
+{given.model}, float32, one thread, torch {torch.__version__}; the first {len(prompts)} cases of the suite
+{given.suite}, greedy. CPU seconds, by turns: ours, generate at each batch size, ours again; ours is the mean of two.
 """)
     ours: dict[str, Answer] = {}
 
