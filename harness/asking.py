@@ -57,8 +57,13 @@ def suite_stages(subject: Subject, suite: Suite, keeping: Keeping) -> list[Stage
 
 
 def own(subject: Subject, keeping: Keeping) -> tuple[str, ...]:
-    """What keeps results of a model that may change to their job, and the original's apart from a candidate's."""
-    return () if subject.lasting else (keeping.owner, subject.spec.name)
+    """What keeps results apart that one fingerprint may have.
+
+    Those of an engine are its own; those of a model that may change belong to their job, and the original's are not a
+    candidate's.
+    """
+    engine = (subject.engine,) if subject.engine else ()
+    return engine if subject.lasting else (*engine, keeping.owner, subject.spec.name)
 
 
 def asked(subject: Subject, suite: Suite, cases: Sequence[Case], keeping: Keeping) -> tuple[str, ...]:

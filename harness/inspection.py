@@ -12,6 +12,7 @@ from compress.training.sources import check as check_data
 from harness import metrics
 from harness.candidates.halves import halves, learned_suites, learning_faults
 from harness.candidates.making import recipe_of
+from harness.endpoints import NOT_STOCK
 from harness.errors import HarnessError
 from harness.estimate import estimated_seconds
 from harness.gate_faults import gate_faults
@@ -68,7 +69,12 @@ def refuse_impossible(plan: Plan, suites: Sequence[Suite]) -> None:
                 faults.append(f"candidates.{name}: a recipe needs the original's weights; an endpoint has none")
         else:
             faults += _source_faults(name, candidate)
-    faults += [*_source_faults(ORIGINAL, plan.original), *_endpoint_faults(plan), *_advice_faults(plan, suites)]
+    faults += [
+        *_source_faults(ORIGINAL, plan.original),
+        *_endpoint_faults(plan),
+        *_engine_faults(plan),
+        *_advice_faults(plan, suites),
+    ]
     for path in plan.fidelity.corpora.values() if plan.fidelity else ():
         if path != "builtin" and not Path(path).is_file():
             faults.append(f"fidelity.corpus: no file {path}")
@@ -113,23 +119,42 @@ def _advice_faults(plan: Plan, suites: Sequence[Suite]) -> list[str]:
     return faults
 
 
+def _engine_faults(plan: Plan) -> list[str]:
+    """What an engine of its own cannot do, as far as it is known before a model is made."""
+    models: dict[str, Candidate | Model] = {ORIGINAL: plan.original, **plan.candidates}
+    engines = {name: model for name, model in models.items() if model.engine == "vllm"}
+    faults = [
+        f"candidates.{name}: engine vllm: {NOT_STOCK}"
+        for name, model in engines.items()
+        if isinstance(model, Candidate) and model.recipe is not None and not _stock(recipe_of(model.recipe))
+    ]
+    if engines and plan.sequential:
+        faults.append(
+            f"engine vllm ({', '.join(engines)}): --sequential would start its server at every look; not both"
+        )
+    return faults
+
+
+def _stock(recipe: Recipe) -> bool:
+    """Whether a stock class reads what it makes."""
+    return recipe.compensate != "bias" and (recipe.equal_layers or recipe.chosen().removes != "width")
+
+
 def _endpoint_faults(plan: Plan) -> list[str]:
     """What a plan asks that takes more than answers, where a model is served at an endpoint."""
     models: dict[str, Candidate | Model] = {ORIGINAL: plan.original, **plan.candidates}
-    served = [name for name, model in models.items() if model.endpoint]
-    if not served:
-        return []
-    who = ", ".join(served)
+    who = ", ".join(name for name, model in models.items() if model.endpoint)
+    served = ", ".join(name for name, model in models.items() if model.served)
     by_token = {"cost"} if plan.price and plan.price.per_hour is None else set()
     meters = [f"metrics.{name}" for name in plan.metrics if name not in by_token]
     of_weights = [*(["fidelity"] if plan.fidelity else []), *meters]
     faults = []
-    if of_weights:
+    if who and of_weights:
         faults.append(f"{', '.join(of_weights)}: needs weights, and {who} is an endpoint; give it a plan without these")
     faults += [
-        f"benchmarks.{benchmark.task}: apply_chat_template: {who} is an endpoint, whose template is not known here"
+        f"benchmarks.{benchmark.task}: apply_chat_template: {served} is served, and its template is not known here"
         for benchmark in plan.benchmarks
-        if benchmark.apply_chat_template
+        if served and benchmark.apply_chat_template
     ]
     return faults
 

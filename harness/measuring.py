@@ -94,6 +94,13 @@ def unfinished(subject: Subject, context: Context) -> set[str]:
     return {CHAT for stage in stages if not stage.finished}.union(*(kinds(task) for task in tasks))
 
 
+def refuse_whole_texts(benchmarks: Sequence[Benchmark]) -> None:
+    """Raise HarnessError for what no server scores."""
+    for benchmark in benchmarks:
+        if "loglikelihood_rolling" in kinds(benchmark):
+            raise HarnessError(f"benchmarks.{benchmark.task}: engine vllm scores no whole texts; leave it out")
+
+
 def benchmark_stage(subject: Subject, benchmark: Benchmark, context: Context, *more: str) -> Stage:
     """Where the results of a benchmark are kept."""
     identity = task_identity(benchmark, context.data_root)

@@ -16,7 +16,7 @@ from harness.candidates.stages import staged
 from harness.candidates.workshop import Workshop
 from harness.deriving import derived
 from harness.digest import digest
-from harness.endpoints import CHAT, EndpointError, refuse_unable
+from harness.endpoints import CHAT, EndpointError, engine_mark, refuse_unable
 from harness.errors import HarnessError
 from harness.executors import Executor
 from harness.executors.spreading import spread
@@ -24,7 +24,7 @@ from harness.fidelity.corpus import load_corpora
 from harness.history import PAGE, STORE, environment, publish
 from harness.inspection import loaded_suites, not_checked, refuse_impossible
 from harness.looks import measured_in_looks
-from harness.measuring import Context, measured, measured_pair, unfinished
+from harness.measuring import Context, measured, measured_pair, refuse_whole_texts, unfinished
 from harness.models.subject import Subject
 from harness.noise import floor_lines, measured_again
 from harness.plan import Plan
@@ -106,6 +106,8 @@ def run_prepared(
         spread(executor, [original, *subjects.values()], context)
     shared = () if plan.sequential else measured(original, context)
     noise = tuple(floor_lines(measured_again(original, shared, context))) if plan.noise else ()
+    if original.served:
+        original.release()
     verdicts: list[Verdict] = []
     errors: dict[str, Exception] = {}
     for name, candidate in plan.candidates.items():
@@ -130,12 +132,15 @@ def _reason(error: Exception) -> str:
 
 
 def _refuse_unable(original: Subject, context: Context) -> None:
-    """Raise HarnessError, before any work, for an endpoint that is not there or cannot do what is asked of it."""
+    """Raise HarnessError, before any work, for a server that is not there or cannot do what is asked of it."""
     candidates = context.plan.candidates.items()
     served = [Subject(spec(name, one), context.progress) for name, one in candidates if one.endpoint]
     judge = context.panel.specs.get("judge")
     if judge is not None and judge.endpoint is not None and any("judge" in suite.needs for suite in context.suites):
         refuse_unable(judge.endpoint, {CHAT})
+    if any(one.engine == "vllm" for one in (context.plan.original, *context.plan.candidates.values())):
+        engine_mark()
+        refuse_whole_texts(context.plan.benchmarks)
     for subject in [original, *served]:
         if subject.spec.endpoint is not None:
             refuse_unable(subject.spec.endpoint, unfinished(subject, context))
@@ -147,7 +152,8 @@ def _subject(name: str, candidate: Candidate, workshop: Workshop, context: Conte
         return Subject(spec(name, candidate), context.progress)
     folder = workshop.made(name)
     dtype = candidate.dtype or context.plan.original.dtype or DTYPE
-    return Subject(ModelSpec(name, str(folder), dtype=dtype, device_map=candidate.device_map), context.progress)
+    spread, engine = candidate.device_map, candidate.engine or ModelSpec.engine
+    return Subject(ModelSpec(name, str(folder), dtype=dtype, device_map=spread, engine=engine), context.progress)
 
 
 def _ready(workshop: Workshop, context: Context) -> dict[str, Subject]:

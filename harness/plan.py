@@ -170,7 +170,7 @@ class Plan(Part):
 
 def allowance(plan: Plan) -> Allowance:
     """What the plan's suites may do, and what is known of every answer."""
-    known = SERVED if any(model.endpoint for model in (plan.original, *plan.candidates.values())) else GIVEN
+    known = SERVED if any(model.served for model in (plan.original, *plan.candidates.values())) else GIVEN
     known |= {kind for kind in KINDS if getattr(plan, kind) is not None}
     known |= {"cost"} if plan.price is not None else set()
     return Allowance(plan.allow_code, plan.skip_unsupported, known, plan.allow_outside, frozenset(plan.allow_env))

@@ -87,6 +87,7 @@ def _anchored(plan: Plan, document: Document) -> Plan:
                 "recipe": there(candidate.recipe) if isinstance(candidate.recipe, str) else inline(candidate.recipe),
                 **candidate.learning(there),
                 "dtype": None if candidate.endpoint else candidate.dtype or plan.original.dtype or DTYPE,
+                "engine": None if candidate.endpoint else candidate.engine or plan.original.engine,
             }
         )
         for name, candidate in plan.candidates.items()

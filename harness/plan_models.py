@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
 from compress.recipe import Recipe
-from harness.records import Endpoint, ModelSpec
+from harness.records import Endpoint, Engine, ModelSpec
 
 DTYPE = "float32"
 """Of a model that is opened here, where the plan does not say."""
@@ -19,7 +20,7 @@ VARIABLE = re.compile(r"[A-Z_][A-Z0-9_]{0,63}")
 HOST = re.compile(r"[A-Za-z0-9._:-]+")
 PATH = re.compile(r"[A-Za-z0-9._~%:@+/-]*")
 OF_ENDPOINTS = ("api_key_env", "concurrency", "timeout")
-OF_WEIGHTS = ("adapter", "dtype", "fingerprint", "device_map")
+OF_WEIGHTS = ("adapter", "dtype", "fingerprint", "device_map", "engine")
 
 Line = Annotated[str, Field(min_length=1, pattern=r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]+$")]
 """Text that is shown in terminals and reports: no control characters, one line."""
@@ -51,6 +52,8 @@ class Source(Part):
     """sampled: for huge files, of which only some is read to tell whether they changed. None: full."""
     device_map: Literal["auto", "balanced"] | Annotated[dict[str, Device], Field(min_length=1)] | None = None
     """Spreads its weights over devices, memory and disk: by itself, or each module where it says."""
+    engine: Engine | None = None
+    """What answers for it. None: what answers for the original; for the original itself, transformers."""
     endpoint: str | None = None
     """Address of an OpenAI-compatible server, up to the version."""
     api_key_env: str | None = None
@@ -65,6 +68,11 @@ class Source(Part):
         if value is None:
             return None
         return variable(value) if info.field_name == "api_key_env" else _address(value)
+
+    @property
+    def served(self) -> bool:
+        """Whether it is asked over HTTP, wherever its server runs."""
+        return self.endpoint is not None or self.engine == "vllm"
 
     @model_validator(mode="after")
     def _keys_go_together(self) -> Source:
@@ -162,9 +170,9 @@ def spec(name: str, model: Model | Candidate) -> ModelSpec:
     """The model of a plan's entry that is already there."""
     assert model.model is not None, "a candidate with a recipe is made first"
     if model.endpoint is None:
-        sampled = model.fingerprint == "sampled"
-        dtype, spread = model.dtype or DTYPE, model.device_map
-        return ModelSpec(name, model.model, model.revision, model.adapter, dtype, sampled=sampled, device_map=spread)
+        how = ModelSpec(name, model.model, model.revision, model.adapter, model.dtype or DTYPE)
+        sampled, engine = model.fingerprint == "sampled", model.engine or ModelSpec.engine
+        return replace(how, sampled=sampled, device_map=model.device_map, engine=engine)
     concurrency, timeout = model.concurrency or Endpoint.concurrency, model.timeout or Endpoint.timeout_seconds
     endpoint = Endpoint(model.endpoint, model.model, model.api_key_env, concurrency, timeout)
     return ModelSpec(name, f"{model.model} at {model.endpoint}", model.revision, dtype="", endpoint=endpoint)

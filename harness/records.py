@@ -10,6 +10,7 @@ from typing import Literal
 
 from suites.advice import Advice
 
+Engine = Literal["transformers", "vllm"]
 Scale = Literal["binary", "graded", "reading"]
 """binary: items are 0 or 1. graded: items are real numbers. reading: a meter, repeated in blocks or exact."""
 
@@ -64,6 +65,8 @@ class ModelSpec:
     """Whether its fingerprint is of some of its weights, instead of all."""
     device_map: str | dict[str, int | str] | None = None
     """Over which devices its weights are spread: "auto", "balanced", or module -> device. None: they lie on one."""
+    engine: Engine = "transformers"
+    """What answers for it; whatever reads its weights opens it by transformers."""
 
 
 @dataclass(frozen=True)

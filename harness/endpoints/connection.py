@@ -8,7 +8,7 @@ import time
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import httpx
 
@@ -60,6 +60,15 @@ class Reply:
     """From sending the request that was answered to the last byte."""
 
 
+class Host(Protocol):
+    """Who runs a server for one connection alone."""
+
+    @property
+    def facts(self) -> dict[str, str]: ...
+
+    def stop(self) -> None: ...
+
+
 @dataclass(frozen=True)
 class _Failure:
     """Why there is no reply yet, and how long the server asks to wait."""
@@ -72,8 +81,9 @@ class _Failure:
 class Connection:
     """One client for all requests; may be used by several threads."""
 
-    def __init__(self, endpoint: Endpoint, patience: Patience | None = None) -> None:
+    def __init__(self, endpoint: Endpoint, patience: Patience | None = None, host: Host | None = None) -> None:
         self.endpoint = endpoint
+        self._host = host
         self.patience = patience or Patience()
         self._key = key_of(endpoint)
         self._closed = threading.Event()
@@ -91,7 +101,12 @@ class Connection:
         return {
             DECODING: "temperature 0, seed 0; chat template and all other settings are the server's",
             "requests": f"{self.endpoint.concurrency} at once, {self.endpoint.timeout_seconds:g} s each",
+            **(self._host.facts if self._host else {}),
         }
+
+    @property
+    def closed(self) -> bool:
+        return self._closed.is_set()
 
     def post(self, path: str, body: Body) -> Reply:
         """Raises RefusedError if this request gets no answer, EndpointError if no request does.
@@ -114,9 +129,11 @@ class Connection:
         raise RefusedError(reason)
 
     def close(self) -> None:
-        """Pauses end at once, and no request is sent any more."""
+        """Pauses end at once, no request is sent any more, and a server that ran for this alone is stopped."""
         self._closed.set()
         self._client.close()
+        if self._host is not None:
+            self._host.stop()
 
     def _sent(self, path: str, body: Body) -> Reply | _Failure:
         began = time.monotonic()
@@ -126,7 +143,7 @@ class Connection:
         except httpx.TimeoutException:
             return _Failure(f"no answer within {self.endpoint.timeout_seconds:g} s", late=True)
         except httpx.RequestError as error:
-            return _Failure(f"the connection failed ({_line(error) or type(error).__name__})")
+            return _Failure(f"the connection failed ({printable(error) or type(error).__name__})")
         status = response.status_code
         if status == httpx.codes.OK:
             found = _json(text)
@@ -181,10 +198,10 @@ def _said(text: str) -> str:
     for key in ("error", "message", "detail"):
         if isinstance(found, dict) and found.get(key):
             found = found[key]
-    return _line(found if isinstance(found, str) else text) or "no reason given"
+    return printable(found if isinstance(found, str) else text) or "no reason given"
 
 
-def _line(words: object) -> str:
+def printable(words: object) -> str:
     """One line that is safe to print."""
     text = "".join(letter if letter.isprintable() else " " for letter in str(words)[:2000])
     return " ".join(text.split())[:200]

@@ -31,10 +31,10 @@ PARTS = 100
 def spread(executor: Executor, subjects: Sequence[Subject], context: Context) -> None:
     """Ask the plan's suites and benchmarks of these models, and finish their stages.
 
-    What cannot be done there is left to be asked here. Models at endpoints are left out: they are asked many requests
-    at a time from here.
+    What cannot be done there is left to be asked here. Models that are served are left out: they are asked many
+    requests at a time from here.
     """
-    own = [subject for subject in subjects if subject.spec.endpoint is None]
+    own = [subject for subject in subjects if not subject.served]
     suites = [_Suite(subject, suite, context) for subject in own for suite in context.suites]
     errands = [errand for suite in suites for errand in suite.errands()]
     errands += [errand for benchmark in context.plan.benchmarks for errand in _benchmarks(own, benchmark, context)]

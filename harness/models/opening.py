@@ -99,6 +99,10 @@ def refuse_missing(spec: ModelSpec) -> None:
         raise HarnessError(f"{spec.source}: no config.json, so this is not a model folder")
     elif not any(path.glob("*.safetensors")):
         raise HarnessError(f"{spec.source}: no weights: looked for *.safetensors (pickles are never read)")
+    if spec.engine == "vllm":
+        from harness.endpoints import refuse_unreadable
+
+        refuse_unreadable(spec, path)
     adapter = _adapter(spec)
     if adapter is not None and not (adapter / "adapter_config.json").is_file():
         raise HarnessError(f"{spec.adapter}: no adapter_config.json, so this is not an adapter folder")

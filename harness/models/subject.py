@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from harness.errors import HarnessError
 from harness.models.batching import Batching
-from harness.models.opening import LoadedModel, fingerprint_of, open_spec
+from harness.models.opening import LoadedModel, fingerprint_of, located, open_spec
 from harness.progress import Progress
 from harness.records import ModelSpec
 
@@ -43,16 +43,29 @@ class Subject:
         """Whether the fingerprint stays true: what an endpoint serves may change unless its owner names a revision."""
         return self.spec.endpoint is None or self.spec.revision is not None
 
-    def connection(self) -> Connection | None:
-        """Where it is served; None: it is opened here."""
-        if self._connection is None and self.spec.endpoint is not None:
-            from harness.endpoints import Connection
+    @property
+    def served(self) -> bool:
+        """Whether it is asked over HTTP."""
+        return self.spec.endpoint is not None or self.spec.engine == "vllm"
 
-            self._connection = Connection(self.spec.endpoint)
+    @property
+    def engine(self) -> str:
+        """What its answers may depend on besides its weights; empty: on nothing that is not ours."""
+        if self.spec.engine != "vllm":
+            return ""
+        from harness.endpoints import engine_mark
+
+        return engine_mark()
+
+    def connection(self) -> Connection | None:
+        """Where it is served, by others or by a server that is started now; None: it is opened here."""
+        if self.served and (self._connection is None or self._connection.closed):
+            self._connection = self._connected()
         return self._connection
 
     def loaded(self) -> LoadedModel:
-        """The open model, with its weights."""
+        """The open model, with its weights; no server of it runs beside that."""
+        self._hang_up()
         if self._loaded is None:
             loaded = self._made.make() if self._made else open_spec(self.spec, self._progress)
             if loaded.fingerprint != self.fingerprint:
@@ -69,6 +82,16 @@ class Subject:
     def release(self) -> None:
         """Forget the weights, or hang up; both are there again if asked for."""
         self._loaded = None
+        self._hang_up()
+
+    def _connected(self) -> Connection:
+        from harness.endpoints import Connection, hosted
+
+        if self.spec.endpoint is not None:
+            return Connection(self.spec.endpoint)
+        return hosted(self.spec, located(self.spec, self._progress), self._progress)
+
+    def _hang_up(self) -> None:
         if self._connection is not None:
             self._connection.close()
             self._connection = None

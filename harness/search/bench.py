@@ -55,6 +55,8 @@ def prepared(plan: Plan, out: Path, progress: Progress, command: str) -> Bench:
         raise HarnessError(f"plan {plan.name}: original: a search cuts weights, and an endpoint has none")
     if why := plan.original.not_cut:
         raise HarnessError(f"plan {plan.name}: original: a search cuts float weights in one place; {why}")
+    if plan.original.engine == "vllm":
+        raise HarnessError(f"plan {plan.name}: original: a search cuts in memory, which engine vllm cannot be asked of")
     if plan.baselines:
         raise HarnessError(f"plan {plan.name}: against: a blessed run was asked everything, a search asks halves")
     form, named = plan.search, variants(plan.search)
