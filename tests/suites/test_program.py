@@ -75,7 +75,7 @@ def test_a_file_of_checks_runs_where_code_is_allowed(tmp_path):
         ("file://checks.py", "python cannot be checked here: it runs code of the suite; give --allow-code"),
         ("file://gone.py", "gone.py: no such file"),
         ("file://../checks.py", "'file://../checks.py' leads out of the suite's folder"),
-        ("file://checks.js", "'file://checks.js': this kind of program is not supported; allowed: .py"),
+        ("file://checks.ts", "'file://checks.ts': this kind of program is not supported; allowed: .py, .js"),
         ("output ==", "python: it is no Python on its line 1: invalid syntax"),
     ],
 )
