@@ -1,4 +1,4 @@
-"""JSON objects somewhere in a text, found and read as promptfoo does."""
+"""JSON as a whole text, or objects of it somewhere in one, found and read as promptfoo does."""
 
 from __future__ import annotations
 
@@ -14,6 +14,15 @@ COMMENT = re.compile(r"(?<!\S)//.*")
 MAX_OBJECT = 100_000
 MAX_READ = 1_000_000
 """Characters read in search of objects, so that an answer of nothing but braces ends."""
+
+
+def strict_json(text: str) -> object:
+    """Return the data of a text that is JSON as JavaScript reads it; raises ValueError, or RecursionError, if not."""
+    return json.loads(text, parse_constant=_refuse_constant)
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is no JSON number")
 
 
 def objects(text: str) -> Iterator[dict[str, Any]]:

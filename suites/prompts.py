@@ -12,6 +12,8 @@ from suites.filters import dump
 from suites.parse import parse_yaml
 from suites.templates import Templates, Vars
 
+YAML_CHAT = "- role:"
+"""How a chat in YAML begins."""
 ROLES = ("system", "user", "assistant")
 SAME_ROLE = {"developer": "system"}
 """What others call a role of ours."""
@@ -68,7 +70,7 @@ def _messages(prompt: Prompt, values: Vars, templates: Templates) -> Messages:
     text = templates.render(prompt.text, values)
     if not text.strip():
         raise SuiteError("the prompt is empty")
-    data = parse_yaml(text, "prompt").data if text.lstrip().startswith("- role:") else json_in(text)
+    data = parse_yaml(text, "prompt").data if text.lstrip().startswith(YAML_CHAT) else json_in(text)
     return chat_of(data) or [{"role": "user", "content": text}]
 
 

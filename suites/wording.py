@@ -8,7 +8,6 @@ the answer; a variable that there is not is a fault; marks of chat templates in 
 from __future__ import annotations
 
 import functools
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -21,13 +20,12 @@ from suites.errors import SuiteError, UndecidedError
 from suites.files import FILE, Files
 from suites.filters import dump
 from suites.judge import harmless, replied, unreadable
-from suites.objects import objects
+from suites.objects import objects, strict_json
 from suites.parse import parse_yaml
-from suites.prompts import chat_of, json_in
+from suites.prompts import YAML_CHAT, chat_of, json_in
 from suites.reply import Reply
 from suites.templates import Templates
 
-YAML_CHAT = "- role:"
 ANY_REPLY = '{"steps": ["Read it."]}'
 """A reply after which a judge is asked whatever else a type asks."""
 
@@ -126,7 +124,7 @@ def parsed(text: str) -> object:
     """Return an answer as promptfoo's templates are told it: what it is as JSON, or else the text."""
     text = harmless(text)
     try:
-        return json.loads(text, parse_constant=_refuse_constant)
+        return strict_json(text)
     except (ValueError, RecursionError):
         return text
 
@@ -165,7 +163,3 @@ def _chat_in_yaml(text: str) -> object:
         return data if chat_of(data) else None
     except SuiteError:
         return None
-
-
-def _refuse_constant(name: str) -> None:
-    raise ValueError(f"{name} is no JSON number")

@@ -9,7 +9,7 @@ from typing import ClassVar
 from suites.assertions import Check, found, shown
 from suites.errors import SuiteError
 from suites.json_schema import fault, schema_text
-from suites.objects import objects
+from suites.objects import objects, strict_json
 from suites.reply import Reply
 
 
@@ -25,7 +25,7 @@ class IsJson:
 
     def check(self, answer: Reply, original: Reply | None) -> Check:
         try:
-            data = json.loads(answer.text, parse_constant=_refuse_constant)
+            data = strict_json(answer.text)
         except (ValueError, RecursionError) as error:
             return found("is-json", False, f"the answer {shown(answer.text)} is not JSON: {error}")
         broken = _broken("is-json", self.value, data)
@@ -72,10 +72,6 @@ def _broken(type: str, value: object, data: object) -> str | None:
         return None if schema is None else fault(schema, data)
     except SuiteError as error:
         raise SuiteError(f"{type}: {error}") from error
-
-
-def _refuse_constant(name: str) -> None:
-    raise ValueError(f"{name} is no JSON number")
 
 
 TYPES: dict[str, type] = {"contains-json": ContainsJson, "is-json": IsJson}
