@@ -71,10 +71,10 @@ class Reader:
             cache.batch_repeat_interleave(len(rows))
         logits = self.logits(tokens, mask, cache)
         # Padding stands between the beginning and what follows it. It sorts before tokens, and tokens keep their order.
-        order = mask.argsort(dim=1, stable=True)
+        order = mask.argsort(dim=1, stable=True)[:, None, :, None]
         for layer in caches.layers(cache):
             layer.keys, layer.values = (
-                part.gather(2, order[:, None, :, None].expand(-1, part.shape[1], -1, part.shape[3]))
+                part.gather(2, order.to(part.device).expand(-1, part.shape[1], -1, part.shape[3]))
                 for part in caches.parts(layer)
             )
         return Read(cache, mask.sort(dim=1).values, logits)
