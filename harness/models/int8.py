@@ -8,7 +8,9 @@ often the embedding.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import ctypes
+import sys
+from typing import TYPE_CHECKING, cast
 
 import torch
 from torch import Tensor, nn
@@ -63,19 +65,32 @@ def quantise_(model: PreTrainedModel, source: str) -> str:
     if not _sums_exactly():
         raise HarnessError(f"{source}: dtype int8: this processor saturates sums of int8 products; choose float32")
     head = model.get_output_embeddings()  # type: ignore[no-untyped-call]
-    of_all, of_layers, layers = model.num_parameters(), 0, 0
-    for name, module in list(model.named_modules()):
-        for child, linear in list(module.named_children()):
-            # Exactly: a subclass has a product of its own.
-            if type(linear) is nn.Linear and linear is not head and OF_ADAPTERS not in f"{name}.{child}":
-                setattr(module, child, Int8Linear(linear))
-                layers, of_layers = layers + 1, of_layers + linear.weight.numel()
-    if not layers:
+    of_all, of_layers = model.num_parameters(), 0
+    # Exactly Linear: a subclass has a product of its own. Names, for a list of layers would keep all of them.
+    names = [name for name, one in model.named_modules() if type(one) is nn.Linear and one is not head]
+    names = [name for name in names if OF_ADAPTERS not in name]
+    if not names:
         raise HarnessError(f"{source}: dtype int8: {type(model).__name__} has no Linear layer but its output layer")
+    for name in names:
+        layer = Int8Linear(cast(nn.Linear, model.get_submodule(name)))
+        model.set_submodule(name, layer)
+        of_layers += layer.weight.numel()
+    for left in model.parameters():
+        if left.is_floating_point():
+            # As it was opened it is a part of the mapped file, which would stay in memory whole.
+            left.data = left.data.clone()
+    _give_back()
     return (
-        f"{layers} Linear layers with {of_layers / 1e6:.3g} of {of_all / 1e6:.3g} million weights, a scale a row; "
+        f"{len(names)} Linear layers with {of_layers / 1e6:.3g} of {of_all / 1e6:.3g} million weights, a scale a row; "
         "what comes into them is rounded token by token; the rest is float32"
     )
+
+
+def _give_back() -> None:
+    """Hand memory that is free again back to the system, which glibc would keep for itself."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
+    if trim is not None:
+        trim(0)
 
 
 def _sums_exactly() -> bool:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import psutil
 import pytest
 import torch
 from torch import nn
@@ -98,6 +101,18 @@ def test_what_int8_weighs(place: Path) -> None:
     assert after.facts["int8"].startswith("14 Linear layers with 0.0154 of 0.0321 million weights")
     assert after.fingerprint == fingerprint_of(spec(place, "int8")) != before.fingerprint
     assert shares_beginnings(after.model), "its rounding is not taken for another way of reading"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="asks the system which files are mapped")
+def test_the_file_of_float_weights_is_let_go(place: Path, tmp_path: Path) -> None:
+    weights = shutil.copytree(place / "model", tmp_path / "model") / "model.safetensors"
+
+    def mapped(dtype: str) -> bool:
+        loaded = open_spec(ModelSpec("m", str(weights.parent), dtype=dtype))
+        return loaded.model.training or str(weights) in {each.path for each in psutil.Process().memory_maps()}
+
+    assert not mapped("int8")
+    assert mapped("float32")
 
 
 def test_the_same_folder_in_both_is_a_plan(place: Path, tmp_path: Path) -> None:
