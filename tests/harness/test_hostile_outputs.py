@@ -99,12 +99,12 @@ def test_no_letter_of_a_file_reaches_the_terminal_as_a_command(
     suite = tmp_path / "suite.yaml"
     suite.write_text('prompts: ["x\\e]0;title\\a{{a}}"]\ntests: [{vars: {a: "b\\e[2J\\x9bK"}, tags: ["\\e[31m"]}]\n')
     assert entry(["suite", "show", str(suite)]) == 0
-    suite.write_text('"\\e[31mwrong": 1\n')
+    suite.write_text('prompts: [a]\ntests: [{assert: [{type: equals, value: a, "t\\e[31mreshold": 1}]}]\n')
     assert entry(["suite", "check", str(suite)]) == 3
     said = capsys.readouterr()
     assert not OBEYED.search(said.out + said.err)
     assert "␛[31m" in said.out
-    assert "␛[31mwrong" in said.err
+    assert "t␛[31mreshold: unknown key" in said.err
 
 
 def test_progress_shows_names_as_they_are(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
