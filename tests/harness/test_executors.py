@@ -189,7 +189,7 @@ def cluster() -> Iterator[Any]:
     from ray.cluster_utils import Cluster
 
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
-    os.environ["RAY_worker_niceness"] = "0"  # else whatever runs beside a test comes first
+    os.environ["RAY_worker_niceness"] = "0"  # noqa: SIM112 - Ray's spelling; else whatever runs beside comes first
     made = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
     try:
         yield made
