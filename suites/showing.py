@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from suites.assertions import Not, Unchecked
 from suites.combining import Asserted, AssertSet
 from suites.filters import dump
 from suites.program import Program
 from suites.schema import Case
+from suites.script import Script
 from suites.transforms import Transformed
+from suites.wording import Wording
+
+GIVEN_AS = {"wording": "rubricPrompt"}
+"""Options whose name in a suite is another."""
 
 
 def shown(cases: Sequence[Case]) -> Iterator[str]:
@@ -42,9 +47,20 @@ def _asserted(asserted: Asserted, margin: str) -> Iterator[str]:
             yield from _asserted(inner, margin + "  ")
         return
     options = {name: value for name, value in vars(rule).items() if value is not None and name != "type"}
-    stated = ", ".join(f"{name} {_written(value)}" for name, value in options.items())
+    stated = ", ".join(f"{GIVEN_AS.get(name, name)} {_written(value)}" for name, value in options.items())
     yield f"{margin}assert {asserted.type}{f': {stated}' if stated else ''}{weight}{metric}{changed}"
 
 
 def _written(value: object) -> str:
-    return f"{value.name}:{value.function}" if isinstance(value, Program) else dump(value)
+    return f"{value.name}:{value.function}" if isinstance(value, Program) else dump(_in_text(value))
+
+
+def _in_text(value: object) -> object:
+    """The same with the text of what is a template or a script."""
+    if isinstance(value, Wording):
+        return value.text
+    if isinstance(value, Script):
+        return value.code
+    if isinstance(value, Mapping):
+        return {name: _in_text(inner) for name, inner in value.items()}
+    return [_in_text(inner) for inner in value] if isinstance(value, list | tuple) else value

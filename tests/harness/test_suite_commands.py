@@ -107,13 +107,18 @@ def test_list_and_show(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_show_says_what_is_not_checked_and_what_is_code(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (folder / "c.py").write_text("def get_assert(output, context):\n    return True\n")
-    stated = "[{type: python, value: file://c.py}, {type: llm-rubric, value: polite}, {type: not-equals, value: [1]}]"
+    stated = """[
+      {type: python, value: file://c.py}, {type: llm-rubric, value: polite}, {type: not-equals, value: [1]},
+      {type: javascript, value: output.length > 1}, {type: g-eval, value: kind, rubricPrompt: {steps: How?}},
+    ]"""
     (folder / "code.yaml").write_text(f"prompts: [a]\ntests: [{{id: t, assert: {stated}}}]\n")
     assert entry(["suite", "show", "code.yaml", "--allow-code", "--skip-unsupported"]) == 0
     assert capsys.readouterr().out.splitlines()[2:] == [
         "  assert python: value c.py:get_assert",
         '  assert llm-rubric: value "polite"',
         "  assert not-equals: value [1]",
+        '  assert javascript: value "output.length > 1"',
+        '  assert g-eval: value "kind", rubricPrompt {"steps":"How?"}',
     ]
 
 
