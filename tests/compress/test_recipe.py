@@ -47,7 +47,7 @@ WRONG = {
     ),
     "method: cfsp\nsparsity: 0.2\nsparsty: 0.3\n": (
         "r.yaml:3: sparsty: unknown key, did you mean 'sparsity'?; allowed: method, options, sparsity, target, budget, "
-        "compensate, equal_layers, recovery, calibration, seed, note"
+        "compensate, equal_layers, recovery, steps, calibration, seed, note"
     ),
     "method: cfsp\nsparsity: 0.2\ncalibration: {windws: 3}\n": (
         "r.yaml:3: calibration.windws: unknown key, did you mean 'windows'?; "
