@@ -170,7 +170,7 @@ def index_of(benchmark: Benchmark) -> Found:
     if (name in defined or name in mentioned) and (found := _looked_up(TaskManager(), name)):
         return found
     own = [path.stem for path in OWN_TASKS.glob("*.yaml")]
-    near = get_close_matches(name, [*own, *defined, *mentioned], 3, 0.5)
+    near = get_close_matches(name, dict.fromkeys([*own, *defined, *mentioned]), 3, 0.5)
     raise HarnessError(f"unknown benchmark {name!r}" + (f"; nearest: {', '.join(near)}" if near else ""))
 
 
