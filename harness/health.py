@@ -17,8 +17,8 @@ from harness.telling.sharing import DEFAULT_ACCOUNT
 LIBRARIES = ("torch", "transformers", "peft", "lm-eval", "duckdb", "datasets", "gguf")
 NEEDED_FREE_BYTES = 3 * 2**30
 UNTESTED = (
-    "CUDA, several GPUs, MPS, Windows, models over a few hundred million parameters, hub downloads,"
-    " PromptLayer itself, GitHub, GitLab and Airflow themselves, mail over TLS, meters of energy"
+    "CUDA, sparse tensor cores, several GPUs, MPS, Windows, models over a few hundred million parameters,"
+    " hub downloads, PromptLayer itself, GitHub, GitLab and Airflow themselves, mail over TLS, meters of energy"
 )
 
 

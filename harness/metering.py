@@ -15,11 +15,12 @@ from harness.models.placement import found_device
 from harness.models.subject import Subject
 from harness.plan import Plan
 from harness.progress import named
-from harness.records import Price
+from harness.records import SIMULATED, SPARSE, Price
 from suites import Suite
 
 if TYPE_CHECKING:
     from harness.measuring import Context
+    from harness.models.opening import LoadedModel
 
 UNMEASURED = "not measured"
 """The fact of a stage that says why it has no measurement."""
@@ -45,14 +46,21 @@ def _metered(name: str, before: Subject, after: Subject, context: Context) -> tu
         return first.id, second.id
     progress = named(context.progress, f"{after.spec.name}: {name}")
     metric = metrics.made(name, context.plan.price.value if context.plan.price else None)
+    old, new = before.loaded(), after.loaded()
     try:
-        pairs = metric.measure(before.loaded(), after.loaded(), progress)
+        pairs = metric.measure(old, new, progress)
     except NotMeasuredError as error:
         for stage in (first, second):
             store.finish_stage(stage.id, facts={UNMEASURED: str(error)})
     else:
-        store.finish_stages({first.id: [one for one, _ in pairs if one], second.id: [other for _, other in pairs]})
+        work = {first.id: [one for one, _ in pairs if one], second.id: [other for _, other in pairs]}
+        store.finish_stages(work, {first.id: _of_zeros(old), second.id: _of_zeros(new)})
     return first.id, second.id
+
+
+def _of_zeros(loaded: LoadedModel) -> dict[str, str]:
+    """What a reader of its readings should know: whether anything skipped a pruned model's zeros."""
+    return {name: loaded.facts[name] for name in (SPARSE, SIMULATED) if name in loaded.facts}
 
 
 def _charged(subject: Subject, price: Price, context: Context) -> str:

@@ -2,31 +2,35 @@
 
 from __future__ import annotations
 
+import warnings
+
 import torch
 from torch import nn
 from torch.sparse import to_sparse_semi_structured
 from transformers import PreTrainedModel
+from transformers.pytorch_utils import Conv1D
 
-from compress.anatomy.blocks import Projection, blocks
+from compress.anatomy.blocks import Projection
+from compress.anatomy.families import decoder_layers
 
 MULTIPLE = 64
 """What both sizes of a half precision matrix are multiples of wherever torch has a kernel for it."""
 
 
-def accelerate_(model: PreTrainedModel) -> str:
+def accelerate_(model: PreTrainedModel) -> tuple[int, int]:
     """Hand the 2:4 projections of an opened model over to sparse kernels; for inference, the last thing before it.
 
-    Returns a sentence: how many projections, or that sparsity stays simulated and why.
+    Returns how many it were, and of how many. An adapter that stands beside a projection stays as it is. To be asked
+    only where there is no `obstacle`.
     """
-    reason = obstacle(model.device, model.dtype)
-    if reason is not None:
-        return f"simulated sparsity: {reason}"
-    found = [projection for block in blocks(model) for projection in block.projections]
+    found = projections(model)
     fast = [projection for projection in found if fits(projection)]
-    for projection in fast:
-        weight = to_sparse_semi_structured(projection.weight.contiguous())
-        projection.module.weight = nn.Parameter(weight, requires_grad=False)
-    return f"{len(fast)} of {len(found)} projections run on sparse tensor cores"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that torch may change what it calls a prototype
+        for projection in fast:
+            weight = to_sparse_semi_structured(projection.weight.contiguous())
+            projection.module.weight = nn.Parameter(weight, requires_grad=False)
+    return len(fast), len(found)
 
 
 def obstacle(device: torch.device, dtype: torch.dtype) -> str | None:
@@ -38,6 +42,15 @@ def obstacle(device: torch.device, dtype: torch.dtype) -> str | None:
     if torch.cuda.get_device_capability(device) < (8, 0):
         return "this GPU has no sparse tensor cores (compute capability 8.0 or later)"
     return None
+
+
+def projections(model: PreTrainedModel) -> list[Projection]:
+    """Of all decoder layers, also where adapters were put around them; `blocks` wants plain layers."""
+    return [
+        Projection(name, module)
+        for name, module in decoder_layers(model).named_modules()
+        if type(module) in (nn.Linear, Conv1D) and "lora_" not in name and isinstance(module, nn.Linear | Conv1D)
+    ]
 
 
 def fits(projection: Projection) -> bool:

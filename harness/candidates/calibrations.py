@@ -57,7 +57,7 @@ def gathered(original: Subject, calibration: Calibration, needs: frozenset[str],
     from compress import calibrate
     from compress.calibration import statsfile
 
-    loaded = original.loaded()
+    loaded = original.plain()
     folder = default_cache() / "statistics" / _key(original, calibration)
     for path in _covering(folder, needs):
         try:

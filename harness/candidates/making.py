@@ -76,7 +76,7 @@ def make(
     from compress.recover import Resources
 
     checkpoint.refuse_target(order.target)
-    loaded = original.loaded()
+    loaded = original.plain()
     export = exporter(order.export, loaded, order.target) if order.export else None
     if export is not None and order.recipe.recovery and order.recipe.recovery.apart:
         raise HarnessError(f"--export {order.export} writes one model, but this recovery keeps its adapters apart")

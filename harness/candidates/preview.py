@@ -79,7 +79,7 @@ def previewed(original: Subject, order: Order, progress: Progress) -> tuple[Shap
     from compress.anatomy.blocks import blocks
     from compress.planning.forecast import forecast
 
-    model = original.loaded().model
+    model = original.plain().model
     head = recipe_lines(order.recipe)
     if order.recipe.chosen().removes == "weights":
         return None, [*head, "", *pattern_lines(order.recipe, len(blocks(model)))]

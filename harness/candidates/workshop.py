@@ -85,7 +85,7 @@ class Workshop:
         if not recipe.needs or "grams" in recipe.needs:
             from compress import calibrate
 
-            loaded = self.original.loaded()
+            loaded = self.original.plain()
             return calibrate(loaded.model, loaded.tokenizer, recipe.calibration, recipe.needs, self.progress)
         needs = recipe.needs | self._shared(recipe.calibration)
         key = digest(recipe.calibration.model_dump(mode="json"), sorted(needs))

@@ -122,7 +122,7 @@ def _made(original: Subject, order: Order, progress: Progress) -> tuple[Shape | 
 
     checkpoint.refuse_target(order.target)
     if order.export is not None:
-        exporter(order.export, original.loaded(), order.target)
+        exporter(order.export, original.plain(), order.target)
     seen = gathered(original, order.recipe.calibration, order.needs, progress)
     receipt = make(original, order, progress, seen.stats)
     return receipt.shape, _result(receipt, order, fact("statistics", seen.line()))
@@ -143,7 +143,7 @@ def _exported(original: Subject, target: Path, export: str) -> list[str]:
     from harness.candidates.preview import fact
 
     checkpoint.refuse_target(target)
-    loaded = original.loaded()
+    loaded = original.plain()
     notes = exporter(export, loaded, target).write(loaded.model, loaded.tokenizer, target, None)
     return [*(fact("note", note) for note in notes), f"saved in {target}"]
 

@@ -8,7 +8,7 @@ import subprocess
 import sys
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from harness.errors import HarnessError
 from harness.metrics import Pair
@@ -17,6 +17,9 @@ from harness.models.placement import own_parameters
 from harness.progress import Progress, silent
 from harness.records import Measurement, ModelSpec
 from harness.workload import Workload, decode, prefill
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 WORK = Workload(prompt_tokens=512, new_tokens=16)
 EVERY_SECONDS = 0.002
@@ -52,7 +55,17 @@ def _weights(loaded: LoadedModel) -> Measurement:
 def held(loaded: LoadedModel) -> int:
     """Bytes of parameters and buffers, wherever and in whatever they are kept; shared ones once."""
     tensors = (*own_parameters(loaded.model), *loaded.model.buffers())
-    return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
+    return sum(part.numel() * part.element_size() for tensor in tensors for part in _parts(tensor))
+
+
+def _parts(tensor: Tensor) -> list[Tensor]:
+    """What is kept of a tensor: itself, or, where sparse kernels have it, what is not zero and where it stands."""
+    from torch.utils._python_dispatch import is_traceable_wrapper_subclass
+
+    if not is_traceable_wrapper_subclass(tensor):
+        return [tensor]
+    names, _ = tensor.__tensor_flatten__()
+    return [getattr(tensor, name) for name in names]
 
 
 def _peak(loaded: LoadedModel) -> Measurement:

@@ -14,6 +14,7 @@ from harness.models import embedded
 from harness.models.batching import Batching
 from harness.models.fingerprint import MISSED, PATTERNS, identity
 from harness.models.placement import found_device, input_device, refuse_unsupported, spread, told
+from harness.models.sparse import sparse_
 from harness.progress import Progress, silent
 from harness.records import ModelSpec
 
@@ -45,10 +46,11 @@ class LoadedModel:
     batching: Batching = field(default_factory=Batching)
 
 
-def open_spec(spec: ModelSpec, progress: Progress = silent) -> LoadedModel:
+def open_spec(spec: ModelSpec, progress: Progress = silent, plain: bool = False) -> LoadedModel:
     """Open the model that `spec` names; remote code is never run and pickled weights are never read.
 
-    A hub id is brought into the hub's own cache first and then opened like any folder.
+    A hub id is brought into the hub's own cache first and then opened like any folder. plain: its weights are as they
+    are stored, to be cut, and not in the form that sparse kernels want.
     Raises HarnessError or CompressError, one line, for every source that cannot be opened.
     """
     if spec.dtype not in DTYPES:
@@ -63,6 +65,7 @@ def open_spec(spec: ModelSpec, progress: Progress = silent) -> LoadedModel:
     progress(what, 1, 2)
     placed = _placed_(model, spec, device)
     facts = placed | _facts(tokenizer, source)
+    facts |= {} if plain else sparse_(model, source)
     facts |= {"fingerprint": f"of {MISSED}"} if spec.sampled else {}
     sources = (source,) if adapter is None else (source, adapter)
     fingerprint = identity(sources, spec.dtype, spec.sampled)

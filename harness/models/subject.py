@@ -11,7 +11,7 @@ from harness.errors import HarnessError
 from harness.models.batching import Batching
 from harness.models.opening import LoadedModel, fingerprint_of, located, open_spec
 from harness.progress import Progress
-from harness.records import ModelSpec
+from harness.records import SPARSE, ModelSpec
 
 if TYPE_CHECKING:
     from harness.endpoints import Connection
@@ -36,6 +36,7 @@ class Subject:
         self._made = made
         self._progress = progress
         self._loaded: LoadedModel | None = None
+        self._plain: LoadedModel | None = None
         self._connection: Connection | None = None
 
     @property
@@ -73,6 +74,15 @@ class Subject:
             self._loaded = loaded
         return replace(self._loaded, batching=self.batching)
 
+    def plain(self) -> LoadedModel:
+        """The same with its weights as they are stored, to be cut: opened beside it where sparse kernels have them."""
+        loaded = self.loaded()
+        if SPARSE not in loaded.facts:
+            return loaded
+        if self._plain is None:
+            self._plain = open_spec(self.spec, self._progress, plain=True)
+        return self._plain
+
     def again(self, name: str, batching: Batching) -> Subject:
         """The same model under another name, working in other batches; what is open is shared."""
         other = copy.copy(self)
@@ -81,7 +91,7 @@ class Subject:
 
     def release(self) -> None:
         """Forget the weights, or hang up; both are there again if asked for."""
-        self._loaded = None
+        self._loaded = self._plain = None
         self._hang_up()
 
     def _connected(self) -> Connection:

@@ -77,7 +77,7 @@ class Sights:
     @cached_property
     def _buffers(self) -> int:
         """Bytes that no cut removes and no weight file holds."""
-        return sum(buffer.numel() * buffer.element_size() for buffer in self.bench.original.loaded().model.buffers())
+        return sum(buffer.numel() * buffer.element_size() for buffer in self.bench.original.plain().model.buffers())
 
     @cached_property
     def _latency(self) -> Latency:
@@ -88,7 +88,7 @@ class Sights:
             return ledger.step(row, lambda: replace(row, measured=read())).measured or 0.0
 
         with_groups = any(variant.recipe.chosen().attention for variant in self.bench.variants)
-        stand = Stand(self.bench.original.loaded(), self.target.metric == "speed.prefill", self.bench.searched.progress)
+        stand = Stand(self.bench.original.plain(), self.target.metric == "speed.prefill", self.bench.searched.progress)
         return stand.table(timed, with_groups)
 
     @cached_property
@@ -97,7 +97,7 @@ class Sights:
         from compress.anatomy.blocks import blocks
         from compress.planning.plan import whole
 
-        return self._latency.seconds(whole(blocks(self.bench.original.loaded().model)))
+        return self._latency.seconds(whole(blocks(self.bench.original.plain().model)))
 
 
 def aimed(bench: Bench, target: Target, command: str) -> list[Course]:

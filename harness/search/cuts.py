@@ -51,12 +51,12 @@ class Cuts:
         """What it comes to. Raises CompressError if so much cannot be removed."""
         from compress.planning.forecast import forecast
 
-        return forecast(self._original.loaded().model, self.shape(variant, sparsity))
+        return forecast(self._original.plain().model, self.shape(variant, sparsity))
 
     def _cut(self, variant: Variant, sparsity: float, spec: ModelSpec) -> LoadedModel:
         from compress import apply
 
-        loaded = self._original.loaded()
+        loaded = self._original.plain()
         stats, _ = self._scores(variant)
         model = copy.deepcopy(loaded.model)
         shape = self.shape(variant, sparsity)
@@ -69,7 +69,7 @@ class Cuts:
         from compress.planning.plan import shape_of
 
         _, layers = self._scores(variant)
-        return shape_of(layers, variant.at(sparsity), ratios.parameters(self._original.loaded().model))
+        return shape_of(layers, variant.at(sparsity), ratios.parameters(self._original.plain().model))
 
     def _scores(self, variant: Variant) -> tuple[Stats, list[Layer]]:
         """Recoveries do not change them."""
@@ -78,5 +78,5 @@ class Cuts:
         if variant.method not in self._scored:
             recipe, progress = variant.recipe, named(self._progress, f"{variant.method}: scores")
             stats = gathered(self._original, recipe.calibration, recipe.needs, progress).stats
-            self._scored[variant.method] = (stats, scores(self._original.loaded().model, recipe, stats, progress))
+            self._scored[variant.method] = (stats, scores(self._original.plain().model, recipe, stats, progress))
         return self._scored[variant.method]

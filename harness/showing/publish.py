@@ -9,7 +9,7 @@ import yaml
 
 from compress import Receipt
 from harness.noise import Floor
-from harness.records import Answer, AnswerDivergence, Divergence, Run
+from harness.records import SIMULATED, SPARSE, Answer, AnswerDivergence, Divergence, Run
 from harness.showing import highlights, overview, receipts
 from harness.showing.numbers import gate_row, metric_row, tag_rows
 from harness.showing.outputs import flaky_lines
@@ -196,7 +196,9 @@ def _link(one: Judged) -> tuple[Fact, ...]:
 
 def _notes(one: Judged) -> list[str]:
     """What a reader must know before believing a number."""
-    notes = [*one.comparison.notes, *(receipts.notes(one.receipt) if one.receipt else ())]
+    fast = any(name.endswith(f": {SPARSE}") for name in one.after.facts)
+    made = receipts.notes(one.receipt) if one.receipt else []
+    notes = [*one.comparison.notes, *(note for note in made if not (fast and note.startswith(SIMULATED)))]
     notes += flaky_lines(one.verdict)
     for delta in one.comparison.deltas.values():
         if delta.metric.endswith(".score"):

@@ -127,8 +127,10 @@ class Store(Protocol):
         """Facts of a stage that is not finished."""
         ...
 
-    def finish_stages(self, work: Mapping[str, Sequence[Measurement]]) -> None:
-        """The same for several stages at once: all of them or none."""
+    def finish_stages(
+        self, work: Mapping[str, Sequence[Measurement]], facts: Mapping[str, dict[str, str]] | None = None
+    ) -> None:
+        """The same for several stages at once: all of them or none. facts: by stage."""
         ...
 
     def add_answers(self, stage: str, answers: Sequence[Answer]) -> None:

@@ -104,10 +104,12 @@ class DuckdbStore:
     def note_stage(self, stage: str, facts: dict[str, str]) -> None:
         self.file.execute("UPDATE stages SET facts = ? WHERE id = ?", [json.dumps(facts), stage])
 
-    def finish_stages(self, work: Mapping[str, Sequence[Measurement]]) -> None:
+    def finish_stages(
+        self, work: Mapping[str, Sequence[Measurement]], facts: Mapping[str, dict[str, str]] | None = None
+    ) -> None:
         def finish_all(db: Connection) -> None:
             for stage, measurements in work.items():
-                finish(db, stage, measurements, {}, now())
+                finish(db, stage, measurements, (facts or {}).get(stage, {}), now())
 
         self.file.transaction(finish_all)
 
