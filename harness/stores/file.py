@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import random
 import re
+import threading
 import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
@@ -17,6 +18,7 @@ from typing import Any, TypeVar
 import duckdb
 
 from harness.errors import HarnessError
+from harness.stores import journal
 from harness.stores.comments import statements
 from harness.stores.migrations import STEPS
 from harness.stores.rows import Connection, Row
@@ -25,6 +27,8 @@ Result = TypeVar("Result")
 DAMAGED = "if the file is damaged, move it away and run again"
 STILLBORN_SECONDS = 1.0
 INTERRUPTED = "Query interrupted"
+INSIDE = threading.Lock()
+"""Held by the thread of this process that has a file open: DuckDB keeps processes apart, threads would share."""
 
 
 class DuckdbFile:
@@ -48,22 +52,24 @@ class DuckdbFile:
         return self.transaction(lambda db: db.execute(sql, values).fetchall())
 
     def transaction(self, work: Callable[[Connection], Result]) -> Result:
-        """Open, run `work` in one transaction, close."""
-        db = _open(self.path, self.wait_seconds)
-        try:
-            db.begin()
-            result = work(db)
-            db.commit()
-            return result
-        except duckdb.Error as error:
-            raise HarnessError(f"cannot use the store {self.path}: {first_line(error)}; {DAMAGED}") from error
-        except RuntimeError as error:
-            # What becomes of Ctrl-C while a query runs.
-            if str(error) == INTERRUPTED:
-                raise KeyboardInterrupt from error
-            raise
-        finally:
-            db.close()
+        """Open, run `work` in one transaction, close. `work` may not use the file but through its connection."""
+        with INSIDE:
+            db = _open(self.path, self.wait_seconds)
+            try:
+                db.begin()
+                result = work(db)
+                db.commit()
+                journal.close(db, self.path)
+                return result
+            except duckdb.Error as error:
+                raise HarnessError(f"cannot use the store {self.path}: {first_line(error)}; {DAMAGED}") from error
+            except RuntimeError as error:
+                # What becomes of Ctrl-C while a query runs.
+                if str(error) == INTERRUPTED:
+                    raise KeyboardInterrupt from error
+                raise
+            finally:
+                db.close()
 
 
 def now(ahead_seconds: float = 0.0) -> str:
@@ -77,9 +83,12 @@ def _open(path: Path, wait_seconds: float) -> Connection:
     _forget_stillborn(path)
     while True:
         try:
-            return connected(path)
+            journal.undo(path)
+            db = connected(path)
+            journal.by_hand(db)
+            return db
         except duckdb.Error as error:
-            if "lock" not in str(error).lower():
+            if not re.search(r"\block\b", str(error)):
                 raise HarnessError(f"cannot open the store {path}: {first_line(error)}; {DAMAGED}") from error
             if time.monotonic() > deadline:
                 holder = re.search(r"PID (\d+)", str(error))

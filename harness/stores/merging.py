@@ -13,6 +13,7 @@ import duckdb
 
 from harness.errors import HarnessError
 from harness.stores.file import DuckdbFile, first_line, quoted, refuse_newer
+from harness.stores.journal import undo
 from harness.stores.migrations import STEPS
 from harness.stores.rows import Connection
 
@@ -64,6 +65,8 @@ def merge(file: DuckdbFile, other: Path) -> Merged:
         raise HarnessError(f"no store at {other}; give the .duckdb file of another results folder")
     if other.samefile(file.path):
         raise HarnessError(f"{other} is the store itself; give the .duckdb file of another results folder")
+
+    undo(other)
 
     def work(db: Connection) -> Merged:
         try:

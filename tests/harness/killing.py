@@ -32,6 +32,7 @@ from harness.schedules.lease import alive, mine
 from harness.stores import Asked, Letter, VerdictRow
 from harness.stores.duckdb_store import DuckdbStore
 from harness.stores.file import STILLBORN_SECONDS
+from harness.stores.journal import undo
 from harness.stores.migrations import STEPS
 from harness.stores.outbox import Fate, Outbox
 from harness.stores.schedules import ScheduleTable
@@ -96,6 +97,7 @@ def migrate(folder: Path, say: Say) -> None:
 
 
 def migrated(folder: Path, said: list[str]) -> None:
+    undo(folder / "s.duckdb")
     with duckdb.connect(str(folder / "s.duckdb")) as db:
         versions = [number for (number,) in db.execute("SELECT version FROM schema_version ORDER BY 1").fetchall()]
     assert versions in ([1], [*range(1, len(STEPS) + 1)]), versions
