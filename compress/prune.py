@@ -46,7 +46,8 @@ def apply(
     tokenizer: reads the recipe's calibration text; or (windows, tokens) token ids to calibrate on instead of it.
     stats: of a calibration of this model that was already run, for another recipe with the same calibration.
     shape: what to keep, instead of what the recipe's method would decide. resources: for the recipe's recovery.
-    Raises CompressError before the model is touched, but for faults of the recovery.
+    Raises CompressError before the model is touched, but for faults of the recovery, and for activations that turn NaN
+    where layers are changed one after the other: then it is of no use any more.
     """
     reader = _reader(recipe, tokenizer)
     if recipe.steps > 1 and reader is not None:

@@ -228,8 +228,8 @@ def _check_sizes(block: Block) -> None:
 
 
 def check_finite(found: Iterable[Block]) -> None:
-    """Raise CompressError naming the first layer with a weight that is NaN or infinite."""
+    """Raise CompressError naming the first layer with a weight, of a norm and a bias too, that is NaN or infinite."""
     for block in found:
-        for projection in block.projections:
-            if not bool(torch.isfinite(projection.weight).all()):
-                raise CompressError(f"layer {block.index}: a weight is NaN or infinite")
+        for name, weight in block.layer.named_parameters():
+            if not bool(torch.isfinite(weight).all()):
+                raise CompressError(f"layer {block.index}: a weight is NaN or infinite: {name}")

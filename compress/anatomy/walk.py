@@ -6,6 +6,7 @@ decoder layers are held back; nothing is assumed about their names, so the famil
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from compress.anatomy.families import decoder_layers
+from compress.errors import CompressError
 
 TOKENS_A_BATCH = 1024
 """Bounds the memory of one forward pass, not the result."""
@@ -44,9 +46,18 @@ class Stream:
             yield ran(layer, batch, calls[index])
 
     def advance(self, layer: nn.Module, index: int) -> None:
-        """Go through the layer: its outputs are the next layer's inputs."""
+        """Go through the layer: its outputs are the next layer's inputs.
+
+        Raises CompressError as `check_finite` does.
+        """
         for place, output in enumerate(self.outputs(layer, index)):
             self.hidden[place] = output
+        self.check_finite(index)
+
+    def check_finite(self, index: int) -> None:
+        """Raise CompressError if what this layer has put out is NaN or infinite."""
+        if not all(math.isfinite(float(batch.float().sum())) for batch in self.hidden):
+            raise CompressError(f"layer {index}: NaN or infinite activations")
 
     def fork(self) -> Stream:
         """A second stream from here; going on with one leaves the other where it is."""
@@ -70,6 +81,14 @@ def entrance(model: PreTrainedModel, ids: Tensor, rows: int | None = None) -> St
         with held_back(model, stream):
             model.base_model(input_ids=batch.to(model.device), use_cache=False)
     return stream
+
+
+def refuse_broken(model: PreTrainedModel, ids: Tensor) -> None:
+    """Raise CompressError naming the first layer that puts out NaN or infinity for ids: (windows, tokens), if any."""
+    with evaluating(model):
+        stream = entrance(model, ids)
+        for index, layer in enumerate(decoder_layers(model)):
+            stream.advance(layer, index)
 
 
 @contextmanager

@@ -61,8 +61,9 @@ def observed(block: Block, stream: Stream, needs: frozenset[str]) -> BlockStats:
                 turns.add(stream.hidden[place], output)
             stream.hidden[place] = output
     inputs = {name: tally.inputs() for name, tally in tallies.items()}
-    if not _finite(inputs, stream.hidden):
-        raise CompressError(f"layer {block.index}: NaN or infinite activations during calibration")
+    if broken := [name for name, seen in inputs.items() if not math.isfinite(float(seen.squares.sum()))]:
+        raise CompressError(f"layer {block.index}: NaN or infinite activations at {broken[0]}")
+    stream.check_finite(block.index)
     return replace(turns.stats(), inputs=inputs) if "angles" in needs else BlockStats(inputs=inputs)
 
 
@@ -177,8 +178,3 @@ def spans_of(ends: list[Tensor]) -> tuple[float, ...]:
     if not len(ends[0]):
         return ()
     return tuple(float(token_cosines(ends[0], later).arccos().mean()) / math.pi for later in ends[1:])
-
-
-def _finite(inputs: dict[str, Inputs], hidden: list[Tensor]) -> bool:
-    sums = [float(seen.squares.sum()) for seen in inputs.values()]
-    return math.isfinite(sum(sums)) and all(math.isfinite(float(batch.float().sum())) for batch in hidden)

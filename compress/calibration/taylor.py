@@ -16,7 +16,7 @@ from torch.nn import functional
 from transformers import PreTrainedModel
 
 from compress.anatomy.blocks import Block, Part
-from compress.anatomy.walk import entrance, evaluating
+from compress.anatomy.walk import evaluating, refuse_broken
 from compress.calibration.stats import Taylor
 from compress.errors import CompressError
 from compress.progress import Progress, silent
@@ -37,7 +37,8 @@ def taylor(
         for window in range(len(ids)):
             loss = next_token_loss(model, ids[window : window + 1])
             if not math.isfinite(float(loss.detach())):
-                _refuse(model, found, ids[window : window + 1])
+                refuse_broken(model, ids[window : window + 1])
+                raise CompressError("the head of the model puts out NaN or infinity during calibration")
             loss.backward()  # type: ignore[no-untyped-call]
             progress("gradients", window + 1, len(ids))
     for block in reversed(found):
@@ -138,14 +139,3 @@ def folding(model: nn.Module, moments: Sequence[dict[str, Moments]]) -> Iterator
             for parameter, wanted, gradient in before:
                 parameter.requires_grad_(wanted)
                 parameter.grad = gradient
-
-
-def _refuse(model: PreTrainedModel, found: Sequence[Block], ids: Tensor) -> None:
-    """Raise CompressError naming the first layer that puts out NaN or infinity."""
-    with evaluating(model):
-        stream = entrance(model, ids)
-        for block in found:
-            stream.advance(block.layer, block.index)
-            if not all(bool(torch.isfinite(hidden).all()) for hidden in stream.hidden):
-                raise CompressError(f"layer {block.index}: NaN or infinite activations during calibration")
-    raise CompressError("the head of the model puts out NaN or infinity during calibration")

@@ -184,6 +184,8 @@ def verify(model: PreTrainedModel, folder: Path, exact: bool = True) -> None:
     """
     tolerance = TOLERANCE if exact else max(TOLERANCE, 8 * torch.finfo(model.dtype).eps)
     expected = _logits(model)
+    if not bool(torch.isfinite(expected).all()):
+        raise CompressError(f"{folder}: the model gives NaN or infinite logits; nothing was saved")
     for way, opened in (("open_model", open_model), ("transformers", _open_plainly)):
         again = opened(folder, model.dtype)
         gap = float((_logits(again) - expected).abs().max())

@@ -103,6 +103,7 @@ def refit_block_(block: Block, aims: Aims, stream: Stream, ridge: float = RIDGE,
     if aims.summed:
         changes = ((call.inputs @ change.T).view_as(after) for after, call in zip(reached, calls, strict=True))
         stream.hidden[:] = [after + more for after, more in zip(reached, changes, strict=True)]
+        stream.check_finite(block.index)
     else:
         stream.advance(block.layer, block.index)
 
@@ -144,7 +145,10 @@ class Fit:
             raise CompressError(f"{self.where}: NaN or infinite activations while refitting")
         sizes = self.gram.diagonal()
         penalty = ridge * len(sizes) / self.tokens * sizes.where(sizes > 0, sizes.new_ones(()))
-        change: Tensor = torch.linalg.solve(self.gram + penalty.diag(), self.cross, left=False)
+        change: Tensor
+        change, failed = torch.linalg.solve_ex(self.gram + penalty.diag(), self.cross, left=False)
+        if int(failed):
+            raise CompressError(f"{self.where}: least squares has no solution; raise ridge")
         return change
 
 

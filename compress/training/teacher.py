@@ -14,7 +14,7 @@ from transformers import PreTrainedModel
 
 from compress import drafts
 from compress.anatomy.head import head_of, last_hidden
-from compress.anatomy.walk import evaluating
+from compress.anatomy.walk import evaluating, refuse_broken
 from compress.errors import CompressError
 from compress.progress import Progress, silent
 from compress.training.rows import Rows
@@ -72,6 +72,7 @@ def _teach(original: PreTrainedModel, rows: Rows, path: Path, progress: Progress
             found = last_hidden(original, rows.ids[at].to(original.device), rows.positions[at].to(original.device))
             found = before_counted(found, rows.counted[at].to(original.device)).to(torch.float16)
             if not bool(torch.isfinite(found).all()):
-                raise CompressError("the original's hidden states are NaN or too large for half precision")
+                refuse_broken(original, rows.ids[at])
+                raise CompressError("the original's last hidden states are too large for half precision")
             file.write(found.cpu().numpy().tobytes())
             progress("asking the original", min(start + many, len(rows)), len(rows))

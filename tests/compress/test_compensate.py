@@ -170,5 +170,5 @@ def test_nan_is_refused(make_model) -> None:
     model = make_model()
     with torch.no_grad():
         model.model.layers[1].mlp.up_proj.weight[0, 0] = float("nan")
-    with pytest.raises(CompressError, match=r"layer 1: mlp.down_proj: NaN or infinite activations while refitting"):
+    with pytest.raises(CompressError, match="layer 1: NaN or infinite activations"):
         refit_cut_(model, shape_of(model, range(32), range(3)), IDS)
