@@ -51,14 +51,14 @@ def measure(before: Counts, after: Counts) -> dict[str, float | None]:
     r_total: 1 - parameters after / before; embeddings and head included, tied weights counted once.
     r_block: the same over decoder-layer Linear weights only; the meaning of `sparsity`.
     r_ffn: removed FFN channels / all FFN channels.
-    r_group: share of kv groups and of channels removed, in the layers that are left; None unless both were cut.
+    r_group: `group_ratio`.
     r_zero: zeros among the decoder-layer Linear weights that are left, as a share.
     """
     return {
         "r_total": 1 - after.parameters / before.parameters,
         "r_block": 1 - sum(after.weights) / sum(before.weights),
         "r_ffn": 1 - sum(after.channels) / sum(before.channels),
-        "r_group": _group_ratio(before, after),
+        "r_group": group_ratio((before.channels, after.channels), (before.groups, after.groups)),
         "r_zero": sum(after.zeros) / sum(after.weights),
     }
 
@@ -88,17 +88,19 @@ def by_block(before: Counts, after: Counts) -> tuple[float, ...]:
     return tuple(1 - left / had for had, left in zip(used(before), used(after), strict=True))
 
 
-def _group_ratio(before: Counts, after: Counts) -> float | None:
-    """Mean of the removed shares of kv groups and of channels, over the layers left in which both were cut."""
-    shares = []
-    for index in (index for index, left in enumerate(after.weights) if left):
-        channels = 1 - after.channels[index] / before.channels[index]
-        groups = 1 - after.groups[index] / before.groups[index]
-        if channels > 0 and groups > 0:
-            shares.append((channels + groups) / 2)
-        elif channels > 0 or groups > 0:
-            return None
-    return sum(shares) / len(shares) if shares else None
+def group_ratio(
+    channels: tuple[Sequence[int], Sequence[int]], groups: tuple[Sequence[int], Sequence[int]]
+) -> float | None:
+    """Mean of the removed share of channels and that of kv groups, from the first layer that lost some to the last.
+
+    LLM-Pruner's pruning ratio (arXiv 2305.11627), whose layers at both ends stay whole. None unless both kinds were
+    cut. channels, groups: of each layer, before and after; layers that lost all are no part of it.
+    """
+    kinds = [[(had, left) for had, left in zip(*counts, strict=True) if left] for counts in (channels, groups)]
+    cut = [index for kind in kinds for index, (had, left) in enumerate(kind) if left < had]
+    within = slice(min(cut, default=0), max(cut, default=0) + 1)
+    shares = [1 - sum(left for _, left in kind[within]) / sum(had for had, _ in kind[within]) for kind in kinds]
+    return sum(shares) / len(shares) if all(shares) else None
 
 
 def zeros_in(block: Block) -> int:

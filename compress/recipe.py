@@ -45,13 +45,13 @@ WHY = {
 """What a method removes -> what that means for its recovery."""
 
 RATIOS: dict[str, tuple[str, ...]] = {
-    "width": ("r_block", "r_total", "r_ffn"),
+    "width": ("r_block", "r_total", "r_ffn", "r_group"),
     "weights": ("r_zero",),
-    "layers": ("r_block", "r_total"),
+    "layers": ("r_block", "r_total", "r_ffn"),
 }
 """What a method removes -> the ratios that can be its target; the first is what a bare `sparsity` means.
 
-Not r_group: with few whole groups a layer, one share of both channels and groups cannot be met.
+The others are 0, or not defined, whatever it does.
 """
 
 
@@ -146,6 +146,8 @@ class Recipe(BaseModel):
             raise ValueError("the N:M pattern says how much to remove; leave 'sparsity' and 'target' out")
         if self.target is not None and self.target.ratio not in allowed:
             raise ValueError(f"target: {self.method} can aim at {', '.join(allowed)}, not at {self.target.ratio}")
+        if self.target is not None and self.target.ratio == "r_group" and not method.attention:
+            raise ValueError("target: r_group is the share of channels and of kv groups; set attention: true")
         if method.removes != "width":
             refit = method.removes == "layers" and self.compensate == "least_squares"
             compensate = self.compensate != "none" and not refit
@@ -167,6 +169,8 @@ class Recipe(BaseModel):
             raise ValueError("steps: each cut needs a recovery after it; give 'recovery' too")
         if self.recovery.apart:
             raise ValueError("steps: adapters have to be merged before the next cut; leave 'merge: false' out")
+        if self.target is not None and self.target.ratio == "r_group":
+            raise ValueError("steps: shares of r_group do not add up to one; aim at r_block, r_total or r_ffn")
 
     def chosen(self) -> Any:
         """The method with its options: a `methods.Width`, `Sparse` or `Depth`."""

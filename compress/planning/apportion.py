@@ -24,20 +24,21 @@ class Target:
     attention: bool
     """Whether kv groups may go too."""
     round_to: int
+    apart: bool = False
+    """Whether channels and kv groups have to lose the share `removed` each, instead of `weights` together."""
 
 
-def weights(blocks: Sequence[Block], goal: Goal, parameters: int, attention: bool) -> float:
-    """Decoder-layer Linear weights to remove for a goal. parameters: of the whole model.
+def weights(blocks: Sequence[Block], goal: Goal, parameters: int, attention: bool) -> float | None:
+    """Decoder-layer Linear weights to remove for a goal; None where the goal does not say it by itself.
 
-    Raises CompressError for a ratio that does not go with `attention`.
+    parameters: of the whole model.
     """
-    channels = sum(block.channels * block.channel_weights for block in blocks)
-    if goal.ratio == "r_ffn" and attention:
-        raise CompressError("r_ffn counts FFN channels only: aim at r_block, or leave attention out")
+    if goal.ratio == "r_group" or (goal.ratio == "r_ffn" and attention):
+        return None
     whole = {
         "r_block": sum(block.weights for block in blocks),
         "r_total": parameters,
-        "r_ffn": channels,
+        "r_ffn": sum(block.channels * block.channel_weights for block in blocks),
     }
     return goal.value * whole[goal.ratio]
 
@@ -64,14 +65,24 @@ def target(blocks: Sequence[Block], weights: float, attention: bool, round_to: i
     return Target(min(1.0, weights / removable), weights, attention, round_to)
 
 
+def apart(blocks: Sequence[Block], share: float, round_to: int) -> Target:
+    """The same share of channels and of kv groups, each by itself."""
+    removable = sum(block.channels * block.channel_weights + block.kv_heads * block.group_weights for block in blocks)
+    return Target(share, share * removable, True, round_to, apart=True)
+
+
 def groups(blocks: Sequence[Block], keep: Sequence[float], target: Target) -> list[int]:
     """kv groups that each layer keeps; at least one.
 
-    Whole groups are coarse, so in all no more groups go than their share; the FFN, which is fine, takes the rest.
+    Whole groups are coarse, so in all no more groups go than their share; the FFN, which is fine, takes the rest. Where
+    each kind loses its share by itself, as many go as come nearest.
     """
     counts = [block.kv_heads for block in blocks]
     if not target.attention:
         return counts
+    if target.apart:
+        ideal = [share * count for share, count in zip(keep, counts, strict=True)]
+        return apportion(ideal, counts, 1, (1.0 - target.removed) * sum(counts))
     cost = sum(block.group_weights for block in blocks) / len(blocks)
     ffn = sum((block.channels - min(target.round_to, block.channels)) * block.channel_weights for block in blocks)
     least = math.ceil((target.weights - ffn) / cost)
@@ -90,6 +101,8 @@ def widths(blocks: Sequence[Block], keep: Sequence[float], groups: Sequence[int]
     pairs = zip(blocks, groups, strict=True)
     by_groups = sum((block.kv_heads - kept) * block.group_weights for block, kept in pairs)
     kept = sum(limits) - (target.weights - by_groups) / blocks[0].channel_weights
+    if target.apart:
+        kept = (1.0 - target.removed) * sum(limits)
     ideal = [share * limit for share, limit in zip(keep, limits, strict=True)]
     return apportion(ideal, limits, target.round_to, kept)
 
@@ -105,7 +118,10 @@ def equal(blocks: Sequence[Block], target: Target) -> tuple[int, int]:
     each = target.weights / len(blocks)
     unit = min(target.round_to, first.channels)
     gone = 0
-    if target.attention:
+    if target.apart:
+        gone = min(round(target.removed * first.kv_heads), first.kv_heads - 1)
+        each = target.removed * first.channels * first.channel_weights + gone * first.group_weights
+    elif target.attention:
         least = math.ceil((each - (first.channels - unit) * first.channel_weights) / first.group_weights)
         gone = min(max(math.floor(target.removed * first.kv_heads + 1e-9), least, 0), first.kv_heads - 1)
     kept = first.channels - (each - gone * first.group_weights) / first.channel_weights

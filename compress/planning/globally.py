@@ -39,6 +39,8 @@ class _Pool:
 def global_shares(layers: Sequence[Layer], target: Target, standardise: bool, floor: float) -> Shares:
     """What each layer keeps when the lowest scores of the whole model go until `target.weights` are gone.
 
+    Where the target is `apart`, there are two such lists, of kv groups and of channels, and each loses its share.
+
     A unit counts by the weights that it takes along: FLAP's 512/3 channels a head (arXiv 2312.11983), for heads of any
     size and with GQA. Equal scores: kv groups go before channels, then the earlier layer's.
 
@@ -50,8 +52,17 @@ def global_shares(layers: Sequence[Layer], target: Target, standardise: bool, fl
     """
     channels = [_channels(layer, target, floor) for layer in layers]
     groups = [_groups(layer) for layer in layers]
-    pools = [*groups, *channels] if target.attention else channels
-    _check(pools, target, floor)
+    together = [*groups, *channels] if target.attention else channels
+    for pools in (groups, channels) if target.apart else (together,):
+        share = target.removed * sum(pool.kept * pool.cost for pool in pools)
+        weights = share if target.apart else target.weights
+        _check(pools, weights, target.round_to * channels[-1].cost / 2, floor)
+        _remove_(pools, weights, standardise)
+    return Shares([pool.share for pool in channels], [pool.share for pool in groups])
+
+
+def _remove_(pools: Sequence[_Pool], weights: float, standardise: bool) -> None:
+    """Let the lowest scores of these pools go until so many weights are gone."""
     scores = torch.cat([z_scores(pool.scores) / pool.averaged**0.5 if standardise else pool.scores for pool in pools])
     owners = [pool for pool in pools for _ in range(len(pool.scores))]
     gone = 0
@@ -59,11 +70,10 @@ def global_shares(layers: Sequence[Layer], target: Target, standardise: bool, fl
         pool = owners[unit]
         if pool.kept == pool.least:
             continue
-        if gone + pool.cost / 2 > target.weights:
+        if gone + pool.cost / 2 > weights:
             break
         pool.kept -= 1
         gone += pool.cost
-    return Shares([pool.share for pool in channels], [pool.share for pool in groups])
 
 
 def _channels(layer: Layer, target: Target, floor: float) -> _Pool:
@@ -86,11 +96,11 @@ def z_scores(scores: Tensor) -> Tensor:
     return (scores - scores.mean()) / scores.std()
 
 
-def _check(pools: Sequence[_Pool], target: Target, floor: float) -> None:
+def _check(pools: Sequence[_Pool], weights: float, slack: float, floor: float) -> None:
     if not all(bool(torch.isfinite(pool.scores).all()) for pool in pools):
         raise CompressError("a score is NaN or infinite; weights or activations of this model are broken")
     most = sum((pool.kept - pool.least) * pool.cost for pool in pools)
-    if target.weights > most + target.round_to * pools[-1].cost / 2:
+    if weights > most + slack:
         raise CompressError(
-            f"{target.weights:.0f} weights have to go, but with floor {floor:g} only {most} can: lower the floor"
+            f"{weights:.0f} weights have to go, but with floor {floor:g} only {most} can: lower the floor"
         )

@@ -17,6 +17,7 @@ from compress.costs import give_back
 from compress.errors import CompressError
 from compress.methods import Depth, Width
 from compress.planning import apportion, masks
+from compress.planning.nearest import Sizes, nearest
 from compress.progress import Progress, silent
 from compress.recipe import Recipe, Target
 from compress.shape import LayerShape, Shape
@@ -95,21 +96,27 @@ def shape_of(layers: Sequence[Layer], recipe: Recipe, parameters: int) -> Shape:
     return Shape(layers[0].block.hidden, layers[0].block.head_dim, tuple(kept))
 
 
-def sizes(layers: Sequence[Layer], recipe: Recipe, parameters: int) -> tuple[list[int], list[int]]:
+def sizes(layers: Sequence[Layer], recipe: Recipe, parameters: int) -> Sizes:
     """(FFN channels, kv groups) that each layer keeps. parameters: of the whole model.
 
-    Raises CompressError if the sparsity cannot be reached.
+    Raises CompressError if the target cannot be reached.
     """
     found = [layer.block for layer in layers]
     method: Width = recipe.chosen()
+    rule, unit = recipe.rule(), round_to(method, found)
+
+    def by(target: apportion.Target) -> Sizes:
+        if recipe.equal_layers:
+            width, groups = apportion.equal(found, target)
+            return [width] * len(found), [groups] * len(found)
+        shares = rule.shares(layers, target)
+        counts = apportion.groups(found, shares.groups, target)
+        return apportion.widths(found, shares.channels, counts, target), counts
+
     weights = apportion.weights(found, _goal(recipe), parameters, method.attention)
-    target = apportion.target(found, weights, method.attention, round_to(method, found))
-    if recipe.equal_layers:
-        width, groups = apportion.equal(found, target)
-        return [width] * len(found), [groups] * len(found)
-    shares = recipe.rule().shares(layers, target)
-    counts = apportion.groups(found, shares.groups, target)
-    return apportion.widths(found, shares.channels, counts, target), counts
+    if weights is None:
+        return nearest(found, _goal(recipe), unit, by)
+    return by(apportion.target(found, weights, method.attention, unit))
 
 
 def _kept(layer: Layer, width: int, count: int) -> LayerShape:
@@ -146,12 +153,13 @@ def without_layers(found: Sequence[Block], recipe: Recipe, stats: Stats, paramet
     """
     method: Depth = recipe.chosen()
     weights = apportion.weights(found, _goal(recipe), parameters, False)
-    each = sum(block.weights for block in found) / len(found)
+    assert weights is not None, "these methods leave no kv groups to count"
+    by_channels = _goal(recipe).ratio == "r_ffn"
+    each = sum(b.channels * b.channel_weights if by_channels else b.weights for b in found) / len(found)
     count = round(weights / each)
     if not 1 <= count < len(found):
-        share = each / sum(block.weights for block in found)
         raise CompressError(
-            f"{recipe.method} removes whole layers of {share:.3g} of the decoder-layer weights each: "
+            f"{recipe.method} removes whole layers of {1 / len(found):.3g} of the decoder-layer weights each: "
             f"the target comes to {weights / each:.2g} of {len(found)} layers, and 1 to {len(found) - 1} can go"
         )
     gone = set(method.removed(stats, count))

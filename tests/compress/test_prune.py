@@ -7,13 +7,27 @@ from pathlib import Path
 import pytest
 import torch
 
-from compress import Calibration, CompressError, LayerShape, Recipe, Shape, apply, calibrate, cut_, methods, plan
+from compress import (
+    Calibration,
+    CompressError,
+    LayerShape,
+    Recipe,
+    Shape,
+    apply,
+    budgets,
+    calibrate,
+    cut_,
+    methods,
+    plan,
+    ratios,
+)
 from compress.anatomy.blocks import blocks
 from compress.anatomy.families import FAMILIES
 from compress.anatomy.walk import TOKENS_A_BATCH
 from compress.calibration.calibrate import read_text, windows
 from compress.calibration.collect import collect
 from compress.calibration.stats import BlockStats, Stats
+from compress.recipe import RATIOS
 
 CALIBRATION = Calibration(file=Path(__file__), windows=8, tokens=64)
 """This very file is text enough, and read faster than the built-in text."""
@@ -123,19 +137,55 @@ def test_a_pruned_model_can_be_pruned_again(make_model, tokenizer) -> None:
     assert receipt.ratios["r_block"] == pytest.approx(0.1, abs=0.02)
 
 
-@pytest.mark.parametrize("ratio", ["r_block", "r_total", "r_ffn"])
-def test_a_target_may_be_any_ratio(make_model, ratio: str) -> None:
-    receipt = apply(
-        make_model(), Recipe(method="random", target={"ratio": ratio, "value": 0.25}, options={"round_to": 1})
+REACHED = [
+    *((name, ratio) for name in methods.names() if name != "slope" for ratio in RATIOS[methods.make(name, {}).removes]),
+    *((f"magnitude, budget {rule}", ratio) for rule in budgets.names() for ratio in RATIOS["width"]),
+]
+
+
+@pytest.mark.parametrize(("method", "ratio"), REACHED)
+def test_every_method_reaches_every_ratio_that_it_can(make_model, method: str, ratio: str) -> None:
+    """Within half a percent, or one unit: a channel of a layer's 64, a group of its 9, a layer of 9, a row's weight."""
+    name, _, rule = method.partition(", budget ")
+    removes = methods.make(name, {}).removes
+    options = {"round_to": 1, "attention": ratio in ("r_group", "r_ffn")} if removes == "width" else {}
+    wanted = Recipe(
+        method=name,
+        target={"ratio": ratio, "value": 0.2},
+        options=options,
+        budget=rule or None,
     )
-    assert receipt.ratios[ratio] == pytest.approx(0.25, abs=0.005)
+    model = make_model(num_hidden_layers=9, num_key_value_heads=9)
+    receipt = apply(model, wanted, torch.randint(320, (2, 32), generator=torch.Generator().manual_seed(0)))
+    unit = {"width": 1 / 9 / 9 / 2, "layers": 1 / 9 / 2, "weights": 1 / 64}[removes]
+    assert receipt.ratios[ratio] == pytest.approx(0.2, abs=max(0.005, unit))
 
 
-def test_a_target_that_attention_contradicts_is_refused(make_model) -> None:
-    with pytest.raises(CompressError, match="r_ffn counts FFN channels only"):
-        apply(
-            make_model(), Recipe(method="random", target={"ratio": "r_ffn", "value": 0.2}, options={"attention": True})
-        )
+def test_equal_layers_reach_a_share_of_groups(make_model) -> None:
+    """Two of nine groups and 17 of 64 channels, in every layer."""
+    target = {"ratio": "r_group", "value": 0.25}
+    recipe = Recipe(
+        method="random", target=target, options={"round_to": 1, "attention": True}, budget="uniform", equal_layers=True
+    )
+    model = make_model(num_key_value_heads=9)
+    receipt = apply(model, recipe)
+    assert {(block.channels, block.kv_heads) for block in blocks(model)} == {(46, 7)}
+    assert receipt.ratios["r_group"] == pytest.approx((18 / 64 + 2 / 9) / 2)
+
+
+def test_layers_at_the_ends_that_lose_nothing_are_no_part_of_the_share_of_groups() -> None:
+    channels, groups = ([8, 8, 8, 8, 8], [8, 4, 8, 6, 0]), ([4, 4, 4, 4, 4], [4, 3, 4, 4, 0])
+    assert ratios.group_ratio(channels, groups) == pytest.approx((6 / 24 + 1 / 12) / 2)
+    assert ratios.group_ratio(([8, 8], [8, 4]), ([4, 4], [4, 4])) is None
+    assert ratios.group_ratio(([8, 8], [8, 8]), ([4, 4], [4, 4])) is None
+
+
+def test_shares_that_cannot_be_reached_are_refused(make_model) -> None:
+    target = {"ratio": "r_group", "value": 0.9}
+    with pytest.raises(CompressError, match=r"r_group 0\.9 cannot be reached, 0\.7708 at most"):
+        apply(make_model(), Recipe(method="random", target=target, options={"attention": True}))
+    with pytest.raises(ValueError, match="target: r_group is the share of channels and of kv groups; set attention"):
+        Recipe(method="random", target=target)
 
 
 def test_peak_to_peak_is_the_range_of_the_reading_rows(make_model) -> None:

@@ -33,7 +33,7 @@ WRONG = {
     "sparsity: .nan\nmethod: cfsp\n": "r.yaml:1: sparsity: nan is not allowed: a number above 0 and below 1",
     "method: cfsp\n": ("r.yaml: how much to remove is missing: give 'sparsity', or 'target' with 'ratio' and 'value'"),
     "method: cfsp\ntarget: {ratio: r_zero, value: 0.5}\n": (
-        "r.yaml: target: cfsp can aim at r_block, r_total, r_ffn, not at r_zero"
+        "r.yaml: target: cfsp can aim at r_block, r_total, r_ffn, r_group, not at r_zero"
     ),
     "method: cfsp\nsparsity: 0.2\nbudget: unifrom\n": (
         f"r.yaml:3: budget: unknown budget 'unifrom', did you mean 'uniform'?; budgets: {', '.join(budgets.names())}"
