@@ -50,9 +50,17 @@ class Family:
 
 
 FAMILIES = {
+    "apertus": Family(ffn_in=("mlp.up_proj",)),
+    "arcee": Family(ffn_in=("mlp.up_proj",)),
+    "cohere": Family(),
+    "cohere2": Family(),
+    "ernie4_5": Family(),
+    "exaone4": Family(),
     "gemma": Family(),
     "gemma2": Family(),
     "gemma3_text": Family(),
+    "glm": Family(ffn_in=("mlp.gate_up_proj", "mlp.gate_up_proj")),
+    "glm4": Family(ffn_in=("mlp.gate_up_proj", "mlp.gate_up_proj")),
     "gpt2": Family(
         layers="transformer.h",
         queries="attn.c_attn",
@@ -78,11 +86,19 @@ FAMILIES = {
         attention=False,
     ),
     "granite": Family(),
+    # Its attention puts out as many channels as it reads.
+    "helium": Family(attention=False),
+    "hunyuan_v1_dense": Family(),
+    "jais2": Family(ffn_in=("mlp.up_proj",)),
     "llama": Family(any_heads_type="mistral"),
+    "ministral": Family(),
     "mistral": Family(),
+    "nemotron": Family(ffn_in=("mlp.up_proj",)),
     "olmo": Family(),
     # Its norms of q and k run over all heads.
     "olmo2": Family(attention=False),
+    # As for OLMo 2.
+    "olmo3": Family(attention=False),
     "opt": Family(
         layers="model.decoder.layers",
         attention_out="self_attn.out_proj",
@@ -92,6 +108,7 @@ FAMILIES = {
         attention=False,
         width_key="ffn_dim",
     ),
+    "phi": Family(attention_out="self_attn.dense", ffn_in=("mlp.fc1",), mlp_out="mlp.fc2"),
     "phi3": Family(
         queries="self_attn.qkv_proj",
         keys="self_attn.qkv_proj",
@@ -101,7 +118,10 @@ FAMILIES = {
     ),
     "qwen2": Family(),
     "qwen3": Family(),
+    "seed_oss": Family(),
     "smollm3": Family(layer_lists=("layer_types", "no_rope_layers")),
+    # As for GPT-2.
+    "stablelm": Family(attention=False),
     "starcoder2": Family(ffn_in=("mlp.c_fc",), mlp_out="mlp.c_proj"),
 }
 
@@ -117,15 +137,6 @@ def table(model_type: str) -> Family:
 def family(model: PreTrainedModel) -> Family:
     """The table of a model. Raises CompressError for a family that has none."""
     return table(model.config.model_type)
-
-
-def check_groups(model: PreTrainedModel) -> None:
-    """Raise CompressError if kv groups of this family cannot be removed."""
-    if not family(model).attention:
-        raise CompressError(
-            f"kv groups of family '{model.config.model_type}' cannot be removed: its attention depends on the number "
-            "of heads; set attention: false"
-        )
 
 
 def decoder_layers(model: PreTrainedModel) -> nn.ModuleList:

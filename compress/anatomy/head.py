@@ -25,7 +25,7 @@ class Head:
     bias: Tensor | None
     """(vocabulary,)"""
     divisor: float = 1.0
-    """Granite's."""
+    """Granite's, and the reciprocal of Cohere's factor."""
     cap: float | None = None
     """Gemma 2's soft cap: cap * tanh(logits / cap)."""
 
@@ -52,7 +52,8 @@ def head_of(model: PreTrainedModel) -> Head:
     if not isinstance(layer, nn.Linear):
         raise CompressError(f"{type(model).__name__} has no plain output layer")
     cap = getattr(model.config, "final_logit_softcapping", None)
-    divisor = float(getattr(model.config, "logits_scaling", None) or 1.0)
+    scaling, factor = (getattr(model.config, key, None) or 1.0 for key in ("logits_scaling", "logit_scale"))
+    divisor = float(scaling / factor)
     bias = None if layer.bias is None else layer.bias.detach()
     head = Head(layer.weight.detach(), bias, divisor, cap)
     ids = torch.arange(min(8, layer.out_features), device=layer.weight.device).unsqueeze(0)

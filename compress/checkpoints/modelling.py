@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
 from typing import Any
 
@@ -9,8 +10,8 @@ import torch
 from torch import nn
 from transformers import AutoModelForCausalLM, PreTrainedConfig, PreTrainedModel
 
-from compress.anatomy.blocks import Block
-from compress.anatomy.families import table
+from compress.anatomy.blocks import Block, block_of, blocks
+from compress.anatomy.families import family, table
 from compress.errors import CompressError
 
 SOURCE = '''\
@@ -93,6 +94,37 @@ def source(config: PreTrainedConfig) -> str:
 def class_name(stock: type[PreTrainedModel]) -> str:
     """Name of the class in that module."""
     return f"Pruned{stock.__name__}"
+
+
+def check_groups(model: PreTrainedModel) -> None:
+    """Raise CompressError if kv groups of this model cannot be removed, by its family or by what its config adds."""
+    if not family(model).attention or not _built_with_one_group(model):
+        raise CompressError(
+            f"kv groups of family '{model.config.model_type}' cannot be removed: its attention depends on the number "
+            "of heads; set attention: false"
+        )
+
+
+def _built_with_one_group(model: PreTrainedModel) -> bool:
+    """Whether transformers builds the first layer for a config of one group, with all else as it is here."""
+    block = blocks(model)[0]
+    config: Any = copy.copy(model.config.per_layer_config[0])
+    config.head_dim, config.num_key_value_heads = block.head_dim, 1
+    config.num_attention_heads = block.heads // block.kv_heads
+    kind: Any = type(block.layer)
+    try:
+        with torch.device("meta"):
+            layer = kind(config, 0)
+        small = block_of(0, layer, family(model), block.head_dim)
+    except (CompressError, ValueError):
+        return False
+    return small.kv_heads == 1 and small.heads == config.num_attention_heads and _beside(small) == _beside(block)
+
+
+def _beside(block: Block) -> dict[str, torch.Size]:
+    """Sizes of what a layer has besides its projections."""
+    ours = tuple(f"{projection.name}." for projection in block.projections)
+    return {name: it.shape for name, it in block.layer.named_parameters() if not name.startswith(ours)}
 
 
 def stock_layer(config: PreTrainedConfig, block: Block) -> nn.Module:

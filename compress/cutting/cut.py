@@ -11,8 +11,9 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from compress.anatomy.blocks import Block, Projection, blocks
-from compress.anatomy.families import check_groups, decoder_layers, table
+from compress.anatomy.families import decoder_layers, table
 from compress.checkpoints.layout import describe_, renew_, shorten_, sizes
+from compress.checkpoints.modelling import check_groups
 from compress.errors import CompressError
 from compress.shape import LayerShape, Shape
 

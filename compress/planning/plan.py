@@ -10,9 +10,9 @@ from transformers import PreTrainedModel
 
 from compress import ratios
 from compress.anatomy.blocks import Block, blocks, check_finite
-from compress.anatomy.families import check_groups
 from compress.budgets import Layer
 from compress.calibration.stats import BlockStats, Stats
+from compress.checkpoints.modelling import check_groups
 from compress.costs import give_back
 from compress.errors import CompressError
 from compress.methods import Depth, Width

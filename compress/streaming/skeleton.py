@@ -16,7 +16,7 @@ from transformers import GenerationConfig, PreTrainedConfig, PreTrainedModel
 from transformers.initialization import no_init_weights
 
 from compress.anatomy.blocks import Block, blocks
-from compress.anatomy.families import family
+from compress.anatomy.families import family, table
 from compress.checkpoints.checkpoint import tied_names
 from compress.checkpoints.opening import check_report, described, weight_files
 from compress.costs import give_back
@@ -63,6 +63,7 @@ def opened(folder: Path, dtype: torch.dtype | None = None, kind: Any = None) -> 
     """
     files = weight_files(folder)
     config, known = described(folder)
+    table(config.model_type)
     model = bare(config, kind or known, dtype or _dtype(config, files[0]))
     stored = Stored(folder, model.base_model_prefix)
     skeleton = Skeleton(model, stored)

@@ -30,9 +30,13 @@ SLIDING = {"sliding_window": 8, "layer_types": ["sliding_attention", "full_atten
 ONE_ROPE = {"rope_type": "default", "rope_theta": 50_000.0}
 
 OWN: dict[str, dict[str, object]] = {
+    "cohere2": SLIDING,
+    "exaone4": SLIDING,
     "gemma2": SLIDING,
     "gemma3_text": {**SLIDING, "rope_parameters": {"full_attention": ONE_ROPE, "sliding_attention": ONE_ROPE}},
     "gpt2": {"n_inner": 64},
+    "ministral": SLIDING,
+    "olmo3": SLIDING,
     "opt": {"ffn_dim": 64},
     "smollm3": {"no_rope_layers": [1, 0, 1]},
 }

@@ -80,6 +80,19 @@ def test_a_cut_model_equals_one_with_zeroed_channels(make_model, family: str, pa
     assert float((logits(model) - logits(plain)).abs().max()) < 1e-4
 
 
+@pytest.mark.parametrize(
+    ("family", "option"), [("cohere", "use_qk_norm"), ("phi", "qk_layernorm"), ("stablelm", "qk_layernorm")]
+)
+def test_norms_that_count_heads_keep_the_groups(make_model, family: str, option: str) -> None:
+    model, plain = make_model(family, **{option: True}), make_model(family, **{option: True})
+    with pytest.raises(CompressError, match=f"kv groups of family '{family}' cannot be removed"):
+        cut_(model, shape_of(model, [(range(64), [0, 2])] + [(range(64), None)] * 2))
+    shape = shape_of(model, [(range(0, 64, 2), None)] * 3)
+    zeroed_(plain, shape)
+    cut_(model, shape)
+    assert float((logits(model) - logits(plain)).abs().max()) < 1e-4
+
+
 @pytest.mark.parametrize("family", FAMILIES)
 def test_a_dropped_layer_is_one_that_is_passed_by(make_model, family: str) -> None:
     model, plain = make_model(family), make_model(family)

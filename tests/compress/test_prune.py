@@ -228,7 +228,7 @@ def test_an_unknown_family_is_refused() -> None:
     from transformers import BloomConfig, BloomForCausalLM
 
     model = BloomForCausalLM(BloomConfig(hidden_size=8, n_head=2, n_layer=1, vocab_size=20))
-    with pytest.raises(CompressError, match="'bloom' is not supported; known families: gemma, gemma2, "):
+    with pytest.raises(CompressError, match="'bloom' is not supported; known families: apertus, arcee, "):
         apply(model, recipe("magnitude"))
 
 

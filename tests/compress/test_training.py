@@ -66,7 +66,7 @@ def make_job(make_model, tmp_path: Path):
     return make
 
 
-@pytest.mark.parametrize("family", ["llama", "gemma2", "granite"])
+@pytest.mark.parametrize("family", ["llama", "gemma2", "granite", "cohere"])
 @pytest.mark.parametrize(("share", "temperature"), [(1.0, 1.0), (0.0, 1.0), (0.3, 2.0)])
 def test_the_loss_in_pieces_is_the_plain_loss(
     make_model, monkeypatch, family: str, share: float, temperature: float
