@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
@@ -28,6 +28,10 @@ class Head:
     """Granite's, and the reciprocal of Cohere's factor."""
     cap: float | None = None
     """Gemma 2's soft cap: cap * tanh(logits / cap)."""
+
+    def in_(self, precision: torch.dtype) -> Head:
+        """The same, multiplying in another precision."""
+        return replace(self, weight=self.weight.to(precision))
 
     def logits(self, hidden: Tensor) -> Tensor:
         """hidden: (tokens, hidden). Returns (tokens, vocabulary) in float32."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 
+import torch
 from transformers import PreTrainedModel
 
 from compress.training.rows import Rows
@@ -18,9 +19,9 @@ def rows_digest(rows: Rows) -> str:
 
 
 def weights_digest(model: PreTrainedModel) -> str:
-    """Of all weights: sums by tensor, which any other pruning or start changes."""
+    """Of all weights: sum and norm by tensor, which any other pruning or start changes."""
     found = hashlib.sha256()
     for name, value in model.state_dict().items():
-        sums = value.double().sum(), value.double().square().sum()
+        sums = value.sum(dtype=torch.float64), torch.linalg.vector_norm(value, dtype=torch.float64)
         found.update(f"{name} {tuple(value.shape)} {' '.join(float(x).hex() for x in sums)}\n".encode())
     return found.hexdigest()

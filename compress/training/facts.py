@@ -104,6 +104,8 @@ class Recovered:
     """Of this process; an interrupted training counts what was done before as well."""
     tokens: int = 0
     """Read in training."""
+    precision: str = "float32"
+    """Of the training's forward and backward passes."""
     peak_bytes: int = 0
     """Highest resident memory of this process while it went on, the original and the data included."""
     layers: tuple[LayerAdapters, ...] = ()

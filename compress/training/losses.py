@@ -19,6 +19,7 @@ from compress.errors import CompressError
 from compress.training.digests import rows_digest, weights_digest
 from compress.training.job import Job
 from compress.training.objectives import Aim, Mixture, token_loss
+from compress.training.precision import autocast, precision_of
 from compress.training.rows import Rows
 from compress.training.teacher import Taught, before_counted, taught
 
@@ -46,12 +47,12 @@ class Losses:
         """Sum over the tokens that count in the chosen rows; differentiable."""
         device = self.model.device
         ids, positions, counted = (part[chosen].to(device) for part in (rows.ids, rows.positions, rows.counted))
-        with self._autocast(), residuals(self.model, self.matching > 0) as ours:
+        with autocast(device, self.precision), residuals(self.model, self.matching > 0) as ours:
             hidden = before_counted(last_hidden(self.model, ids, positions), counted)
         aim = Aim(ids[:, 1:][counted[:, 1:]], self._hidden(rows, chosen), self.teacher)
         total = token_loss(hidden, self.head, aim, self.mixture)
         if self.matching:
-            with torch.no_grad(), self._autocast(), residuals(self.original, True) as theirs:
+            with torch.no_grad(), autocast(device, self.precision), residuals(self.original, True) as theirs:
                 last_hidden(self.original, ids, positions)
             total = total + self.matching * len(hidden) * matched(ours, theirs)
         return total
@@ -68,10 +69,6 @@ class Losses:
             return None
         return self.taught[id(rows)].of(chosen).to(self.model.device)
 
-    def _autocast(self) -> torch.autocast:
-        reduced = self.precision != torch.float32
-        return torch.autocast(self.model.device.type, dtype=torch.bfloat16, enabled=reduced)
-
 
 def losses_of(job: Job, training: bool = True) -> Losses:
     """The job's objective; asks the original about all rows if it distils and was not asked before.
@@ -86,16 +83,17 @@ def losses_of(job: Job, training: bool = True) -> Losses:
         for name, rows in (("train", corpus.train), ("held-out", corpus.held_out))[0 if training else 1 :]:
             path = job.work / f"teacher-{teacher}-{name}-{rows_digest(rows)[:12]}.npy"
             found[id(rows)] = taught(job.original, rows, path, job.progress)
+    precision = precision_of(recovery, job.model.device)
     student = head_of(job.model)
     return Losses(
         model=job.model,
         original=job.original,
-        head=student,
-        teacher=_teacher(job, student) if distilling else None,
+        head=student.in_(precision),
+        teacher=_teacher(job, student).in_(precision) if distilling else None,
         taught=found,
         mixture=Mixture(recovery.next_token if distilling else 1.0, recovery.temperature),
         matching=recovery.hidden,
-        precision=precision_of(job),
+        precision=precision,
     )
 
 
@@ -109,14 +107,6 @@ def _teacher(job: Job, student: Head) -> Head:
             "they need the same vocabulary, or objective: next_token"
         )
     return head
-
-
-def precision_of(job: Job) -> torch.dtype:
-    """Of forward and backward passes."""
-    if job.recovery.precision == "auto":
-        able = job.model.device.type == "cuda" and torch.cuda.is_bf16_supported()
-        return torch.bfloat16 if able else torch.float32
-    return torch.bfloat16 if job.recovery.precision == "bfloat16" else torch.float32
 
 
 @contextmanager

@@ -141,7 +141,7 @@ class Recovery(Part):
     checkpointing: bool = False
     """Compute activations again in the backward pass instead of keeping them."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
-    """Of the forward and backward pass. auto: bfloat16 on a GPU that has it, else float32."""
+    """Of the forward and backward pass. auto: bfloat16 where the machine has instructions for it, else float32."""
     merge: bool = True
     """Add the adapters into the weights; false: keep them apart, in the folder adapter/ of the saved model."""
     seed: int = Field(default=0, ge=0)

@@ -18,6 +18,7 @@ from compress.training.digests import rows_digest, weights_digest
 from compress.training.facts import Point, Recovered
 from compress.training.job import Job
 from compress.training.losses import losses_of
+from compress.training.precision import lowered
 from compress.training.schedule import batch_of, rate, steps
 from compress.training.state import State, load_state, packed, save_state, unpack_
 
@@ -42,6 +43,8 @@ class Fitted:
     """At its best, whose values are in place."""
     tokens: int
     seconds: float
+    precision: str
+    """Of its forward and backward passes."""
 
     def of(self, job: Job) -> Recovered:
         """What the recovery of this job did, as far as the training alone tells it."""
@@ -53,6 +56,7 @@ class Fitted:
             points=self.points,
             seconds=self.seconds,
             tokens=self.tokens,
+            precision=self.precision,
             data=job.corpus.facts,
         )
 
@@ -67,7 +71,7 @@ def fit_(
     after every step of the optimiser. Raises CompressError on NaN, a full disk, or a state of another training.
     """
     training = _Training(job, name, part, after_step)
-    with checkpointing(job.model, job.recovery.checkpointing):
+    with checkpointing(job.model, job.recovery.checkpointing), lowered(job.model, training.losses.precision):
         return training.run()
 
 
@@ -112,8 +116,8 @@ class _Training:
         with torch.no_grad():
             for value, kept in zip(self.values, self.best, strict=True):
                 value.copy_(kept)
-        state = self.state
-        return Fitted(tuple(state.points), state.points[0].held_out, state.best, state.tokens, state.seconds)
+        state, precision = self.state, str(self.losses.precision).removeprefix("torch.")
+        return Fitted(tuple(state.points), state.points[0].held_out, state.best, state.tokens, state.seconds, precision)
 
     def _due(self, every: int) -> bool:
         return (self.state.step - self.first) % every == 0 or self.state.step == self.last

@@ -52,10 +52,8 @@ def recovery_lines(recovered: Recovered) -> list[str]:
     """What a recovery brought."""
     lines = [fact("held out", f"loss {recovered.before:.4f} -> {recovered.after:.4f} nats a token")]
     if recovered.tokens:
-        pace = recovered.tokens / recovered.seconds
-        lines.append(
-            fact("trained", f"{recovered.tokens:,} tokens in {recovered.seconds:,.0f} s, {pace:,.0f} a second")
-        )
+        pace = f"{recovered.tokens / recovered.seconds:,.0f} a second, in {recovered.precision}"
+        lines.append(fact("trained", f"{recovered.tokens:,} tokens in {recovered.seconds:,.0f} s, {pace}"))
     if recovered.ranks:
         ranks = " ".join(str(rank) for rank in recovered.ranks)
         lines.append(fact("ranks", ranks if len(set(recovered.ranks)) > 1 else f"{recovered.ranks[0]} in every layer"))

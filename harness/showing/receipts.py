@@ -82,7 +82,8 @@ def step_lines(recovered: Recovered) -> Iterator[tuple[str, str]]:
 
 def _recovery_facts(recovered: Recovered) -> Iterator[Fact]:
     held_out = f"held-out loss {recovered.before:.4f} to {recovered.after:.4f} nats a token"
-    yield Fact("recovery", f"{recovered.rule}: {held_out}; {recovered.tokens:,} tokens in {recovered.seconds:,.0f} s")
+    took = f"{recovered.tokens:,} tokens in {recovered.seconds:,.0f} s, in {recovered.precision}"
+    yield Fact("recovery", f"{recovered.rule}: {held_out}; {took}")
     for name, said in step_lines(recovered):
         yield Fact(name, said)
     if recovered.adapters != "none":

@@ -212,7 +212,9 @@ def job(model, original, work: Path, **settings: object) -> Job:
     rows = Rows(ids, torch.arange(16).repeat(10, 1), counted)
     parts = (Rows(rows.ids[at], rows.positions[at], rows.counted[at]) for at in (slice(8), slice(8, 10)))
     given = {"rule": "lazy", "objective": "next_token", "rank": 4, "epochs": 12, "evaluate_every": 4, **settings}
-    recovery = Recovery.model_validate({"batch": 4, "save_every": 3, "learning_rate": 3e-3, **given})
+    recovery = Recovery.model_validate(
+        {"batch": 4, "save_every": 3, "learning_rate": 3e-3, "precision": "float32", **given}
+    )
     return Job(model, original, recovery, Corpus(*parts, ()), Stats(()), work, silent)
 
 

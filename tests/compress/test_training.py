@@ -50,7 +50,8 @@ def make_job(make_model, tmp_path: Path):
         """A model without a fifth of its channels, and what it was."""
         original, model = make_model(), make_model()
         apply(model, Recipe(method="random", sparsity=0.2))
-        given = {"rank": 2, "learning_rate": 0.01, "evaluate_every": 4, "save_every": 2, "batch": 4, **settings}
+        given = {"rank": 2, "learning_rate": 0.01, "evaluate_every": 4, "save_every": 2, "batch": 4}
+        given |= {"precision": "float32", **settings}
         work = tmp_path / name
         work.mkdir(exist_ok=True)
         return Job(
@@ -126,6 +127,21 @@ def test_accumulated_parts_are_one_batch(make_job) -> None:
     )
     # Adam makes a step of full size of the rounding of a gradient near zero: one weight in a thousand may be such.
     assert ((ours - theirs).abs() > 1e-5).float().mean() < 1e-3
+
+
+def test_in_bfloat16_it_learns_as_much_and_leaves_the_weights_as_they_were(make_job) -> None:
+    learnt = {"objective": "next_token", "epochs": 4}
+    whole, lower = make_job("whole", **learnt), make_job("lower", precision="bfloat16", **learnt)
+    before = {name: value.clone() for name, value in lower.model.named_parameters()}
+    fits = []
+    for job in (whole, lower):
+        adapters = attach_(job.model, job.uniform, seed=0)
+        fits.append(fit_(job, "lora"))
+        adapters.remove_()
+    gains = [fit.before - fit.after for fit in fits]
+    assert gains[0] > 0.1
+    assert gains[1] == pytest.approx(gains[0], rel=0.1)
+    assert all(torch.equal(value, before[name]) for name, value in lower.model.named_parameters())
 
 
 def test_checkpointing_changes_nothing(make_job) -> None:
