@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 
 from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from compress import ratios
-from compress.anatomy.blocks import blocks
+from compress.accounts import receipt_of
 from compress.calibration.calibrate import calibrate, read
 from compress.calibration.stats import Stats
-from compress.costs import Clock, peak_bytes, versions
-from compress.cutting.compensate import add_bias_
-from compress.cutting.cut import check, cut_
-from compress.cutting.refit import refit_cut_
-from compress.cutting.sparsify import sparsify_
+from compress.costs import Clock
+from compress.cutting.edits import Task, shrink_
 from compress.errors import CompressError
 from compress.planning.plan import Planned, planned
 from compress.progress import Progress, silent
@@ -64,25 +62,14 @@ def apply(
     shape = choice.shape
     original = resources.original or copy.deepcopy(model) if reader else None
     with clock.stage("cut"):
-        facts, notes = _shrink_(model, recipe, tokenizer, (shape, stats), progress)
+        ids, facts = _read_again(model, recipe, tokenizer)
+        shrink_(Task(model, recipe, shape, stats.blocks, ids), progress)
     recovered = None
     if reader is not None and original is not None:
         with clock.stage("recover"):
             recovered = recover_(Patient(model, original, shape, stats), recipe, reader, resources, progress)
-    after = ratios.aligned(ratios.count(model), shape)
-    return Receipt(
-        recipe=recipe,
-        shape=shape,
-        sparsity_by_block=ratios.by_block(before, after),
-        ratios=ratios.measure(before, after),
-        seconds=clock.seconds,
-        peak_bytes=peak_bytes(),
-        calibration=facts or stats.facts,
-        versions=versions(),
-        notes=(*recipe.notes, *notes),
-        recovery=recovered,
-        score_deciles=choice.deciles,
-    )
+    receipt = receipt_of(recipe, shape, (before, ratios.count(model)), clock)
+    return replace(receipt, calibration=facts or stats.facts, recovery=recovered, score_deciles=choice.deciles)
 
 
 def _reader(recipe: Recipe, tokenizer: Source) -> PreTrainedTokenizerBase | None:
@@ -95,26 +82,12 @@ def _reader(recipe: Recipe, tokenizer: Source) -> PreTrainedTokenizerBase | None
     return tokenizer
 
 
-def _shrink_(
-    model: PreTrainedModel, recipe: Recipe, tokenizer: Source, found: tuple[Shape, Stats], progress: Progress
-) -> tuple[CalibrationFacts | None, tuple[str, ...]]:
-    """Cut or zero, and compensate; what was read for it, and notes."""
-    shape, stats = found
-    if recipe.chosen().removes == "weights":
-        return sparsify_(model, recipe, tokenizer, stats, progress)
-    if recipe.compensate == "least_squares":
-        ids, facts = read(model, tokenizer, recipe.calibration)
-        refit_cut_(model, shape, ids, progress=progress)
-        return facts, ()
-    biased_cut_(model, shape, stats if recipe.compensate == "bias" else None)
-    return None, ()
-
-
-def biased_cut_(model: PreTrainedModel, shape: Shape, stats: Stats | None) -> None:
-    """Cut, and where stats are given, let biases put out what the removed parts did on average."""
-    check(model, shape)
-    if stats is not None:
-        for block, layer, seen in zip(blocks(model), shape.layers, stats.blocks, strict=True):
-            if not layer.dropped:
-                add_bias_(block, layer, seen)
-    cut_(model, shape)
+def _read_again(
+    model: PreTrainedModel, recipe: Recipe, tokenizer: Source
+) -> tuple[Tensor | None, CalibrationFacts | None]:
+    """The calibration's token ids, for recipes whose layers are changed by what they are given at their turn."""
+    method = recipe.chosen()
+    sequential = method.removes == "weights" and method.needs and method.sequential
+    if sequential or recipe.compensate == "least_squares":
+        return read(model, tokenizer, recipe.calibration)
+    return None, None

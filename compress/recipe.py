@@ -44,6 +44,7 @@ WHY = {
 }
 """What a method removes -> what that means for its recovery."""
 
+SIMULATED = "simulated sparsity: zeros are stored and multiplied like any weight, so nothing gets smaller or faster"
 RATIOS: dict[str, tuple[str, ...]] = {
     "width": ("r_block", "r_total", "r_ffn", "r_group"),
     "weights": ("r_zero",),
@@ -189,8 +190,9 @@ class Recipe(BaseModel):
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """The note, if there is one, as a receipt keeps it."""
-        return (self.note,) if self.note else ()
+        """What a reader of the receipt has to know by the recipe alone."""
+        simulated = SIMULATED if self.chosen().removes == "weights" else ""
+        return tuple(filter(None, (self.note, simulated)))
 
     @property
     def files(self) -> tuple[Path, ...]:

@@ -14,43 +14,16 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from transformers import PreTrainedModel
 
-from compress.anatomy.blocks import Block, Projection, blocks
-from compress.anatomy.walk import Stream, entrance, evaluating
-from compress.costs import give_back
-from compress.cutting.cut import check, cut_block_, finish_
+from compress.anatomy.blocks import Block, Projection
+from compress.anatomy.walk import Stream
 from compress.errors import CompressError
-from compress.progress import Progress, silent
-from compress.shape import Shape
 
 RIDGE = 10.0
 """Times kept inputs, by tokens read. Measured: a tenth of it fits 8,192 tokens too closely; three times as
 much changes little."""
 ROUNDING = 0.25
 """Half precision may round off this share of what one layer adds."""
-
-
-def refit_cut_(
-    model: PreTrainedModel, shape: Shape, ids: Tensor, ridge: float = RIDGE, progress: Progress = silent
-) -> None:
-    """Cut as `cut_` does, and refit every layer on the way. ids: (windows, tokens).
-
-    Raises CompressError as `check` does, with the model untouched, and on NaN activations.
-    """
-    check(model, shape)
-    found = blocks(model)
-    with evaluating(model):
-        original = entrance(model, ids)
-        cut = original.fork()
-        for block, layer in zip(found, shape.layers, strict=True):
-            aims = watched(block, original)
-            if not layer.dropped:
-                cut_block_(block, layer)
-                refit_block_(block, aims, cut, ridge, attention=len(layer.groups) < layer.kv_heads)
-            give_back()
-            progress("refitting", block.index + 1, len(found))
-    finish_(model, shape)
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Zero single weights: on what the sparse layers before put out, layer after layer, or all from one calibration."""
+"""Zero single weights of one layer, on what stands in front of it, or by what a calibration saw there."""
 
 from __future__ import annotations
 
@@ -9,21 +9,14 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from torch import Tensor, nn
-from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from compress.anatomy.blocks import Block, Projection, blocks, check_finite
-from compress.anatomy.walk import Stream, entrance, evaluating, ran
-from compress.calibration.calibrate import read
+from compress.anatomy.blocks import Block, Projection
+from compress.anatomy.walk import Stream, ran
 from compress.calibration.collect import Products, Tally, tallied
-from compress.calibration.stats import Inputs, Stats
-from compress.costs import give_back
+from compress.calibration.stats import Inputs
 from compress.errors import CompressError
 from compress.methods import Site, Sparse
-from compress.progress import Progress, silent
-from compress.receipt import CalibrationFacts
 from compress.recipe import Recipe
-
-SIMULATED = "simulated sparsity: zeros are stored and multiplied like any weight, so nothing gets smaller or faster"
 
 
 @dataclass(frozen=True)
@@ -48,37 +41,6 @@ class Job:
             return block.projections
         parts = block.channel_parts if self.method.modules == "mlp" else block.group_parts
         return tuple({part.projection.name: part.projection for part in parts}.values())
-
-
-def sparsify_(
-    model: PreTrainedModel,
-    recipe: Recipe,
-    tokenizer: PreTrainedTokenizerBase | Tensor | None,
-    stats: Stats,
-    progress: Progress = silent,
-) -> tuple[CalibrationFacts | None, tuple[str, ...]]:
-    """Zero weights of all decoder layers by a `Sparse` method; embeddings and the head stay as they are.
-
-    tokenizer: as for `calibration.read`; only sequential methods use it, the others read `stats`.
-    Returns what was read, and what a reader of the receipt has to know. Raises CompressError with the model untouched,
-    but for activations that turn NaN on the way.
-    """
-    found = blocks(model)
-    check_finite(found)
-    job = prepared(found, recipe)
-    if not (job.method.needs and job.method.sequential):
-        for block in found:
-            replace_(block, job, stats.blocks[block.index].inputs)
-            progress("sparsifying", block.index + 1, job.blocks)
-        return stats.facts, (SIMULATED,)
-    ids, facts = read(model, tokenizer, recipe.calibration)
-    with evaluating(model):
-        stream = entrance(model, ids, windows(job, ids))
-        for block in found:
-            sparsify_block_(block, stream, job)
-            give_back()
-            progress("sparsifying", block.index + 1, job.blocks)
-    return facts, (SIMULATED,)
 
 
 def prepared(found: Sequence[Block], recipe: Recipe) -> Job:

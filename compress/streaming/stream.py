@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import inspect
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,6 +15,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from transformers.dynamic_module_utils import get_class_from_dynamic_module
 
 from compress import ratios
+from compress.accounts import receipt_of
 from compress.anatomy.blocks import Block, blocks
 from compress.anatomy.walk import Stream, entrance, evaluating
 from compress.calibration.calibrate import embedded_tokens, read
@@ -22,16 +23,15 @@ from compress.checkpoints.checkpoint import MODELING, RECEIPT, TOLERANCE, placed
 from compress.checkpoints.layout import add_bias_, description_of
 from compress.checkpoints.modelling import class_name, stock_class
 from compress.checkpoints.opening import described
-from compress.costs import Clock, peak_bytes, versions
+from compress.costs import Clock
 from compress.cutting.cut import cut_
-from compress.cutting.sparsify import SIMULATED
+from compress.cutting.edits import Edit, Task, edit
 from compress.errors import CompressError
 from compress.planning.plan import score_deciles
 from compress.progress import Progress, silent
 from compress.receipt import CalibrationFacts, Receipt
 from compress.recipe import Recipe
 from compress.shape import Layout, Shape
-from compress.streaming.edits import Edit, Task, edit
 from compress.streaming.shards import Shards
 from compress.streaming.skeleton import Skeleton, bare, empty_, layer_prefix, opened
 from compress.streaming.survey import Question, surveyed
@@ -80,22 +80,12 @@ def stream(
         with placed(out) as draft:
             with clock.stage("cut"):
                 work = _Work(source, result, Shards(draft), _probe(source.model))
-                zeros = _rebuild(work, edit(Task(source, recipe, shape, survey.stats, question.ids)), shape, progress)
+                task = Task(source.model, recipe, shape, survey.stats, question.ids)
+                zeros = _rebuild(work, edit(task), shape, progress)
             write_rest(result, choices.tokenizer, draft, description_of(result, layout))
             _verify(work, draft, progress)
-            after = ratios.aligned(ratios.count(result, zeros), shape)
-            receipt = Receipt(
-                recipe=recipe,
-                shape=shape,
-                sparsity_by_block=ratios.by_block(survey.counts, after),
-                ratios=ratios.measure(survey.counts, after),
-                seconds=clock.seconds,
-                peak_bytes=peak_bytes(),
-                calibration=facts,
-                versions=versions(),
-                notes=(*recipe.notes, SIMULATED) if recipe.chosen().removes == "weights" else recipe.notes,
-                score_deciles=score_deciles(survey.layers),
-            )
+            receipt = receipt_of(recipe, shape, (survey.counts, ratios.count(result, zeros)), clock)
+            receipt = replace(receipt, calibration=facts, score_deciles=score_deciles(survey.layers))
             (draft / RECEIPT).write_text(receipt.to_json())
     return receipt
 

@@ -13,7 +13,8 @@ from compress.anatomy.walk import entrance, evaluating
 from compress.calibration.collect import collect
 from compress.calibration.stats import Stats
 from compress.cutting.compensate import add_bias_
-from compress.cutting.refit import Fit, refit_block_, refit_cut_, watched
+from compress.cutting.edits import Task, shrink_
+from compress.cutting.refit import RIDGE, Fit, refit_block_, watched
 
 IDS = torch.randint(0, 256, (12, 48), generator=torch.Generator().manual_seed(0))
 UNSEEN = torch.randint(0, 256, (4, 48), generator=torch.Generator().manual_seed(1))
@@ -29,6 +30,10 @@ def shape_of(model, channels: range, groups: range) -> Shape:
     found = blocks(model)
     layers = [LayerShape(tuple(channels), tuple(groups), b.channels, b.heads, b.kv_heads) for b in found]
     return Shape(found[0].hidden, found[0].head_dim, tuple(layers))
+
+
+def refit_cut_(model, shape: Shape, ids: Tensor, ridge: float = RIDGE) -> None:
+    shrink_(Task(model, Recipe(method="random", sparsity=0.1, compensate="least_squares"), shape, (), ids, ridge))
 
 
 def repeat_(model, channels: bool, groups: bool) -> None:

@@ -1,4 +1,4 @@
-"""What happens to one layer at a time when a recipe is obeyed, for layers that are in memory one at a time."""
+"""What happens to one layer after the other when a recipe is obeyed, in a model that is in memory or is not."""
 
 from __future__ import annotations
 
@@ -6,18 +6,20 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from torch import Tensor
+from transformers import PreTrainedModel
 
-from compress.anatomy.blocks import Block
-from compress.anatomy.walk import entrance
+from compress.anatomy.blocks import Block, blocks
+from compress.anatomy.walk import entrance, evaluating
 from compress.calibration.collect import observed
 from compress.calibration.stats import BlockStats
+from compress.costs import give_back
 from compress.cutting.compensate import add_bias_
-from compress.cutting.cut import cut_block_
-from compress.cutting.refit import refit_block_, watched
+from compress.cutting.cut import check, cut_block_, finish_
+from compress.cutting.refit import RIDGE, refit_block_, watched
 from compress.cutting.sparsify import prepared, replace_, sparsify_block_, windows
+from compress.progress import Progress, silent
 from compress.recipe import Recipe
 from compress.shape import Shape
-from compress.streaming.skeleton import Skeleton
 
 Edit = Callable[[Block], None]
 """Changes a layer that has its weights; called on every layer in turn, those that are dropped included."""
@@ -27,13 +29,33 @@ Edit = Callable[[Block], None]
 class Task:
     """What the edit of a recipe may depend on."""
 
-    source: Skeleton
+    model: PreTrainedModel
+    """Its layers may be without weights until it is their turn."""
     recipe: Recipe
     shape: Shape
     stats: Sequence[BlockStats]
     """Of the original, layer by layer."""
     ids: Tensor | None
-    """(windows, tokens) of the calibration; None where none is read."""
+    """(windows, tokens) for what is decided, or refitted, by what a layer is given at its turn; None: nothing is."""
+    ridge: float = RIDGE
+    """Of the refit."""
+
+
+def shrink_(task: Task, progress: Progress = silent) -> None:
+    """Obey the task in a model that is in memory.
+
+    Raises CompressError as `check` and `prepared` do, with the model untouched, and on activations that turn NaN.
+    """
+    check(task.model, task.shape)
+    found = blocks(task.model)
+    with evaluating(task.model):
+        change_ = edit(task)
+        for block in found:
+            change_(block)
+            give_back()
+            progress("compressing", block.index + 1, len(found))
+    if task.recipe.chosen().removes != "weights":
+        finish_(task.model, task.shape)
 
 
 def edit(task: Task) -> Edit:
@@ -57,7 +79,7 @@ def _cut(task: Task) -> Edit:
 
 def _refitted(task: Task) -> Edit:
     assert task.ids is not None
-    original = entrance(task.source.model, task.ids)
+    original = entrance(task.model, task.ids)
     cut = original.fork()
 
     def change_(block: Block) -> None:
@@ -65,18 +87,18 @@ def _refitted(task: Task) -> Edit:
         aims = watched(block, original)
         if not layer.dropped:
             cut_block_(block, layer)
-            refit_block_(block, aims, cut, attention=len(layer.groups) < layer.kv_heads)
+            refit_block_(block, aims, cut, task.ridge, attention=len(layer.groups) < layer.kv_heads)
 
     return change_
 
 
 def _sparse(task: Task) -> Edit:
-    job = prepared(task.source.blocks(), task.recipe)
-    stream = None if task.ids is None else entrance(task.source.model, task.ids, windows(job, task.ids))
+    job = prepared(blocks(task.model), task.recipe)
+    stream = None if task.ids is None else entrance(task.model, task.ids, windows(job, task.ids))
 
     def change_(block: Block) -> None:
         if stream is None:
-            replace_(block, job, {})
+            replace_(block, job, task.stats[block.index].inputs)
         elif job.method.sequential:
             sparsify_block_(block, stream, job)
         else:
