@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Sequence
-from pathlib import Path
 
-from harness.models import embedded
+from harness.models.weighing import parameters
 from harness.plan import Plan
 from suites import Suite
 
@@ -27,8 +25,8 @@ def estimated_seconds(plan: Plan, suites: Sequence[Suite], documents: int) -> fl
     A multiply-add for each parameter and token (two operations), at the measured rate of a float32 matrix product.
     None: the original's size cannot be seen without loading it.
     """
-    parameters = None if plan.original.endpoint else _parameters(plan.original.model)
-    if parameters is None:
+    count = None if plan.original.endpoint else parameters(plan.original.model)
+    if count is None:
         return None
     tokens = documents * TOKENS_A_DOCUMENT + (plan.fidelity.tokens * len(plan.fidelity.corpora) if plan.fidelity else 0)
     for suite in suites:
@@ -37,26 +35,7 @@ def estimated_seconds(plan: Plan, suites: Sequence[Suite], documents: int) -> fl
             once = letters // LETTERS_A_TOKEN + TEMPLATE_TOKENS + case.max_new_tokens * NEW_TOKEN_WEIGHT
             tokens += once * case.tries
     models = 1 + sum(candidate.endpoint is None for candidate in plan.candidates.values())
-    return 2.0 * parameters * tokens * models / _operations_a_second()
-
-
-def _parameters(model: str) -> int | None:
-    """Numbers in the safetensors files of a folder, from their headers."""
-    folder = embedded.default_cache() / embedded.NAME if model == embedded.NAME else Path(model)
-    files = sorted(folder.glob("*.safetensors"))
-    if not files:
-        return None
-    count = 0
-    for path in files:
-        with path.open("rb") as file:
-            header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
-        for name, tensor in header.items():
-            if name != "__metadata__":
-                size = 1
-                for side in tensor["shape"]:
-                    size *= side
-                count += size
-    return count
+    return 2.0 * count * tokens * models / _operations_a_second()
 
 
 def _operations_a_second() -> float:

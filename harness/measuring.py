@@ -15,8 +15,8 @@ from harness.drawing import set_fact
 from harness.endpoints import CHAT
 from harness.errors import HarnessError
 from harness.fidelity.corpus import Corpus
-from harness.fidelity.measure import measure_fidelity, not_measured, original_perplexity, over_corpora
-from harness.fidelity.reference import FidelityRefusedError, reference
+from harness.fidelity.measure import FidelityResult, compared, not_measured, original_perplexity, over_corpora
+from harness.fidelity.reference import reference
 from harness.metering import UNMEASURED, metered
 from harness.models.subject import Subject
 from harness.plan import Benchmark, Plan
@@ -182,22 +182,40 @@ def faithful(before: Subject, after: Subject, corpus: Corpus, context: Context) 
 
     The original's pass over the corpus is kept on disk: for another candidate it does not run again.
     """
-    store, since = context.store, context.since
-    key = digest("fidelity", PROTOCOL, corpus.identity, corpus.label)
-    pair_key = digest(key, before.fingerprint)
-    first = store.begin_stage(before.fingerprint, key, "fidelity", "fidelity", not_before=since)
-    second = store.begin_stage(after.fingerprint, pair_key, "fidelity", "fidelity", not_before=since)
+    first, second = original_stage(before, corpus, context), fidelity_stage(before, after, corpus, context)
     if not (first.finished and second.finished):
         progress = named(context.progress, f"{before.spec.name}: fidelity")
         path = reference(before, corpus, context.references, progress)
-        store.finish_stage(first.id, [original_perplexity(path, corpus)])
+        context.store.finish_stage(first.id, [original_perplexity(path, corpus)])
         progress = named(context.progress, f"{after.spec.name}: fidelity")
-        try:
-            found = measure_fidelity(path, after.loaded(), corpus, progress)
-            store.finish_stage(second.id, found.measurements, divergence=found.divergence)
-        except (NotFiniteError, FidelityRefusedError) as error:
-            _not_measured(after, second.id, error, context, not_measured(corpus.label))
+        keep_fidelity(compared(path, after.loaded(), corpus, progress), after, second, corpus, context)
     return first.id, second.id
+
+
+def original_stage(before: Subject, corpus: Corpus, context: Context) -> Stage:
+    """Where the original's perplexity on a corpus is kept."""
+    key = _fidelity_key(corpus)
+    return context.store.begin_stage(before.fingerprint, key, "fidelity", "fidelity", not_before=context.since)
+
+
+def fidelity_stage(before: Subject, after: Subject, corpus: Corpus, context: Context) -> Stage:
+    """Where it is kept how true a candidate is to its original on a corpus."""
+    key = digest(_fidelity_key(corpus), before.fingerprint)
+    return context.store.begin_stage(after.fingerprint, key, "fidelity", "fidelity", not_before=context.since)
+
+
+def _fidelity_key(corpus: Corpus) -> str:
+    return digest("fidelity", PROTOCOL, corpus.identity, corpus.label)
+
+
+def keep_fidelity(
+    found: FidelityResult | HarnessError, after: Subject, stage: Stage, corpus: Corpus, context: Context
+) -> None:
+    """Finish a candidate's stage with what `compared` found."""
+    if isinstance(found, HarnessError):
+        _not_measured(after, stage.id, found, context, not_measured(corpus.label))
+    else:
+        context.store.finish_stage(stage.id, found.measurements, divergence=found.divergence)
 
 
 def _macro(after: Subject, stages: dict[str, str], context: Context) -> str:

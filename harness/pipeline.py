@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from harness.blessed import resolved, stored_beside
 from harness.candidates.lessons import taught
 from harness.candidates.observations import observations
 from harness.candidates.stages import staged
+from harness.candidates.subjects import candidate_subject
 from harness.candidates.workshop import Workshop
 from harness.deriving import derived
 from harness.digest import digest
@@ -28,9 +28,9 @@ from harness.measuring import Context, measured, measured_pair, refuse_whole_tex
 from harness.models.subject import Subject
 from harness.noise import floor_lines, measured_again
 from harness.plan import Plan
-from harness.plan_models import DTYPE, Candidate, spec
+from harness.plan_models import spec
 from harness.progress import Progress, silent
-from harness.records import ORIGINAL, ModelSpec, Run
+from harness.records import ORIGINAL, Run
 from harness.showing.outputs import finding_facts
 from harness.showing.publish import Judged
 from harness.stores import Asked, VerdictRow
@@ -56,7 +56,7 @@ def run(
     """Compress, ask both models, compare, decide. Interrupted, the same call goes on where it stopped.
 
     out: folder for the store, the candidates made and the page. fresh: use no stored result. command: what was typed,
-    for the page. executor: asks suites and benchmarks elsewhere, before what is left of them is asked here.
+    for the page. executor: makes candidates and asks elsewhere, before what is left of that is done here.
     Raises HarnessError for a plan that cannot be run; a candidate that cannot be judged is in `failures`.
     """
     ready = prepared(plan)
@@ -101,18 +101,16 @@ def run_prepared(
     context = Context(plan, suites, job, store, out, progress)
     _refuse_unable(original, context)
     workshop = Workshop(original, out / "models", taught(original, context), progress, lambda: observations(store))
-    subjects = _ready(workshop, context) if executor is not None else {}
-    if executor is not None:
-        spread(executor, [original, *subjects.values()], context)
+    there = spread(executor, original, workshop, context) if executor is not None else {}
     shared = () if plan.sequential else measured(original, context)
     noise = tuple(floor_lines(measured_again(original, shared, context))) if plan.noise else ()
     if original.served:
         original.release()
     verdicts: list[Verdict] = []
     errors: dict[str, Exception] = {}
-    for name, candidate in plan.candidates.items():
+    for name in plan.candidates:
         try:
-            after = subjects.get(name) or _subject(name, candidate, workshop, context)
+            after = there.get(name) or candidate_subject(name, plan, workshop, progress)
             verdicts.append(_judged(original, after, shared, context))
         except (HarnessError, CompressError, SuiteError, OSError) as error:
             errors[name] = error
@@ -144,25 +142,6 @@ def _refuse_unable(original: Subject, context: Context) -> None:
     for subject in [original, *served]:
         if subject.spec.endpoint is not None:
             refuse_unable(subject.spec.endpoint, unfinished(subject, context))
-
-
-def _subject(name: str, candidate: Candidate, workshop: Workshop, context: Context) -> Subject:
-    """The candidate as a model: made from its recipe, or already there."""
-    if candidate.recipe is None:
-        return Subject(spec(name, candidate), context.progress)
-    folder = workshop.made(name)
-    dtype = candidate.dtype or context.plan.original.dtype or DTYPE
-    spread, engine = candidate.device_map, candidate.engine or ModelSpec.engine
-    return Subject(ModelSpec(name, str(folder), dtype=dtype, device_map=spread, engine=engine), context.progress)
-
-
-def _ready(workshop: Workshop, context: Context) -> dict[str, Subject]:
-    """The candidates that can be had, by name; what is wrong with others is met again, and told, at their turn."""
-    found: dict[str, Subject] = {}
-    for name, candidate in context.plan.candidates.items():
-        with suppress(HarnessError, CompressError, OSError):
-            found[name] = _subject(name, candidate, workshop, context)
-    return found
 
 
 def _judged(original: Subject, after: Subject, shared: tuple[str, ...], context: Context) -> Verdict:

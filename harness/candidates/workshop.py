@@ -43,12 +43,12 @@ class Workshop:
         self.folder = folder
         self.recipes = recipes
         self.progress = progress
-        self._waiting = [recipe for name, recipe in recipes.items() if not self._place(name).exists()]
+        self._waiting = [recipe for name, recipe in recipes.items() if not self.place(name).exists()]
         self._stats: dict[str, Stats] = {}
 
     def made(self, name: str) -> Path:
         """The folder of the candidate, made now if it is not there."""
-        folder = self._place(name)
+        folder = self.place(name)
         with _alone(folder):
             if not _sound(folder):
                 shutil.rmtree(folder, ignore_errors=True)
@@ -57,11 +57,20 @@ class Workshop:
                 with _alone(work) if work else nullcontext():
                     make(self.original, order, self.progress, self._calibrated(recipe), self.observations)
                 _seal(folder)
-                if work is not None and all(self._place(other).exists() for other in self._twins(name)):
+                if work is not None and all(self.place(other).exists() for other in self._twins(name)):
                     shutil.rmtree(work, ignore_errors=True)
         return folder
 
-    def _place(self, name: str) -> Path:
+    def missing(self) -> list[tuple[str, ...]]:
+        """The candidates that are not all there; those together whose recoveries train the same."""
+        groups: dict[str, list[str]] = {}
+        for name, recipe in self.recipes.items():
+            trained = _trained(recipe)
+            groups.setdefault(name if trained is None else made_key(self.original, trained), []).append(name)
+        return [tuple(group) for group in groups.values() if not all(self.place(name).exists() for name in group)]
+
+    def place(self, name: str) -> Path:
+        """Where a candidate is, or will be."""
         return self.folder / f"{name}-{made_key(self.original, self.recipes[name])[:12]}"
 
     def _twins(self, name: str) -> list[str]:

@@ -24,7 +24,7 @@ from harness.commands.saying import say
 @click.option("--summary", type=click.Path(path_type=Path), metavar="FILE", help="Also append a Markdown summary.")
 @click.option("--sarif", type=click.Path(path_type=Path), metavar="FILE", help="Also write SARIF, one result a gate.")
 @click.option("--annotations", type=click.Choice(["github"]), help="Also print what CI shows beside the plan's gates.")
-@click.option("--executor", type=click.Choice(["ray"]), help="Ask suites and benchmarks on a cluster.")
+@click.option("--executor", type=click.Choice(["ray"]), help="Make and ask models on a cluster.")
 @click.option("--address", help="Of that cluster; without it one is started on this machine.")
 @permissions
 @click.option("-q", "--quiet", is_flag=True, help="No progress.")

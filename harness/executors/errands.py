@@ -8,12 +8,19 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from harness.records import Answer, ModelSpec
+from harness.errors import HarnessError
+from harness.progress import silent
+from harness.records import Answer, Measurement, ModelSpec
 
 if TYPE_CHECKING:
+    from compress import Recipe
+    from compress.training.performance import Observation
     from harness.answering.generation import Prompt
     from harness.benchmarks.tasks import BuiltTasks
+    from harness.fidelity.corpus import Corpus
+    from harness.fidelity.measure import FidelityResult
     from harness.models.opening import LoadedModel
+    from harness.models.subject import Subject
     from harness.plan import Benchmark
 
 Scores = dict[str, tuple[float, bool]]
@@ -35,7 +42,62 @@ class Errand:
     """Of the model here; there it has to be the same."""
     task: Task
     keep: Callable[[Any], Sequence[Errand]]
-    """Stays here. What it returns comes of the result and is still to be done, of the same model."""
+    """Stays here. What it returns comes of the result and is still to be done."""
+    copies: int = 1
+    """How often the weights are there at once; more than once they are only on one device."""
+
+
+@dataclass(frozen=True)
+class Make:
+    """Some candidates of the original that is open, each into its place, which all nodes see."""
+
+    folder: Path
+    """Of all candidates."""
+    recipes: Mapping[str, Recipe]
+    specs: Sequence[ModelSpec]
+    """How each of them will be opened."""
+    observations: Sequence[Observation]
+
+    def done(self, loaded: LoadedModel) -> list[str]:
+        """Their fingerprints."""
+        from harness.candidates.workshop import Workshop
+        from harness.models.opening import fingerprint_of
+
+        workshop = Workshop(_subject(loaded), self.folder, self.recipes, silent, lambda: self.observations)
+        for name in self.recipes:
+            workshop.made(name)
+        return [fingerprint_of(spec) for spec in self.specs]
+
+
+@dataclass(frozen=True)
+class Refer:
+    """The original's pass over a corpus, kept in a folder that all nodes see."""
+
+    corpus: Corpus
+    folder: Path
+
+    def done(self, loaded: LoadedModel) -> tuple[Path, Measurement, int]:
+        """Where it is, the original's perplexity, and how many documents it took."""
+        from harness.fidelity.corpus import windows
+        from harness.fidelity.measure import original_perplexity, reference
+
+        path = reference(_subject(loaded), self.corpus, self.folder)
+        last = windows(self.corpus, loaded.tokenizer)[-1]
+        return path, original_perplexity(path, self.corpus), last.document + 1
+
+
+@dataclass(frozen=True)
+class Compare:
+    """A candidate beside its original's pass over a corpus."""
+
+    reference: Path
+    corpus: Corpus
+
+    def done(self, loaded: LoadedModel) -> FidelityResult | HarnessError:
+        """How true it is, or why that has no number."""
+        from harness.fidelity.measure import compared
+
+        return compared(self.reference, loaded, self.corpus)
 
 
 @dataclass(frozen=True)
@@ -99,6 +161,13 @@ class Measure:
 
         memory = _Memory(dict(self.known))
         return measure_built(loaded, self.benchmark, _built(self.benchmark, self.data_root), memory)
+
+
+def _subject(loaded: LoadedModel) -> Subject:
+    """The open model, for those who open it when they need it."""
+    from harness.models.subject import Made, Subject
+
+    return Subject(loaded.spec, silent, Made(loaded.fingerprint, lambda: loaded))
 
 
 def _built(benchmark: Benchmark, data_root: Path | None) -> BuiltTasks:

@@ -44,9 +44,13 @@ class Queue(Generic[Kind]):
         return len(self._waiting)
 
     def add(self, more: Sequence[Kind]) -> None:
-        """These come before what waits of their models: it is what came of work on them."""
+        """These come before what waits of their models: it is what came of work that was done."""
         for one in reversed(more):
             self._waiting.setdefault(one.fingerprint, deque()).appendleft(one)
+
+    def drop(self, model: str) -> int:
+        """Forget what waits for this model; returns how much that was."""
+        return len(self._waiting.pop(model, ()))
 
     def take(self, holding: str | None) -> Kind | None:
         """The next errand of a worker that has this model open, or none; None: nothing waits."""

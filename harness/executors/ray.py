@@ -1,56 +1,30 @@
-"""Ray: errands as calls of actors, each with one model open; the only file that imports ray."""
+"""Ray: errands as calls of actors, each with one model open."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from harness.errors import HarnessError
-from harness.executors.errands import Errand, Task
+from harness.executors.errands import Errand
 from harness.executors.placing import Queue
-from harness.progress import Progress, silent
-from harness.records import ModelSpec
+from harness.executors.ray_cluster import PATIENCE, connected, seen
+from harness.executors.sizing import Cluster
+from harness.executors.worker import NotOpenedError, OtherModelError, Worker
+from harness.progress import Progress
 
-PATIENCE = 120.0
-"""Seconds without any actor at work, after which what is left is done here."""
 TRIES = 3
 """An errand whose actor was lost so often is done here: it may be what kills them."""
-
-
-class Worker:
-    """Lives in an actor and keeps the last model open."""
-
-    def __init__(self) -> None:
-        self._open: tuple[str, Any] | None = None
-
-    def ready(self) -> None:
-        """Come back as soon as there is a place for this actor."""
-
-    def done(self, spec: ModelSpec, fingerprint: str, task: Task) -> Any:
-        """Open the model, if it is not open, and do the task.
-
-        Raises HarnessError if it cannot be opened here, or is another one.
-        """
-        from harness.models.subject import Subject
-
-        if self._open is None or self._open[0] != fingerprint:
-            self._open = None
-            subject = Subject(spec, silent)
-            if subject.fingerprint != fingerprint:
-                raise HarnessError(f"{spec.source}: another model there than here; all nodes must see the same files")
-            self._open = (fingerprint, subject.loaded())
-        return task.done(self._open[1])
 
 
 @dataclass
 class _Crew:
     """Actors and what they are at."""
 
-    kind: Any
-    """The actor class with its needs."""
+    gpus: dict[Any, int] = field(default_factory=dict)
+    """Actor -> how many it has."""
     idle: dict[Any, str | None] = field(default_factory=dict)
     """Actor -> fingerprint of the model it has open, if any."""
     coming: dict[Any, Any] = field(default_factory=dict)
@@ -58,16 +32,30 @@ class _Crew:
     at_work: dict[Any, tuple[Any, Errand]] = field(default_factory=dict)
     """What its result will be -> the actor and its errand."""
 
-    def hire(self) -> None:
-        actor = self.kind.remote()
-        self.coming[actor.ready.remote()] = actor
-
-    def dismiss(self) -> None:
-        """Let go of all, whatever they are at."""
+    def hire(self, gpus: int) -> None:
         import ray
 
-        for actor in [*self.idle, *self.coming.values(), *(actor for actor, _ in self.at_work.values())]:
+        actor = ray.remote(num_cpus=1, num_gpus=gpus)(Worker).remote(os.getcwd())
+        self.gpus[actor] = gpus
+        self.coming[actor.ready.remote()] = actor
+
+    def dismiss(self, actor: Any) -> None:
+        """Let go of one that is idle."""
+        import ray
+
+        del self.idle[actor], self.gpus[actor]
+        ray.kill(actor)
+
+    def dismiss_all(self) -> None:
+        """Whatever they are at."""
+        import ray
+
+        for actor in self.gpus:
             ray.kill(actor)
+
+    def units(self) -> int:
+        """What they have together, as `Cluster.units` counts."""
+        return sum(max(1, gpus) for gpus in self.gpus.values())
 
 
 def make(address: str | None) -> RayExecutor:
@@ -81,7 +69,7 @@ def make(address: str | None) -> RayExecutor:
 
 @dataclass(frozen=True)
 class RayExecutor:
-    """As many actors as the cluster has room for: a core each and, where there are GPUs, one of those.
+    """As many actors as the cluster has room for: a core each and, where there are GPUs, what their models need.
 
     Ray's own reports of use to its makers are switched off, unless the environment says otherwise.
     """
@@ -90,42 +78,20 @@ class RayExecutor:
 
     def run(self, errands: Sequence[Errand], progress: Progress) -> None:
         """As `Executor.run`."""
-        with _connected(self.address):
-            _Run(list(errands), progress).go()
-
-
-@contextmanager
-def _connected(address: str | None) -> Iterator[None]:
-    import ray
-
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    there = ray.is_initialized()
-    if not there:
-        try:
-            ray.init(address=address, log_to_driver=False, logging_level="error", include_dashboard=False)
-        except (ConnectionError, ValueError, RuntimeError) as error:
-            raise HarnessError(f"--address {address}: no cluster there: {' '.join(str(error).split())[:200]}") from None
-    try:
-        yield
-    finally:
-        if not there:
-            ray.shutdown()
+        with connected(self.address):
+            _Run(errands, progress, seen()).go()
 
 
 class _Run:
     """One list of errands, until all are done or nobody is left to do them."""
 
-    def __init__(self, errands: list[Errand], progress: Progress) -> None:
-        import ray
-
-        room = ray.cluster_resources()
-        gpus = int(room.get("GPU", 0))
-        self.kind = ray.remote(num_cpus=1, num_gpus=1 if gpus else 0)(Worker)
-        self.queue, self.progress = Queue(errands), progress
-        self.total, self.done, self.lost = len(errands), 0, dict[int, int]()
-        self.crew = _Crew(self.kind)
-        for _ in range(min(len(errands), gpus or int(room.get("CPU", 1)))):
-            self.crew.hire()
+    def __init__(self, errands: Sequence[Errand], progress: Progress, cluster: Cluster) -> None:
+        self.cluster, self.crew, self.progress = cluster, _Crew(), progress
+        self.queues: dict[int, Queue[Errand]] = {}
+        """By how many GPUs their models need."""
+        self.needs: dict[tuple[str, int], int | None] = {}
+        self.total, self.done, self.lost, self.stillborn = 0, 0, dict[int, int](), 0
+        self._add(errands)
 
     def go(self) -> None:
         """Hand out, wait, keep; results of what was lost are asked for again."""
@@ -133,7 +99,7 @@ class _Run:
 
         self._tell()
         try:
-            while self.queue or self.crew.at_work:
+            while self.crew.at_work or any(self.queues.values()):
                 self._hand_out()
                 waited = [*self.crew.at_work, *self.crew.coming]
                 ready, _ = ray.wait(waited, num_returns=1, timeout=None if self.crew.at_work else PATIENCE)
@@ -141,17 +107,48 @@ class _Run:
                     break
                 self._taken(ready[0])
         finally:
-            self.crew.dismiss()
+            self.crew.dismiss_all()
+
+    def _add(self, errands: Sequence[Errand]) -> None:
+        by_need: dict[int, list[Errand]] = {}
+        for errand in errands:
+            key = (errand.fingerprint, errand.copies)
+            if key not in self.needs:
+                self.needs[key] = self.cluster.needed(errand)
+            gpus = self.needs[key]
+            if gpus is not None:
+                by_need.setdefault(gpus, []).append(errand)
+                self.total += 1
+        for gpus, some in by_need.items():
+            if gpus in self.queues:
+                self.queues[gpus].add(some)
+            else:
+                self.queues[gpus] = Queue(some)
 
     def _hand_out(self) -> None:
-        """Give every idle actor an errand."""
-        for actor, fingerprint in list(self.crew.idle.items()):
-            errand = self.queue.take(fingerprint)
-            if errand is None:
-                return
-            del self.crew.idle[actor]
-            result = actor.done.remote(errand.spec, errand.fingerprint, errand.task)
-            self.crew.at_work[result] = (actor, errand)
+        """Give every idle actor an errand, and see to it that there are actors for those that wait."""
+        crew = self.crew
+        for actor, holding in list(crew.idle.items()):
+            gpus = crew.gpus[actor]
+            errand = self.queues[gpus].take(holding)
+            if errand is not None:
+                del crew.idle[actor]
+                spec = replace(errand.spec, device_map=errand.spec.device_map or "auto") if gpus > 1 else errand.spec
+                crew.at_work[actor.done.remote(spec, errand.fingerprint, errand.task)] = (actor, errand)
+            elif any(self.queues.values()):
+                self.queues[gpus].closed(holding)
+                crew.dismiss(actor)
+        # Those that need most first: what is left over suits the others.
+        for gpus in sorted(self.queues, reverse=True):
+            self._hire(gpus)
+
+    def _hire(self, gpus: int) -> None:
+        """As many as wait, and there is room for."""
+        crew, there = self.crew, [one for one in self.crew.gpus.values() if one == gpus]
+        wanted = len(self.queues[gpus]) - sum(crew.gpus[actor] == gpus for actor in crew.coming.values())
+        free = (self.cluster.units - crew.units()) // max(1, gpus)
+        for _ in range(min(wanted, free, self.cluster.room(gpus) - len(there))):
+            crew.hire(gpus)
 
     def _taken(self, one: Any) -> None:
         """Look at what has become ready: an actor that is there, or a result."""
@@ -165,38 +162,47 @@ class _Run:
             result = ray.get(one)
         except RayTaskError as error:
             crew.idle[actor] = holding
-            _refuse(error.cause)
-        except RayError:
-            self.queue.closed(holding)
-            if errand is not None:
+            self._failed(errand, error.cause)
+        except RayError as error:
+            gpus = crew.gpus.pop(actor)
+            if errand is None:
+                self._never_there(error)
+            else:
+                self.queues[gpus].closed(holding)
                 self._again(errand)
-            crew.hire()
         else:
             crew.idle[actor] = holding
             if errand is not None:
                 # What is written here shall not keep the actor waiting, but what comes of it may be for its model.
-                if errand.fingerprint in self.queue:
+                if errand.fingerprint in self.queues[crew.gpus[actor]]:
                     self._hand_out()
                 self._kept(errand, result)
 
     def _kept(self, errand: Errand, result: Any) -> None:
-        more = errand.keep(result)
-        self.queue.add(more)
-        self.total, self.done = self.total + len(more), self.done + 1
+        self.done, self.stillborn = self.done + 1, 0
+        self._add(errand.keep(result))
         self._tell()
+
+    def _failed(self, errand: Errand | None, cause: Exception) -> None:
+        """What cannot be done there is met again, and told, here; another model there is refused."""
+        if isinstance(cause, OtherModelError) or errand is None:
+            raise cause
+        if isinstance(cause, NotOpenedError):
+            self.total -= sum(queue.drop(errand.fingerprint) for queue in self.queues.values())
+
+    def _never_there(self, error: Exception) -> None:
+        """Raise HarnessError if no actor comes to life, as where a node lacks the package."""
+        self.stillborn += 1
+        if self.stillborn >= TRIES * self.cluster.units and not self.crew.at_work:
+            told = " ".join(str(error).split())[-300:]
+            raise HarnessError(f"--executor ray: no worker starts; is secateur installed on every node? {told}")
 
     def _again(self, errand: Errand) -> None:
         self.lost[id(errand)] = self.lost.get(id(errand), 0) + 1
         if self.lost[id(errand)] < TRIES:
-            self.queue.add([errand])
+            self.total -= 1
+            self._add([errand])
 
     def _tell(self) -> None:
-        self.progress(f"cluster: {self.queue.models} models wait", self.done, self.total)
-
-
-def _refuse(cause: Exception) -> None:
-    """Raise what is wrong with a model or its place; numbers that are none are met again here, and told there."""
-    from harness.scoring import NotFiniteError
-
-    if isinstance(cause, HarnessError) and not isinstance(cause, NotFiniteError):
-        raise cause
+        models = sum(queue.models for queue in self.queues.values())
+        self.progress(f"cluster: {models} models wait", self.done, self.total)

@@ -1,22 +1,33 @@
-"""What is still to be asked of some models -> errands; what comes back -> the store, which only this process writes."""
+"""What is still to be made and asked -> errands; what comes back -> the store, which only this process writes.
+
+A candidate that is made brings what is to be asked of it; an original's pass over a corpus, the candidates beside it.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, TypeVar
 
+from compress import CompressError
 from harness.asking import facts_of, keep, left, suite_stages
 from harness.benchmarks import drawable
-from harness.executors.errands import Ask, Errand, Measure, Score
+from harness.candidates.subjects import candidate_subject, made_spec
+from harness.errors import HarnessError
+from harness.executors.comparing import Fidelity
+from harness.executors.errands import Ask, Errand, Make, Measure, Score
+from harness.fidelity.corpus import load_corpora
 from harness.measuring import Context, benchmark_stage
+from harness.models.subject import Subject
 from harness.records import Answer
 
 if TYPE_CHECKING:
     from harness.benchmarks import BenchmarkResult
+    from harness.candidates.workshop import Workshop
     from harness.executors import Executor
     from harness.executors.errands import Scores
-    from harness.models.subject import Subject
     from harness.plan import Benchmark
     from harness.stores import Stage
     from suites import Suite
@@ -28,19 +39,101 @@ PARTS = 100
 """Of a suite or benchmark on one model at most: each is written here by itself, and this process has to keep up."""
 
 
-def spread(executor: Executor, subjects: Sequence[Subject], context: Context) -> None:
-    """Ask the plan's suites and benchmarks of these models, and finish their stages.
+def spread(executor: Executor, original: Subject, workshop: Workshop, context: Context) -> dict[str, Subject]:
+    """Make the plan's candidates, ask suites and benchmarks of all models, measure fidelity; finish their stages.
 
-    What cannot be done there is left to be asked here. Models that are served are left out: they are asked many
+    Returns the candidates that there are then, by name. What cannot be done there is left to be done here; what is
+    wrong with a candidate is met again, and told, at its turn. Models that are served are left out: they are asked many
     requests at a time from here.
     """
-    own = [subject for subject in subjects if not subject.served]
-    suites = [_Suite(subject, suite, context) for subject in own for suite in context.suites]
-    errands = [errand for suite in suites for errand in suite.errands()]
-    errands += [errand for benchmark in context.plan.benchmarks for errand in _benchmarks(own, benchmark, context)]
-    executor.run(errands, context.progress)
-    for suite in suites:
+    work = _Work(original, workshop, context)
+    executor.run(work.errands(), context.progress)
+    for suite in work.suites:
         suite.finish()
+    return work.candidates
+
+
+class _Work:
+    """All of one plan."""
+
+    def __init__(self, original: Subject, workshop: Workshop, context: Context) -> None:
+        self.original, self.workshop, self.context, self.plan = original, workshop, context, context.plan
+        self.candidates: dict[str, Subject] = {}
+        self.suites: list[_Suite] = []
+        self.fidelity: list[Fidelity] = []
+        with suppress(HarnessError):
+            corpora = load_corpora(self.plan.fidelity, self.plan.half) if self.plan.fidelity else ()
+            self.fidelity += [Fidelity(original, corpus, context) for corpus in corpora]
+        self._begun: set[str] = set()
+        """Stages whose errands are out: two models may be one."""
+        # Known once for all models: to tell takes building the task.
+        self._cut = cache(self._parted)
+
+    def errands(self) -> list[Errand]:
+        """To begin with: candidates come first, for much comes of them."""
+        groups = self.workshop.missing()
+        absent = {name for group in groups for name in group}
+        there = [errand for name in self.plan.candidates if name not in absent for errand in self._there(name)]
+        made = [self._made(group) for group in groups]
+        passes = [one.of_original() for one in self.fidelity if groups or one.waiting]
+        return [*made, *passes, *self._asked(self.original), *there]
+
+    def _made(self, names: Sequence[str]) -> Errand:
+        """Some candidates, and then all that is to be asked of them."""
+        recipes = {name: self.workshop.recipes[name] for name in names}
+        specs = [made_spec(name, self.plan, self.workshop.place(name)) for name in names]
+        learns = any(recipe.recovery is not None for recipe in recipes.values())
+        observations = tuple(self.workshop.observations()) if learns else ()
+
+        def keep_candidates(fingerprints: list[str]) -> Sequence[Errand]:
+            for spec, fingerprint in zip(specs, fingerprints, strict=True):
+                self.candidates[spec.name] = Subject(spec, self.context.progress, fingerprint=fingerprint)
+            return [errand for name in names for errand in self._judged(self.candidates[name])]
+
+        task = Make(self.workshop.folder, recipes, specs, observations)
+        return Errand(self.original.spec, self.original.fingerprint, task, keep_candidates, copies=2)
+
+    def _there(self, name: str) -> Iterator[Errand]:
+        """All that is to be asked of a candidate that need not be made."""
+        with suppress(HarnessError, CompressError, OSError):
+            self.candidates[name] = candidate_subject(name, self.plan, self.workshop, self.context.progress)
+        if name in self.candidates:
+            yield from self._judged(self.candidates[name])
+
+    def _judged(self, candidate: Subject) -> Iterator[Errand]:
+        yield from self._asked(candidate)
+        for one in self.fidelity:
+            yield from one.of_candidate(candidate)
+
+    def _asked(self, model: Subject) -> Iterator[Errand]:
+        """Suites and benchmarks."""
+        if model.served:
+            return
+        for suite in self.context.suites:
+            one = _Suite(model, suite, self.context)
+            if self._begins(one.stages[0]):
+                self.suites.append(one)
+                yield from one.errands()
+        for benchmark in self.plan.benchmarks:
+            stage = benchmark_stage(model, benchmark, self.context)
+            if not stage.finished and self._begins(stage):
+                yield from _Benchmark(model, benchmark, stage, self.context).errands(self._cut(benchmark))
+
+    def _begins(self, stage: Stage) -> bool:
+        """Whether nobody was sent for it yet."""
+        is_new = stage.id not in self._begun
+        self._begun.add(stage.id)
+        return is_new
+
+    def _parted(self, benchmark: Benchmark) -> Sequence[tuple[str, Benchmark]]:
+        """Its parts, if it can be asked in parts."""
+        return [
+            (
+                f"documents {some[0]} to {some[-1]}",
+                benchmark.model_copy(update={"documents": tuple(some), "limit": None}),
+            )
+            for some in parts(drawable(benchmark, self.context.data_root) or (), DOCUMENTS)
+        ]
 
 
 def parts(wanted: Sequence[Part], least: int) -> Iterator[Sequence[Part]]:
@@ -79,20 +172,6 @@ class _Suite:
         for repeat, stage in enumerate(self.stages):
             if not stage.finished and repeat not in missing:
                 self.context.store.finish_stage(stage.id, facts=facts_of(self.suite, self.facts))
-
-
-def _benchmarks(subjects: Sequence[Subject], benchmark: Benchmark, context: Context) -> Iterator[Errand]:
-    """Parts of a benchmark on every model that has not finished it, if it can be asked in parts; else all of it."""
-    stages = [(subject, benchmark_stage(subject, benchmark, context)) for subject in subjects]
-    waiting = [(subject, stage) for subject, stage in stages if not stage.finished]
-    # Known once for all models: to tell takes building the task.
-    documents = (drawable(benchmark, context.data_root) if waiting else None) or ()
-    cut = [
-        (f"documents {some[0]} to {some[-1]}", benchmark.model_copy(update={"documents": tuple(some), "limit": None}))
-        for some in parts(documents, DOCUMENTS)
-    ]
-    for subject, stage in waiting:
-        yield from _Benchmark(subject, benchmark, stage, context).errands(cut)
 
 
 @dataclass

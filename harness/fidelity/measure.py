@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from harness.digest import digest
+from harness.errors import HarnessError
 from harness.fidelity.corpus import Corpus, Window, windows
 from harness.fidelity.divergence import divergence
 from harness.fidelity.reference import (
@@ -27,6 +28,7 @@ from harness.fidelity.reference import (
 from harness.models.placement import input_device
 from harness.progress import Progress, silent
 from harness.records import Divergence, Item, Measurement
+from harness.scoring import NotFiniteError
 from harness.statistics.delta import exp_or_inf
 from harness.statistics.means import item_mean
 
@@ -51,7 +53,7 @@ MEANS = ("kl", "top1", "perplexity_ratio", "probability_change")
 """Those that are means over tokens, and so have items."""
 HIGHER_IS_BETTER = {"top1", "probability_change"}
 
-__all__ = ["FidelityRefusedError", "measure_fidelity", "not_measured", "original_perplexity", "reference"]
+__all__ = ["FidelityRefusedError", "compared", "measure_fidelity", "not_measured", "original_perplexity", "reference"]
 
 
 class _Tokens(NamedTuple):
@@ -99,6 +101,16 @@ def measure_fidelity(path: Path, candidate: LoadedModel, corpus: Corpus, progres
         _perplexity(corpus.label, tokens.nll),
     ]
     return FidelityResult(measured, divergence(corpus.label, cut, tokens.kl, candidate.tokenizer))
+
+
+def compared(
+    path: Path, candidate: LoadedModel, corpus: Corpus, progress: Progress = silent
+) -> FidelityResult | HarnessError:
+    """The same, or why this candidate has no such numbers."""
+    try:
+        return measure_fidelity(path, candidate, corpus, progress)
+    except (NotFiniteError, FidelityRefusedError) as error:
+        return error
 
 
 def original_perplexity(path: Path, corpus: Corpus) -> Measurement:

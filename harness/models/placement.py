@@ -72,21 +72,28 @@ def own_parameters(model: PreTrainedModel) -> list[torch.nn.Parameter]:
     return [parameter for name, parameter in model.named_parameters() if name not in tied]
 
 
+def not_plain(spec: ModelSpec, source: Path | None = None) -> str:
+    """Why a model's weights cannot be spread; empty: they can. source: where it lies, unless the spec says so."""
+    from compress.checkpoints.opening import ADAPTER
+
+    source = source or Path(spec.source).expanduser()
+    reasons = {
+        "a .gguf file": source.suffix == ".gguf" or source.is_file(),
+        "one with an adapter": spec.adapter is not None or (source / ADAPTER).is_dir(),
+        "one to be rounded to int8": spec.dtype == "int8",
+    }
+    return next((what for what, is_so in reasons.items() if is_so), "")
+
+
 def spread(source: Path, spec: ModelSpec, dtype: torch.dtype) -> PreTrainedModel:
     """Open a folder with its weights spread as the spec's `device_map` says.
 
     Raises HarnessError for what only a model in one place can be, and for devices and modules that are not there.
     """
     from compress import open_model
-    from compress.checkpoints.opening import ADAPTER
 
     assert spec.device_map is not None
-    not_plain = {
-        "a .gguf file": source.is_file(),
-        "one with an adapter": spec.adapter is not None or (source / ADAPTER).is_dir(),
-        "one to be rounded to int8": spec.dtype == "int8",
-    }
-    if what := next((what for what, is_so in not_plain.items() if is_so), ""):
+    if what := not_plain(spec, source):
         raise HarnessError(f"{spec.source}: device_map spreads a plain folder of safetensors, not {what}")
     if not isinstance(spec.device_map, str):
         _refuse_absent(spec.source, spec.device_map)

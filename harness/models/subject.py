@@ -28,11 +28,14 @@ class Made:
 class Subject:
     """Opened at most once, here or as a connection to where it is served; `release` lets go of it."""
 
-    def __init__(self, spec: ModelSpec, progress: Progress, made: Made | None = None) -> None:
-        """made: where it comes from, instead of from the source that `spec` names."""
+    def __init__(
+        self, spec: ModelSpec, progress: Progress, made: Made | None = None, fingerprint: str | None = None
+    ) -> None:
+        """made: where it comes from, instead of from the source that `spec` names. fingerprint: where it was read
+        already; when the model is opened it has to be true."""
         self.spec = spec
         self.batching = Batching()
-        self.fingerprint = made.fingerprint if made else fingerprint_of(spec, progress)
+        self.fingerprint = made.fingerprint if made else fingerprint or fingerprint_of(spec, progress)
         self._made = made
         self._progress = progress
         self._loaded: LoadedModel | None = None

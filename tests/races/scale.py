@@ -2,16 +2,17 @@
 
     python tests/races/scale.py
 
-What cuts the work and places it is secateur's own: `parts`, `_Benchmark`, `Queue` and the whole loop of the Ray
-executor run as they are. Only ray, the store and the models are make-believe: a call of an actor and a write of the
-store take their time on a clock of numbers. The one process that hands out and writes does one thing at a time, as in
-truth.
+What finds the work, cuts and places it is secateur's own: `_Work`, `parts`, `_Benchmark`, `Fidelity`, `Queue` and the
+whole loop of the Ray executor run as they are. Only ray, the store and the models are make-believe: a call of an actor
+and a write of the store take their time on a clock of numbers. The one process that hands out and writes does one thing
+at a time, as in truth. Every candidate is made, asked a benchmark and compared by 10,000 tokens of text.
 
 Measured on one core of an AMD EPYC (CPU seconds, 2026-11-29): all of `Times`, and that a document of
 `secateur_everyday` takes the embedded model 44 ms in all, and to open it 1.9 s. Assumed: every other time of a document
-or an opening, which stands in the row's name; and that a worker's processor and its accelerator take turns, as they do
-now. Busy is the share of time in which workers do what the plan asks, which is not to wait, to open models or to look
-for documents; scoring the part of it that an accelerator would do.
+or an opening, which stands in the row's name; that making and comparing a candidate are then faster or slower as
+scoring is; and that a worker's processor and its accelerator take turns, as they do now. Busy is the share of time in
+which workers do what the plan asks, which is not to wait, to open models or to look for documents; scoring the part of
+it that an accelerator would do.
 """
 
 from __future__ import annotations
@@ -22,17 +23,23 @@ import random
 import sys
 import types
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 from harness.executors import spreading
-from harness.executors.errands import Errand, Score
+from harness.executors.errands import Compare, Errand, Make, Refer, Score
 from harness.executors.placing import Queue
 from harness.executors.ray import _Run
+from harness.executors.sizing import Cluster
+from harness.fidelity.corpus import Corpus
+from harness.models.subject import Subject
 from harness.plan import Benchmark
+from harness.plan_models import Candidate
 from harness.progress import silent
+from harness.records import ModelSpec
 
 START = 5.0
 """Seconds until an actor is there; assumed."""
@@ -58,9 +65,21 @@ class Times:
     """To read a score."""
     item: float = 1.1e-5
     """To write what two metrics say of a document."""
+    begin_stage: float = 0.040
+    """To find, or note, where results go; the driver does so for everything that is asked of a candidate."""
+    fidelity: float = 0.050
+    """To write what 10,000 tokens of text say."""
+    calibrate: float = 12.6
+    """The statistics that candidates are cut by, where a worker has none yet."""
+    make: float = 3.4
+    """A candidate by these."""
+    compare: float = 39.6
+    """10,000 tokens through a candidate, beside what is known of the original, whose own pass takes as long."""
 
 
 TIMES = Times()
+DOCUMENT = 0.041
+"""Seconds to score a document, where all others were measured."""
 
 
 @dataclass(frozen=True)
@@ -84,16 +103,16 @@ class Case:
 
 
 CASES = (
-    Case("as measured: 44 ms a document, 1.9 s to open", 0.041, 1.9),
-    Case("the same, 40 candidates, 5,000 documents", 0.041, 1.9, candidates=40, documents=5_000),
-    Case("the same, one worker in sixteen at half speed", 0.041, 1.9, slow=2.0),
-    Case("the same, 100 candidates in errands of 50 documents", 0.041, 1.9, candidates=100, parts=10**9),
+    Case("as measured: 44 ms a document, 1.9 s to open", DOCUMENT, 1.9),
+    Case("the same, 40 candidates, 5,000 documents", DOCUMENT, 1.9, candidates=40, documents=5_000),
+    Case("the same, one worker in sixteen at half speed", DOCUMENT, 1.9, slow=2.0),
+    Case("the same, 100 candidates in errands of 50 documents", DOCUMENT, 1.9, candidates=100, parts=10**9),
     Case("100 ms a document, 60 s to open", 0.100, 60.0),
     Case("the same, whatever model comes first", 0.100, 60.0, first_come=True),
     Case("10 ms a document, 14 s to open", 0.010, 14.0),
     Case("1 ms a document, 14 s to open", 0.001, 14.0),
-    Case("44 ms a document, 256 workers", 0.041, 1.9, workers=256),
-    Case("44 ms a document, 1,024 workers", 0.041, 1.9, workers=1024),
+    Case("44 ms a document, 256 workers", DOCUMENT, 1.9, workers=256),
+    Case("44 ms a document, 1,024 workers", DOCUMENT, 1.9, workers=1024),
 )
 
 
@@ -126,8 +145,7 @@ class World:
     def ray(self) -> dict[str, types.ModuleType]:
         made, errors = types.ModuleType("ray"), types.ModuleType("ray.exceptions")
         vars(made).update(
-            cluster_resources=lambda: {"CPU": 16.0 * self.case.workers, "GPU": float(self.case.workers)},
-            remote=lambda **_: lambda _: SimpleNamespace(remote=lambda: Actor(self)),
+            remote=lambda **_: lambda _: SimpleNamespace(remote=lambda _: Actor(self)),
             wait=self.wait,
             get=self.results.pop,
             kill=lambda _: None,
@@ -136,37 +154,64 @@ class World:
         return {"ray": made, "ray.exceptions": errors}
 
     def store(self) -> Any:
-        rows = max(self.case.least, -(-self.case.documents // self.case.parts))
+        rows, numbers = max(self.case.least, -(-self.case.documents // self.case.parts)), itertools.count()
+
+        def begin_stage(*_: object, **__: object) -> Any:
+            self.driver(TIMES.begin_stage)
+            return SimpleNamespace(id=f"stage {next(numbers)}", finished=False)
+
+        def finish_stage(_: str, result: object = (), *__: object, **___: object) -> None:
+            whole = result is WHOLE
+            self.driver(TIMES.write + self.case.documents * TIMES.item if whole else TIMES.fidelity)
+
         return SimpleNamespace(
+            begin_stage=begin_stage,
             add_scores=lambda *_: self.driver(TIMES.write + 4 * rows * TIMES.score),
             scores=lambda _: self.driver(TIMES.write + 4 * self.case.documents * TIMES.read) or {},
-            finish_stage=lambda *_: self.driver(TIMES.write + self.case.documents * TIMES.item),
+            finish_stage=finish_stage,
         )
+
+
+WHOLE = ("a whole benchmark",)
+"""Stands for its measurements."""
 
 
 class Actor:
     """One worker with its accelerator."""
 
     def __init__(self, world: World) -> None:
-        self.world, self.model, self.built = world, "", False
+        self.world, self.model, self.built, self.calibrated = world, "", False, False
         self.slow = world.case.slow if next(world.numbers) % 16 == 0 else 1.0
         self.ready = SimpleNamespace(remote=lambda: world.later(START))
         self.done = SimpleNamespace(remote=self.does)
 
     def does(self, _: object, fingerprint: str, task: Any) -> int:
         world, case = self.world, self.world.case
-        documents = len(task.benchmark.documents or range(case.documents))
         opening = case.load if self.model != fingerprint else 0.0
         world.loads += opening > 0
-        begin = TIMES.begin + (0.0 if self.built else TIMES.build * case.documents / 100_000)
-        scores = isinstance(task, Score)
-        processor = documents * (TIMES.prepare if scores else TIMES.total)
-        accelerator = documents * case.document * self.slow * world.draw.uniform(0.8, 1.2) if scores else 0.0
-        self.model, self.built = fingerprint, True
+        idle, processor, accelerator, result = self.work(task)
+        accelerator *= self.slow * world.draw.uniform(0.8, 1.2)
+        self.model = fingerprint
         for what, seconds in (("opening", opening), ("scoring", accelerator), ("busy", accelerator + processor)):
             world.spent[what] += seconds
-        result = {} if scores else SimpleNamespace(measurements=(), facts={})
-        return world.later(opening + begin + accelerator + processor, result)
+        return world.later(opening + idle + processor + accelerator, result)
+
+    def work(self, task: Any) -> tuple[float, float, float, Any]:
+        """Seconds to look for documents, of the processor and of the accelerator, and what comes of it."""
+        case, speed = self.world.case, self.world.case.document / DOCUMENT
+        if isinstance(task, Make):
+            calibrating = 0.0 if self.calibrated else TIMES.calibrate
+            self.calibrated = True
+            return 0.0, 0.0, (calibrating + TIMES.make) * speed, [f"model of {spec.name}" for spec in task.specs]
+        if isinstance(task, (Refer, Compare)):
+            known = SimpleNamespace(measurements=(), divergence=None)
+            return 0.0, 0.0, TIMES.compare * speed, (Path("pass"), None, 1) if isinstance(task, Refer) else known
+        documents = len(task.benchmark.documents or range(case.documents))
+        begin = TIMES.begin + (0.0 if self.built else TIMES.build * case.documents / 100_000)
+        self.built = True
+        if isinstance(task, Score):
+            return begin, documents * TIMES.prepare, documents * case.document, {}
+        return begin, documents * TIMES.total, 0.0, SimpleNamespace(measurements=WHOLE, facts={})
 
 
 class FirstCome(Queue[Errand]):
@@ -176,29 +221,41 @@ class FirstCome(Queue[Errand]):
         return True, 0.0
 
 
-def errands(world: World) -> Iterator[Errand]:
-    """All of the plan, as `spread` makes them of subjects that have nothing stored."""
-    case, store = world.case, world.store()
-    benchmark = Benchmark(task="many")
-    pieces = [
-        (f"{some[0]}", benchmark.model_copy(update={"documents": range(some[0], some[-1] + 1)}))
-        for some in spreading.parts(range(case.documents), case.least)
-    ]
-    context: Any = SimpleNamespace(store=store, data_root=None)
-    stage: Any = SimpleNamespace(id="stage")
-    for number in range(case.candidates + 1):
-        subject: Any = SimpleNamespace(spec=None, fingerprint=f"model {number}")
-        yield from spreading._Benchmark(subject, benchmark, stage, context).errands(pieces)
+def errands(world: World) -> Iterable[Errand]:
+    """All of the plan, as `spread` makes them where nothing is stored."""
+    case, names = world.case, [f"candidate {number}" for number in range(world.case.candidates)]
+    plan: Any = SimpleNamespace(
+        candidates={name: Candidate(recipe="cfsp-20") for name in names},
+        benchmarks=[Benchmark(task="many")],
+        fidelity=SimpleNamespace(),
+        half=None,
+        original=SimpleNamespace(dtype=None),
+    )
+    workshop: Any = SimpleNamespace(
+        missing=lambda: [(name,) for name in names],
+        recipes={name: SimpleNamespace(recovery=None) for name in names},
+        place=Path,
+        folder=Path("models"),
+    )
+    context: Any = SimpleNamespace(
+        plan=plan, store=world.store(), suites=(), data_root=None, since="", references=Path(), progress=silent
+    )
+    spreading.load_corpora = lambda *_: [Corpus("text", ("text",), 512, 10_000)]  # type: ignore[assignment]
+    spreading.drawable = lambda *_: range(case.documents)  # type: ignore[assignment]
+    spreading.benchmark_stage = lambda *_: context.store.begin_stage()  # type: ignore[assignment]
+    original = Subject(ModelSpec("original", "somewhere"), silent, fingerprint="original")
+    return spreading._Work(original, workshop, context).errands()
 
 
 def simulated(case: Case) -> World:
     """The world when all is done."""
     world = World(case)
-    spreading.PARTS = case.parts
+    spreading.PARTS, spreading.DOCUMENTS = case.parts, case.least
     sys.modules.update(world.ray())
-    run = _Run(list(errands(world)), silent)
+    run = _Run((), silent, Cluster(16 * case.workers, (1,) * case.workers))
     if case.first_come:
-        run.queue = FirstCome(queue for waiting in run.queue._waiting.values() for queue in waiting)
+        run.queues = {1: FirstCome(())}
+    run._add(errands(world))
     run.go()
     return world
 
