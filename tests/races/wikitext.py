@@ -64,9 +64,14 @@ def joined(path: Path) -> str:
 
 def spread_windows(tokenizer: PreTrainedTokenizerBase, text: str, count: int, context: int) -> Tensor:
     """(count, context) token ids, evenly spread over the text."""
-    ids = torch.tensor(tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"])
-    rows = ids[: len(ids) // context * context].view(-1, context)
+    rows = all_windows(tokenizer, text, context)
     return rows[torch.linspace(0, len(rows) - 1, count).long()]
+
+
+def all_windows(tokenizer: PreTrainedTokenizerBase, text: str, context: int) -> Tensor:
+    """(windows, context) token ids, the whole text."""
+    ids = torch.tensor(tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"])
+    return ids[: len(ids) // context * context].view(-1, context)
 
 
 @torch.no_grad()
