@@ -18,6 +18,9 @@ from reports.page import Page
 from reports.payload import Payload, payload
 from reports.saving import save
 
+MOST_OPEN = 4
+"""Candidates that lie open on the page; of more, each shows its verdict and folds the rest away."""
+
 
 def render(page: Page) -> str:
     """The whole page as one HTML text."""
@@ -38,6 +41,7 @@ def drawn(page: Page, payloads: Sequence[Payload], beside: bool = False) -> str:
         .render(
             page=page,
             payloads=payloads,
+            folded=len(page.candidates) > MOST_OPEN,
             beside=beside,
             data=Markup(as_json(page)),
             style=Markup(style),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import unicodedata
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -105,3 +106,15 @@ def test_printed_it_shows_what_changed_from_what_to_what(show: Callable[..., Tab
     tab.get_by_role("radio", name="Both right").check()
     tab.evaluate("dispatchEvent(new Event('beforeprint'))")
     assert tab.locator(".plain").count() == 0
+
+
+def test_of_many_candidates_each_is_folded_and_opened_by_its_address(show: Callable[..., Tab], page: Tab) -> None:
+    page.set_viewport_size(DESKTOP)
+    example = small().candidates
+    values = replace(small(), candidates=tuple(replace(example[n % 3], name=f"cut-{n:02}") for n in range(40)))
+    tab = show(values)
+    assert tab.evaluate("document.documentElement.scrollHeight") < 40_000
+    assert tab.locator(".fold[open]").count() == 0
+    tab.evaluate("location.hash = 'cases=cut-38'")
+    tab.wait_for_selector("#c39 .fold[open]")
+    assert tab.locator(".fold[open]").count() == 1

@@ -56,9 +56,16 @@ class CaseList {
   async go() {
     const place = placeOf(location.hash, this.unasked);
     if (place?.cases !== this.name) return;
+    this.unfold();
     await this.ask(place.choice);
     if (place.case) await this.reveal(place.case);
     else this.root.scrollIntoView();
+  }
+
+  /** Open what the list lies in. */
+  unfold() {
+    const fold = this.root.closest("details");
+    if (fold) fold.open = true;
   }
 
   /** @param {HTMLElement} control That a reader changed. */

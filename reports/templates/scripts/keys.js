@@ -43,6 +43,7 @@ function listenToKeys(lists) {
  */
 function pressed(event, list, help) {
   const step = STEPS.get(event.key);
+  if (step || event.key === "/") list.unfold();
   const onCase = list.sheet.place.contains(document.activeElement);
   if (step && (onCase || event.key.length === 1)) list.sheet.step(step);
   else if (event.key === "/") part(list.form, "[type=search]").focus();
