@@ -27,7 +27,10 @@ class Fidelity:
         self.waiting: list[tuple[Subject, Stage]] = []
         """Candidates that the original's pass is not there for yet."""
         self._known: Compare | None = None
-        self._begun: set[str] = set()
+
+    def stage(self, candidate: Subject) -> Stage:
+        """Where it is kept how true this candidate is."""
+        return fidelity_stage(self.original, candidate, self.corpus, self.context)
 
     def of_original(self) -> Errand:
         """Its pass over the corpus, and then the candidates that wait for it."""
@@ -42,12 +45,8 @@ class Fidelity:
         self._known = Compare(path, replace(self.corpus, documents=self.corpus.documents[:documents]))
         return [self._errand(self._known, *one) for one in self.waiting]
 
-    def of_candidate(self, candidate: Subject) -> Sequence[Errand]:
-        """The candidate beside the original, unless that is known, or has to wait."""
-        stage = fidelity_stage(self.original, candidate, self.corpus, self.context)
-        if stage.finished or stage.id in self._begun or candidate.spec.endpoint is not None:
-            return ()
-        self._begun.add(stage.id)
+    def of_candidate(self, candidate: Subject, stage: Stage) -> Sequence[Errand]:
+        """The candidate beside the original, unless it has to wait for that."""
         if self._known is None:
             self.waiting.append((candidate, stage))
             return ()

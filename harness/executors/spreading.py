@@ -102,8 +102,10 @@ class _Work:
 
     def _judged(self, candidate: Subject) -> Iterator[Errand]:
         yield from self._asked(candidate)
-        for one in self.fidelity:
-            yield from one.of_candidate(candidate)
+        for one in self.fidelity if candidate.spec.endpoint is None else ():
+            stage = one.stage(candidate)
+            if not stage.finished and self._begins(stage):
+                yield from one.of_candidate(candidate, stage)
 
     def _asked(self, model: Subject) -> Iterator[Errand]:
         """Suites and benchmarks."""

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from harness.errors import HarnessError
 from harness.executors import make, ray, ray_cluster
 from harness.executors.errands import Errand, Task
 from harness.executors.sizing import SHARE, Cluster
@@ -23,8 +24,9 @@ from harness.records import ModelSpec
 class Look:
     """Tells what it was given."""
 
-    def done(self, loaded: LoadedModel) -> tuple[int, str]:
-        return len(os.environ["CUDA_VISIBLE_DEVICES"].split(",")), loaded.facts.get("device_map", "not spread")
+    def done(self, loaded: LoadedModel) -> tuple[int, str, str]:
+        gpus = len(os.environ["CUDA_VISIBLE_DEVICES"].split(","))
+        return gpus, loaded.facts.get("device_map", "not spread"), os.getcwd()
 
 
 @dataclass(frozen=True)
@@ -108,7 +110,7 @@ def test_actors_have_the_gpus_that_their_model_needs(
     spec: ModelSpec, four_gpus: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Torch sees no GPU here, so that `auto` puts all on the CPU; that the placement is asked for is what is seen."""
-    found: list[tuple[str, tuple[int, str]]] = []
+    found: list[tuple[str, tuple[int, str, str]]] = []
     small, size, seen = replace(spec, dtype="bfloat16"), weight_bytes(spec), []
     assert size is not None
 
@@ -117,18 +119,22 @@ def test_actors_have_the_gpus_that_their_model_needs(
         return replace(seen[0], gpu_bytes=round(size / SHARE / 1.5))
 
     def keeping(name: str, more: Sequence[Errand] = ()) -> Callable[[Any], Sequence[Errand]]:
-        def keep(result: tuple[int, str]) -> Sequence[Errand]:
+        def keep(result: tuple[int, str, str]) -> Sequence[Errand]:
             found.append((name, result))
             return more
 
         return keep
 
     monkeypatch.setattr(ray, "seen", with_small_gpus)
+    monkeypatch.chdir(tmp_path)
     later = [errand(small, keep=keeping("small")) for _ in range(2)]
     first = [errand(spec, keep=keeping("large", later)), errand(small, 2, keep=keeping("copied"))]
     broken, nowhere = tmp_path / "tries", replace(spec, dtype="float16", device_map={"model": "cuda:0"})
     first += [errand(small, task=Break(broken)), *[errand(nowhere, keep=keeping("nowhere"))] * 9]
     make("ray", four_gpus).run(first, silent)
     assert seen == [Cluster(4, (4,), None)]
-    assert sorted(found) == [("large", (2, "all on cpu")), *[("small", (1, "not spread"))] * 2]
+    here = str(tmp_path)
+    assert sorted(found) == [("large", (2, "all on cpu", here)), *[("small", (1, "not spread", here))] * 2]
     assert broken.read_text() == "x", "what fails there is left, and only that"
+    with pytest.raises(HarnessError, match="another model there than here; all nodes must see the same files"):
+        make("ray", four_gpus).run([Errand(spec, "another", Look(), tuple)], silent)

@@ -15,6 +15,7 @@ from harness.pipeline import run
 from harness.plan_file import load_plan, only
 from harness.showing import outputs
 from harness.stores.duckdb_store import DuckdbStore
+from tests.harness.test_executors import Elsewhere, judged, same
 
 PLAN = """\
 name: stages
@@ -73,6 +74,23 @@ def test_pruned_recovered_and_merged_are_judged_and_trained_once(place: Path) ->
     assert "(warning only)" in page
     assert "small keeps to its gates" in page
     assert run(only(plan, "small-recovered"), place / "out").exit_code == 1
+
+
+@pytest.mark.slow
+def test_made_elsewhere_they_are_the_same(place: Path) -> None:
+    """To the last byte, with the adapters that the second and the third were trained for together."""
+    plan, elsewhere = load_plan(str(place / "plan.yaml")), Elsewhere(0.0)
+    outcomes = [run(plan, place / "here"), run(plan, place / "there", executor=elsewhere)]
+    assert [type(task).__name__ for task in elsewhere.tasks].count("Make") == 2
+    here, there = (weights(place / out / "models") for out in ("here", "there"))
+    assert len(here) == 4
+    assert here == there
+    assert same(place / "here", place / "there")
+    assert judged(outcomes[0]) == judged(outcomes[1])
+
+
+def weights(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*.safetensors")}
 
 
 @pytest.mark.parametrize(
