@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from transformers import PreTrainedModel
 
-from compress.anatomy.walk import evaluating
+from compress.anatomy.walk import answering, evaluating, passing
 from compress.errors import CompressError
 
 TOLERANCE = 1e-3
@@ -48,7 +48,7 @@ class Head:
 
 
 def head_of(model: PreTrainedModel) -> Head:
-    """The output layer, compared with the model's own logits on a few tokens.
+    """The output layer, compared with the model's own logits on a few tokens, which no decoder layer is asked for.
 
     Raises CompressError where the model does something else with them.
     """
@@ -61,7 +61,7 @@ def head_of(model: PreTrainedModel) -> Head:
     bias = None if layer.bias is None else layer.bias.detach()
     head = Head(layer.weight.detach(), bias, divisor, cap)
     ids = torch.arange(min(8, layer.out_features), device=layer.weight.device).unsqueeze(0)
-    with evaluating(model):
+    with evaluating(model), answering(model, passing):
         expected = model(input_ids=ids, use_cache=False).logits[0].float()
         found = head.logits(last_hidden(model, ids)[0])
     if float((found - expected).abs().max()) > TOLERANCE * max(1.0, float(expected.abs().max())):
@@ -81,3 +81,10 @@ def last_hidden(model: PreTrainedModel, ids: Tensor, positions: Tensor | None = 
     """(rows, tokens, hidden): what the output layer reads. ids, positions: (rows, tokens)."""
     output: Tensor = model.base_model(input_ids=ids, position_ids=positions, use_cache=False).last_hidden_state
     return output
+
+
+def behind(model: PreTrainedModel, hidden: Tensor) -> Tensor:
+    """What the output layer reads where this comes out of the last decoder layer. Both (rows, tokens, hidden)."""
+    ids = torch.zeros(hidden.shape[:2], dtype=torch.long, device=hidden.device)
+    with answering(model, lambda *args, **kwargs: hidden):
+        return last_hidden(model, ids)

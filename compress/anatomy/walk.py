@@ -7,8 +7,8 @@ decoder layers are held back; nothing is assumed about their names, so the famil
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,11 +16,21 @@ import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
+from compress.anatomy.blocks import Block
 from compress.anatomy.families import decoder_layers
 from compress.errors import CompressError
 
 TOKENS_A_BATCH = 1024
 """Bounds the memory of one forward pass, not the result."""
+
+
+Loaded = Callable[[Block], AbstractContextManager[None]]
+"""Inside what it gives, the layer has its weights."""
+
+
+def in_memory(block: Block) -> AbstractContextManager[None]:
+    """It has them all the time."""
+    return nullcontext()
 
 
 @dataclass(frozen=True)
@@ -94,7 +104,6 @@ def refuse_broken(model: PreTrainedModel, ids: Tensor) -> None:
 @contextmanager
 def held_back(model: PreTrainedModel, stream: Stream) -> Iterator[None]:
     """Inside, decoder layers only write into `stream` what they are called with, one batch more."""
-    layers = decoder_layers(model)
     calls: list[Call] = []
 
     def note(hidden_states: Tensor, *args: Any, **kwargs: Any) -> Tensor:
@@ -103,14 +112,27 @@ def held_back(model: PreTrainedModel, stream: Stream) -> Iterator[None]:
         calls.append(Call(args, kwargs))
         return hidden_states
 
+    with answering(model, note):
+        yield
+    stream.calls.append(calls)
+
+
+def passing(hidden_states: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+    """For `answering`: a layer that adds nothing."""
+    return hidden_states
+
+
+@contextmanager
+def answering(model: PreTrainedModel, forward: Callable[..., Tensor]) -> Iterator[None]:
+    """Inside, this is called instead of every decoder layer."""
+    layers = decoder_layers(model)
     for layer in layers:
-        vars(layer)["forward"] = note
+        vars(layer)["forward"] = forward
     try:
         yield
     finally:
         for layer in layers:
             del vars(layer)["forward"]
-    stream.calls.append(calls)
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from compress.anatomy.blocks import Block, Projection, blocks
-from compress.anatomy.walk import Stream, entrance, evaluating
+from compress.anatomy.walk import Loaded, Stream, entrance, evaluating, in_memory
 from compress.calibration.lesions import lesions
 from compress.calibration.stats import BlockStats, Inputs
 from compress.calibration.taylor import taylor
@@ -24,11 +24,15 @@ from compress.progress import Progress, silent
 
 
 def collect(
-    model: PreTrainedModel, ids: Tensor, needs: frozenset[str], progress: Progress = silent
+    model: PreTrainedModel,
+    ids: Tensor,
+    needs: frozenset[str],
+    progress: Progress = silent,
+    loaded: Loaded = in_memory,
 ) -> tuple[BlockStats, ...]:
     """One forward pass over ids: (windows, tokens), one layer after the other; the head is left out.
 
-    With "taylor", one whole forward and backward pass more, with "lesions" a forward pass a layer over few tokens.
+    With "taylor", two forward passes and a backward pass more, with "lesions" half a pass a layer over few tokens.
     Raises CompressError on NaN, naming the layer.
     """
     found = blocks(model)
@@ -38,16 +42,17 @@ def collect(
             stream = entrance(model, ids)
             ends = [last_tokens(stream, needs)]
             for block in found:
-                stats[block.index] = observed(block, stream, needs)
+                with loaded(block):
+                    stats[block.index] = observed(block, stream, needs)
                 ends.append(last_tokens(stream, needs))
                 give_back()
                 progress("calibrating", block.index + 1, len(found))
         stats = [replace(seen, spans=spans_of(ends[index:])) for index, seen in enumerate(stats)]
     if "taylor" in needs:
-        changes = taylor(model, found, ids, progress)
+        changes = taylor(model, found, ids, progress, loaded)
         stats = [replace(seen, taylor=change) for seen, change in zip(stats, changes, strict=True)]
     if "lesions" in needs:
-        damages = lesions(model, found, ids, progress)
+        damages = lesions(model, found, ids, progress, loaded)
         stats = [replace(seen, lesion=damage) for seen, damage in zip(stats, damages, strict=True)]
     return tuple(stats)
 

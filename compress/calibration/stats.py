@@ -16,7 +16,7 @@ NEEDS = ("angles", "spans", "activations", "inputs", "grams", "taylor", "lesions
 angles: how far each layer turns the residual stream. spans: how far several layers in a row do. activations: Inputs of
 mlp_out and attention_out. inputs: of every projection. grams: of every projection, with the Gram matrix. taylor:
 gradients, which needs a backward pass. lesions: how far the model is from itself without this layer's FFN, which needs
-a forward pass a layer.
+half a forward pass a layer.
 """
 
 

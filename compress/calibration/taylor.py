@@ -1,6 +1,6 @@
 """Gradients of the calibration loss -> how much it would change without each channel or kv group, as Taylor sums.
 
-One window at a time, forward and backward; a weight's gradient is folded into two running sums as soon as it is known,
+One layer at a time, and in it one window; a weight's gradient is folded into two running sums as soon as it is known,
 so at most one gradient is held besides them.
 """
 
@@ -16,38 +16,65 @@ from torch.nn import functional
 from transformers import PreTrainedModel
 
 from compress.anatomy.blocks import Block, Part
-from compress.anatomy.walk import evaluating, refuse_broken
+from compress.anatomy.walk import Loaded, Stream, answering, entrance, evaluating, in_memory, ran
 from compress.calibration.stats import Taylor
 from compress.errors import CompressError
 from compress.progress import Progress, silent
 
 
 def taylor(
-    model: PreTrainedModel, found: Sequence[Block], ids: Tensor, progress: Progress = silent
+    model: PreTrainedModel,
+    found: Sequence[Block],
+    ids: Tensor,
+    progress: Progress = silent,
+    loaded: Loaded = in_memory,
 ) -> list[dict[str, Taylor]]:
     """For every block: Taylor sums of its "channels" and its "groups". ids: (windows, tokens).
 
-    The model is as it was afterwards, gradients included. Raises CompressError on NaN, naming the layer.
+    Layer by layer: forward, what goes into every layer is kept; backward, each layer runs once more to be gone through
+    in reverse. So the sums of one layer are held at a time. The model is as it was afterwards, gradients included.
+    Raises CompressError on NaN, naming the layer.
     """
-    moments = [
-        {part.projection.name: Moments(part, len(ids)) for part in (*block.group_parts, *block.channel_parts)}
-        for block in found
-    ]
-    with evaluating(model), torch.enable_grad(), folding(model, moments):
-        for window in range(len(ids)):
-            loss = next_token_loss(model, ids[window : window + 1])
-            if not math.isfinite(float(loss.detach())):
-                refuse_broken(model, ids[window : window + 1])
-                raise CompressError("the head of the model puts out NaN or infinity during calibration")
-            loss.backward()  # type: ignore[no-untyped-call]
-            progress("gradients", window + 1, len(ids))
-    for block in reversed(found):
-        if not all(seen.finite for seen in moments[block.index].values()):
-            raise CompressError(f"layer {block.index}: NaN or infinite gradients during calibration")
-    return [
-        {"channels": reduced(block.channel_parts, seen), "groups": reduced(block.group_parts, seen)}
-        for block, seen in zip(found, moments, strict=True)
-    ]
+    inputs, found_sums = list[list[Tensor]](), list[dict[str, Taylor]]()
+    with evaluating(model):
+        stream = entrance(model, ids, rows=1)
+        for block in found:
+            inputs.append(list(stream.hidden))
+            with loaded(block):
+                stream.advance(block.layer, block.index)
+            progress("gradients, forward", block.index + 1, len(found))
+        slopes = [_slope(model, *pair) for pair in zip(stream.hidden, torch.split(ids, 1), strict=True)]
+        for block in reversed(found):
+            with loaded(block), torch.enable_grad():
+                found_sums.append(_sums(block, inputs.pop(), slopes, stream))
+            progress("gradients, backward", len(found_sums), len(found))
+    return found_sums[::-1]
+
+
+def _slope(model: PreTrainedModel, hidden: Tensor, ids: Tensor) -> Tensor:
+    """(1, tokens, hidden): gradient of the loss by what comes out of the last layer."""
+    with torch.enable_grad(), answering(model, lambda *args, **kwargs: end):
+        end = hidden.detach().requires_grad_()
+        loss = next_token_loss(model, ids)
+        if not math.isfinite(float(loss.detach())):
+            raise CompressError("the head of the model puts out NaN or infinity during calibration")
+        (slope,) = torch.autograd.grad(loss, end)
+    return slope
+
+
+def _sums(block: Block, inputs: Sequence[Tensor], slopes: list[Tensor], stream: Stream) -> dict[str, Taylor]:
+    """Of one layer. slopes: by what comes out of it, window by window; afterwards by what goes into it."""
+    moments = {part.projection.name: Moments(part, len(inputs)) for part in (*block.group_parts, *block.channel_parts)}
+    with folding(block.layer, moments):
+        for window, hidden in enumerate(inputs):
+            start = hidden.detach().requires_grad_()
+            end = ran(block.layer, start, stream.calls[window][block.index])
+            torch.autograd.backward(end, slopes[window])
+            assert start.grad is not None
+            slopes[window] = start.grad
+    if not all(seen.finite for seen in moments.values()):
+        raise CompressError(f"layer {block.index}: NaN or infinite gradients during calibration")
+    return {"channels": reduced(block.channel_parts, moments), "groups": reduced(block.group_parts, moments)}
 
 
 def next_token_loss(model: PreTrainedModel, ids: Tensor) -> Tensor:
@@ -122,12 +149,12 @@ def reduced(parts: Sequence[Part], moments: Mapping[str, Moments]) -> Taylor:
 
 
 @contextmanager
-def folding(model: nn.Module, moments: Sequence[dict[str, Moments]]) -> Iterator[None]:
+def folding(layer: nn.Module, moments: Mapping[str, Moments]) -> Iterator[None]:
     """Inside, only the weights of these moments get gradients, which go nowhere but there."""
-    before = [(parameter, parameter.requires_grad, parameter.grad) for parameter in model.parameters()]
+    before = [(parameter, parameter.requires_grad, parameter.grad) for parameter in layer.parameters()]
     with ExitStack() as hooks:
-        model.requires_grad_(False)
-        for one in (one for seen in moments for one in seen.values()):
+        layer.requires_grad_(False)
+        for one in moments.values():
             weight = one.projection.module.weight
             weight.requires_grad_(True)
             weight.grad = None

@@ -60,12 +60,12 @@ def stream(
 ) -> Receipt:
     """Compress the model in `folder` into the new folder `out`, as `apply` and `save` would; on the CPU.
 
-    In memory are the hidden states of the calibration tokens, two layers, and what belongs to no layer.
-    Raises CompressError for what needs the whole model at once, and as `open_model`, `apply` and `save` do; `out`
+    In memory are the hidden states of the calibration tokens, two layers, and what belongs to no layer; for gradients,
+    the hidden states in front of every layer. Raises CompressError as `open_model`, `apply` and `save` do; `out`
     appears whole or not at all.
     """
-    if choices.shape is None:
-        _refuse_whole(recipe)
+    if recipe.recovery is not None:
+        raise CompressError("layer by layer: a recovery needs the whole model in memory; leave it out")
     layout = _layout(choices)
     refuse_target(out)
     source, clock = opened(Path(folder), choices.dtype), Clock()
@@ -90,19 +90,9 @@ def stream(
     return receipt
 
 
-def _refuse_whole(recipe: Recipe) -> None:
-    """Raise CompressError for what cannot go layer by layer."""
-    if "taylor" in recipe.needs:
-        raise CompressError(
-            f"{recipe.method} needs gradients, and these need the whole model in memory; it cannot go layer by layer"
-        )
-    if "lesions" in recipe.needs:
-        raise CompressError("budget sensitivity asks the whole model once a layer; it cannot go layer by layer")
-
-
 def _layout(choices: Choices) -> Literal["auto", "uniform", "hetero"]:
     if choices.layout == "padded":
-        raise CompressError("layout padded cannot be written layer by layer; take auto, uniform or hetero")
+        raise CompressError("layer by layer: layout padded cannot be written; take auto, uniform or hetero")
     return choices.layout
 
 

@@ -130,8 +130,6 @@ def streamed(spec: ModelSpec, order: Order, progress: Progress) -> Receipt:
     from compress.streaming.stream import Choices, stream
 
     folder = located(spec, progress)
-    if order.recipe.recovery is not None:
-        raise HarnessError("--low-memory cuts layer by layer; training needs the whole model: leave the recovery out")
     if not folder.is_dir():
         raise HarnessError(f"{spec.source}: --low-memory reads a folder of safetensors, not a {folder.suffix} file")
     choices = Choices(open_tokenizer(folder), getattr(torch, spec.dtype), order.layout, order.shape)

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import copy
 import math
-from pathlib import Path
 
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from compress import CompressError, Recipe, apply, budgets
+from compress import Recipe, apply, budgets
 from compress.anatomy.blocks import blocks
 from compress.budgets.sensitivity import spread
 from compress.calibration.lesions import lesions
-from compress.streaming.stream import Choices, stream
 
 IDS = torch.arange(120).view(4, 30) % 97
 
@@ -65,10 +63,3 @@ def test_every_budget_meets_the_target_and_leaves_every_layer_something(make_mod
     assert receipt.ratios["r_block"] == pytest.approx(0.15, abs=unit)
     assert all(layer.channels and layer.groups for layer in receipt.shape.layers)
     assert torch.isfinite(model(input_ids=IDS).logits).all()
-
-
-def test_it_cannot_go_layer_by_layer(tmp_path: Path, make_model, tokenizer) -> None:
-    recipe = Recipe(method="magnitude", sparsity=0.2, budget={"rule": "sensitivity"})
-    make_model().save_pretrained(tmp_path / "model")
-    with pytest.raises(CompressError, match="budget sensitivity asks the whole model once a layer"):
-        stream(tmp_path / "model", recipe, tmp_path / "out", choices=Choices(tokenizer))

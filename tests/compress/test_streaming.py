@@ -30,6 +30,9 @@ RECIPES = {
         "options": {"attention": True},
         "compensate": "least_squares",
     },
+    "saap": {"method": "saap", "sparsity": 0.3, "options": {"attention": True}},
+    "llm_pruner": {"method": "llm_pruner", "sparsity": 0.2, "budget": "sensitivity"},
+    "blend": {"method": "blend", "sparsity": 0.2, "options": {"of": {"cfsp": 1.0, "llm_pruner": 2.0}}},
     "shortgpt": {"method": "shortgpt", "sparsity": 0.3},
     "spans": {"method": "shortgpt", "sparsity": 0.3, "options": {"score": "contiguous"}},
     "unstructured": {"method": "magnitude", "sparsity": 0.5, "options": {"pattern": "unstructured"}},
@@ -145,7 +148,7 @@ def test_a_shape_and_a_layout_are_obeyed(make_model, tmp_path: Path) -> None:
     uneven = Shape(72, 8, (layer, layer, LayerShape(tuple(range(64)), (0, 2), 64, 9, 3)))
     with pytest.raises(CompressError, match="intermediate_size differs from layer to layer, 40 to 64"):
         stream(source, recipe("magnitude"), out, choices=Choices(layout="uniform", shape=uneven))
-    with pytest.raises(CompressError, match="padded cannot be written layer by layer"):
+    with pytest.raises(CompressError, match="layer by layer: layout padded cannot be written"):
         stream(source, recipe("magnitude"), out, choices=Choices(layout="padded"))
 
 
@@ -202,8 +205,9 @@ def test_refusals(make_model, tokenizer, tmp_path: Path) -> None:
         stream(tmp_path / "source", recipe("cfsp"), tmp_path / "out", choices=Choices(tokenizer))
     with pytest.raises(CompressError, match="already there"):
         stream(tmp_path / "source", recipe("magnitude"), tmp_path / "source")
-    with pytest.raises(CompressError, match="saap needs gradients"):
-        stream(tmp_path / "source", Recipe(method="saap", sparsity=0.2), tmp_path / "out", choices=Choices(tokenizer))
+    trained = Recipe(method="magnitude", sparsity=0.2, recovery="layerwise")
+    with pytest.raises(CompressError, match="layer by layer: a recovery needs the whole model in memory"):
+        stream(tmp_path / "source", trained, tmp_path / "out", choices=Choices(tokenizer))
     config = json.loads((tmp_path / "source" / "config.json").read_text())
     config["intermediate_size"] = 48
     (tmp_path / "source" / "config.json").write_text(json.dumps(config))

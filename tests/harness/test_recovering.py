@@ -174,7 +174,7 @@ def test_stored_trials_are_what_a_later_search_learns_from(place: Path) -> None:
 @pytest.mark.parametrize(
     ("more", "message"),
     [
-        (["--low-memory"], "training needs the whole model"),
+        (["--low-memory"], "a recovery needs the whole model"),
         (["--dry-run"], "give either --out PATH or --dry-run"),
     ],
 )
