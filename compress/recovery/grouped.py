@@ -38,6 +38,7 @@ class Grouped:
         from compress.anatomy.blocks import blocks, check_finite
         from compress.training.lora import train_norms_
         from compress.training.losses import losses_of
+        from compress.training.precision import name_of
         from compress.training.quantised import fold_, quantise_
         from compress.training.train import fit_
 
@@ -56,7 +57,7 @@ class Grouped:
             value.requires_grad_(trained)
         # In half precision, rounding takes a part of the updates away.
         after = losses.mean(held_out)
-        precision = str(job.model.dtype).removeprefix("torch.")
+        precision = name_of(job.model.dtype)
         return replace(
             fitted.of(job),
             ranks=(job.recovery.rank,) * len(found),

@@ -16,6 +16,7 @@ from compress.errors import CompressError
 from compress.training.facts import LayerAdapters, Recovered
 from compress.training.job import Job
 from compress.training.losses import losses_of
+from compress.training.precision import name_of
 from compress.training.train import DivergedError, fit_
 
 Settled = Literal["merged", "merged under the mask", "apart"]
@@ -45,7 +46,7 @@ def settled_(job: Job, found: Adapters, loss: float) -> tuple[Settled, float, tu
     if not job.masked and job.model.dtype == torch.float32:
         return how, loss, ()
     after = losses_of(job, training=False).mean(job.corpus.held_out)
-    precision = str(job.model.dtype).removeprefix("torch.")
+    precision = name_of(job.model.dtype)
     note = f"adapters were {how} in {precision}, which took the held-out loss from {loss:.4f} to {after:.4f}"
     return how, after, (note,)
 

@@ -19,7 +19,7 @@ from compress.errors import CompressError
 from compress.training.digests import rows_digest, weights_digest
 from compress.training.job import Job
 from compress.training.objectives import Aim, Mixture, token_loss
-from compress.training.precision import autocast, precision_of
+from compress.training.precision import autocast, name_of, precision_of
 from compress.training.rows import Rows
 from compress.training.teacher import Taught, before_counted, taught
 
@@ -78,12 +78,12 @@ def losses_of(job: Job, training: bool = True) -> Losses:
     recovery, corpus = job.recovery, job.corpus
     distilling = recovery.objective == "distill"
     found: dict[int, Taught] = {}
+    precision = precision_of(recovery, job.model.device)
     if distilling:
         teacher = weights_digest(job.original)[:12]
         for name, rows in (("train", corpus.train), ("held-out", corpus.held_out))[0 if training else 1 :]:
-            path = job.work / f"teacher-{teacher}-{name}-{rows_digest(rows)[:12]}.npy"
-            found[id(rows)] = taught(job.original, rows, path, job.progress)
-    precision = precision_of(recovery, job.model.device)
+            key = f"{teacher}-{name}-{rows_digest(rows)[:12]}-{name_of(precision)}"
+            found[id(rows)] = taught(job.original, rows, job.work / f"teacher-{key}.npy", job.progress, precision)
     student = head_of(job.model)
     return Losses(
         model=job.model,

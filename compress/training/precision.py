@@ -28,6 +28,11 @@ def _able(device: torch.device) -> bool:
     return False
 
 
+def name_of(precision: torch.dtype) -> str:
+    """As recipes write it."""
+    return str(precision).removeprefix("torch.")
+
+
 def autocast(device: torch.device, precision: torch.dtype) -> torch.autocast:
     """Products inside are in this precision."""
     return torch.autocast(device.type, dtype=torch.bfloat16, enabled=precision != torch.float32)

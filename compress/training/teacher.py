@@ -17,6 +17,7 @@ from compress.anatomy.head import head_of, last_hidden
 from compress.anatomy.walk import evaluating, refuse_broken
 from compress.errors import CompressError
 from compress.progress import Progress, silent
+from compress.training.precision import autocast
 from compress.training.rows import Rows
 
 BATCH_TOKENS = 1024
@@ -45,14 +46,22 @@ def before_counted(hidden: Tensor, counted: Tensor) -> Tensor:
     return hidden[:, :-1][counted[:, 1:]]
 
 
-def taught(original: PreTrainedModel, rows: Rows, path: Path, progress: Progress = silent) -> Taught:
+def taught(
+    original: PreTrainedModel,
+    rows: Rows,
+    path: Path,
+    progress: Progress = silent,
+    precision: torch.dtype = torch.float32,
+) -> Taught:
     """Read the rows with the original, or read `path` again if it was done before.
 
-    path: the caller's name of this file tells apart originals and rows. Raises CompressError on NaN, or a full disk.
+    path: the caller's name of this file tells apart originals, rows and precisions. precision: of the pass; bfloat16
+    puts the mean KL divergence off by 3e-4 nats (SmolLM2-135M), as it does that of the student beside it. Raises
+    CompressError on NaN, or a full disk.
     """
     if not path.exists():
         try:
-            _teach(original, rows, path, progress)
+            _teach(original, rows, path, progress, precision)
         except OSError as error:
             raise CompressError(
                 f"{path}: cannot keep the original's hidden states: {error.strerror or error}"
@@ -60,7 +69,7 @@ def taught(original: PreTrainedModel, rows: Rows, path: Path, progress: Progress
     return Taught(rows, np.load(path, mmap_mode="r", allow_pickle=False))
 
 
-def _teach(original: PreTrainedModel, rows: Rows, path: Path, progress: Progress) -> None:
+def _teach(original: PreTrainedModel, rows: Rows, path: Path, progress: Progress, precision: torch.dtype) -> None:
     width = head_of(original).weight.shape[1]
     total = int(rows.counted[:, 1:].sum())
     many = max(1, BATCH_TOKENS // rows.ids.shape[1])
@@ -69,8 +78,10 @@ def _teach(original: PreTrainedModel, rows: Rows, path: Path, progress: Progress
         np.lib.format.write_array_header_1_0(file, header)
         for start in range(0, len(rows), many):
             at = slice(start, start + many)
-            found = last_hidden(original, rows.ids[at].to(original.device), rows.positions[at].to(original.device))
-            found = before_counted(found, rows.counted[at].to(original.device)).to(torch.float16)
+            device = original.device
+            with autocast(device, precision):
+                found = last_hidden(original, rows.ids[at].to(device), rows.positions[at].to(device))
+            found = before_counted(found, rows.counted[at].to(device)).to(torch.float16)
             if not bool(torch.isfinite(found).all()):
                 refuse_broken(original, rows.ids[at])
                 raise CompressError("the original's last hidden states are too large for half precision")

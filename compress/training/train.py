@@ -18,7 +18,7 @@ from compress.training.digests import rows_digest, weights_digest
 from compress.training.facts import Point, Recovered
 from compress.training.job import Job
 from compress.training.losses import losses_of
-from compress.training.precision import lowered
+from compress.training.precision import lowered, name_of
 from compress.training.schedule import batch_of, rate, steps
 from compress.training.state import State, load_state, packed, save_state, unpack_
 
@@ -116,7 +116,7 @@ class _Training:
         with torch.no_grad():
             for value, kept in zip(self.values, self.best, strict=True):
                 value.copy_(kept)
-        state, precision = self.state, str(self.losses.precision).removeprefix("torch.")
+        state, precision = self.state, name_of(self.losses.precision)
         return Fitted(tuple(state.points), state.points[0].held_out, state.best, state.tokens, state.seconds, precision)
 
     def _due(self, every: int) -> bool:
