@@ -21,18 +21,20 @@ import wikitext
 from transformers import AutoTokenizer
 
 ROUNDS, STEPS, BATCH, RANK = 3, 4, 4, 16
+CONTESTANTS = ("secateur", "peft and Trainer", "secateur, bfloat16", "peft and Trainer, bfloat16")
 PROTOCOL = f"""\
 LoRA of rank {RANK} on every projection, next-token loss, AdamW, {STEPS} steps of {BATCH} rows of
-{wikitext.CALIBRATION_CONTEXT} tokens of WikiText-2 validation, float32, one thread, torch {torch.__version__}; no
-evaluation, nothing saved. Tokens a CPU second: median of {ROUNDS} rounds by turns (lowest - highest), without loading.
-Peak: highest resident memory of the process. Loss: mean over the steps, which tells that both train the same.
+{wikitext.CALIBRATION_CONTEXT} tokens of WikiText-2 validation, float32 unless said, one thread, torch
+{torch.__version__}; no evaluation, nothing saved. Tokens a CPU second: median of {ROUNDS} rounds by turns (lowest -
+highest), without loading. Peak: highest resident memory of the process. Loss: mean over the steps, which tells that
+all train the same.
 """
 
 
 def main(model: Path, data: Path) -> None:
     """Run the contestants by turns and print."""
     print(PROTOCOL)
-    found: dict[str, list[dict[str, float]]] = {"secateur": [], "peft and Trainer": []}
+    found: dict[str, list[dict[str, float]]] = {name: [] for name in CONTESTANTS}
     for _ in range(ROUNDS):
         for name, rows in found.items():
             run = [sys.executable, __file__, "--one", name, str(model), str(data)]
@@ -50,12 +52,14 @@ def one(name: str, folder: Path, data: Path) -> dict[str, float]:
     tokenizer = AutoTokenizer.from_pretrained(folder)
     ids = wikitext.calibration(tokenizer, data / "wikitext2")[: STEPS * BATCH]
     with tempfile.TemporaryDirectory() as room:
-        seconds, loss = (ours if name == "secateur" else theirs)(folder, ids, Path(room))
+        contestant, _, precision = name.partition(", ")
+        run = ours if contestant == "secateur" else theirs
+        seconds, loss = run(folder, ids, Path(room), precision or "float32")
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9
     return {"pace": ids.numel() / seconds, "peak": peak, "loss": loss}
 
 
-def ours(folder: Path, ids: torch.Tensor, room: Path) -> tuple[float, float]:
+def ours(folder: Path, ids: torch.Tensor, room: Path, precision: str) -> tuple[float, float]:
     """(CPU seconds, mean loss)"""
     from compress import adapters, open_model
     from compress.calibration.stats import BlockStats, Stats
@@ -70,7 +74,9 @@ def ours(folder: Path, ids: torch.Tensor, room: Path) -> tuple[float, float]:
     counted[:, 0] = False
     rows = Rows(ids, torch.arange(ids.shape[1]).expand_as(ids).clone(), counted)
     none = Rows(ids[:1, :2], rows.positions[:1, :2], counted[:1, :2])
-    recovery = Recovery(objective="next_token", rank=RANK, batch=BATCH, evaluate_every=10**6, save_every=10**6)
+    once = {"evaluate_every": 10**6, "save_every": 10**6}
+    settings = {"objective": "next_token", "rank": RANK, "batch": BATCH, "precision": precision, **once}
+    recovery = Recovery.model_validate(settings)
     stats = Stats((BlockStats(),) * model.config.num_hidden_layers)
     job = Job(model, model, recovery, Corpus(rows, none, ()), stats, room, silent)
     adapters.attach_(model, job.uniform, seed=0)
@@ -79,7 +85,7 @@ def ours(folder: Path, ids: torch.Tensor, room: Path) -> tuple[float, float]:
     return time.process_time() - start, fitted.points[-1].loss
 
 
-def theirs(folder: Path, ids: torch.Tensor, room: Path) -> tuple[float, float]:
+def theirs(folder: Path, ids: torch.Tensor, room: Path, precision: str) -> tuple[float, float]:
     """(CPU seconds, mean loss)"""
     from peft import LoraConfig, get_peft_model
     from transformers import AutoModelForCausalLM, Trainer, TrainingArguments
@@ -97,6 +103,7 @@ def theirs(folder: Path, ids: torch.Tensor, room: Path) -> tuple[float, float]:
         save_strategy="no",
         report_to=[],
         use_cpu=True,
+        bf16=precision == "bfloat16",
         seed=0,
     )
     data = [{"input_ids": row, "labels": row} for row in ids]
