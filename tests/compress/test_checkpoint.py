@@ -95,6 +95,7 @@ def remembered(model, folder: Path) -> None:
     torch.save(seen, f"{folder}.pt")
 
 
+@pytest.mark.slow
 def test_plain_transformers_opens_what_was_saved(make_model, tokenizer, tmp_path: Path) -> None:
     """In a process that has never heard of us."""
     folders = [shorter(make_model(kind), kind, tokenizer, tmp_path) for kind in ("llama", "phi3", "gpt2", "gpt_neox")]

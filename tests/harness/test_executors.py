@@ -161,7 +161,7 @@ def here(place: Path, tmp_path_factory: pytest.TempPathFactory) -> Here:
     return out, judged(run(load_plan(str(place / "plan.yaml")), out))
 
 
-@pytest.mark.parametrize("lost", [0.0, 0.4])
+@pytest.mark.parametrize("lost", [pytest.param(0.0, marks=pytest.mark.slow), 0.4])
 def test_what_is_asked_elsewhere_is_the_same_and_what_is_lost_is_asked_here(
     place: Path, here: Here, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lost: float
 ) -> None:

@@ -59,6 +59,7 @@ def test_size_counts_tied_weights_once(saved: Callable[[bool], LoadedModel]) -> 
         assert measurement.value == os.path.getsize(loaded.sources[0] / "model.safetensors")
 
 
+@pytest.mark.slow
 def test_memory_is_read_in_a_process_of_its_own(saved: Callable[[bool], LoadedModel]) -> None:
     found = by_name(Memory().measure(saved(False), saved(True)))
     assert [m.value - 4 * PARAMETERS for m in found["memory.weights"]] == [8 * 4, 8 * 4 - 4 * 259 * 32]

@@ -99,6 +99,7 @@ def test_the_command_line_chooses_another_recovery(place: Path, capsys: pytest.C
     assert not (place / "other").exists()
 
 
+@pytest.mark.slow
 def test_killed_by_sigkill_the_same_command_goes_on_and_ends_with_the_same_bytes(place: Path) -> None:
     assert entry([*words(place, "whole"), "-q"]) == 0
     state = place / ".killed.recovery" / "lora.safetensors"
@@ -143,6 +144,7 @@ def test_unusable_data_leave_nothing_behind(place: Path, capsys: pytest.CaptureF
     assert not [path.name for path in place.iterdir() if "small" in path.name]
 
 
+@pytest.mark.slow
 def test_a_plan_makes_a_candidate_anew_when_its_recovery_data_change(place: Path) -> None:
     original = Subject(ModelSpec("original", str(place / "model")), silent)
     recipe = load_recipe(place / "r.yaml")
