@@ -228,8 +228,9 @@ def _models(kind: Any, location: list[Key]) -> Iterator[type[BaseModel]]:
     elif origin in (Union, types.UnionType):
         named = [arm for arm in get_args(kind) if location and getattr(arm, "__name__", "") == location[0]]
         for arm in named or get_args(kind):
-            yield from _models(arm, location[1:])
+            # pydantic names some arms in the location, others not.
             yield from _models(arm, location)
+            yield from _models(arm, location[1:])
     elif origin is not None and location:
         yield from _models(get_args(kind)[-1 if issubclass(origin, Mapping) else 0], location[1:])
     elif isinstance(kind, type) and issubclass(kind, RootModel):

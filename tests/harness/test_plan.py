@@ -71,6 +71,11 @@ def test_a_misspelt_key_names_line_and_nearest(tmp_path: Path) -> None:
         ("name: p", "name: p\nbenchmarks: [{task: t, documents: [1, 1]}]", "different numbers from 0 on"),
         ("name: p", "name: p\nbenchmarks: [{task: t, documents: [-1]}]", "different numbers from 0 on"),
         ("name: p", "name: p\nallow_code: true", "plan.yaml:2: allow_code: who runs the plan says so, by --allow-code"),
+        (
+            "name: p",
+            "name: p\nsearch: {target: {speed: 1}}",
+            "search.target.speed: unknown key; allowed: decode_tokens",
+        ),
         ("  - {metric: smoke.pass_rate, margin: 0.05}", "  []", "at least 1"),
     ],
 )
