@@ -29,9 +29,9 @@ class Head:
     cap: float | None = None
     """Gemma 2's soft cap: cap * tanh(logits / cap)."""
 
-    def in_(self, precision: torch.dtype) -> Head:
-        """The same, multiplying in another precision."""
-        return replace(self, weight=self.weight.to(precision))
+    def lowered(self, precision: torch.dtype) -> Head:
+        """The same, multiplying in bfloat16 if that is it; its own precision is never raised."""
+        return self if precision == torch.float32 else replace(self, weight=self.weight.to(precision))
 
     def logits(self, hidden: Tensor) -> Tensor:
         """hidden: (tokens, hidden). Returns (tokens, vocabulary) in float32."""

@@ -88,8 +88,8 @@ def losses_of(job: Job, training: bool = True) -> Losses:
     return Losses(
         model=job.model,
         original=job.original,
-        head=student.in_(precision),
-        teacher=_teacher(job, student).in_(precision) if distilling else None,
+        head=student.lowered(precision),
+        teacher=_teacher(job, student).lowered(precision) if distilling else None,
         taught=found,
         mixture=Mixture(recovery.next_token if distilling else 1.0, recovery.temperature),
         matching=recovery.hidden,

@@ -40,13 +40,10 @@ def autocast(device: torch.device, precision: torch.dtype) -> torch.autocast:
 
 @contextmanager
 def lowered(model: PreTrainedModel, precision: torch.dtype) -> Iterator[None]:
-    """Inside, the decoder layers' matrices that are not trained are in this precision, so that no pass casts them."""
-    held = [
-        (value, value.data)
-        for layer in decoder_layers(model)
-        for value in layer.parameters()
-        if value.ndim == 2 and not value.requires_grad
-    ]
+    """Inside, the decoder layers' matrices that are not trained are in bfloat16 if that is it: no pass casts them."""
+    parameters = (value for layer in decoder_layers(model) for value in layer.parameters())
+    frozen = (value for value in parameters if value.ndim == 2 and not value.requires_grad)
+    held = [(value, value.data) for value in frozen] if precision != torch.float32 else []
     try:
         for value, whole in held:
             value.data = whole.to(precision)

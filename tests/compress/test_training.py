@@ -144,6 +144,15 @@ def test_in_bfloat16_it_learns_as_much_and_leaves_the_weights_as_they_were(make_
     assert all(torch.equal(value, before[name]) for name, value in lower.model.named_parameters())
 
 
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_a_model_in_half_precision_is_trained_in_its_own(make_job, precision: str) -> None:
+    job = make_job(precision=precision)
+    job.model.bfloat16()
+    attach_(job.model, job.uniform, seed=0)
+    fit_(job, "lora", part=(0.0, 0.25))
+    assert {value.dtype for value in job.model.parameters() if not value.requires_grad} == {torch.bfloat16}
+
+
 def test_checkpointing_changes_nothing(make_job) -> None:
     found = []
     for wanted in (False, True):
