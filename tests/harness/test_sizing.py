@@ -92,12 +92,13 @@ def test_a_cluster_has_room_by_node() -> None:
 
 
 @pytest.fixture
-def four_gpus() -> Iterator[str]:
-    """A cluster whose one node says that it has four."""
+def four_gpus(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """A cluster whose one node says that it has four, and whose workers know this file's errands in any folder."""
     from ray.cluster_utils import Cluster as Nodes
 
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     os.environ["RAY_worker_niceness"] = "0"  # noqa: SIM112 - Ray's spelling
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
     made = Nodes(initialize_head=True, head_node_args={"num_cpus": 4, "num_gpus": 4, "include_dashboard": False})
     try:
         yield made.address
