@@ -114,6 +114,7 @@ def test_of_many_candidates_each_is_folded_and_opened_by_its_address(show: Calla
     values = replace(small(), candidates=tuple(replace(example[n % 3], name=f"cut-{n:02}") for n in range(40)))
     tab = show(values)
     assert tab.evaluate("document.documentElement.scrollHeight") < 40_000
+    tab.keyboard.press("ArrowDown")
     assert tab.locator(".fold[open]").count() == 0
     tab.evaluate("location.hash = 'cases=cut-38'")
     tab.wait_for_selector("#c39 .fold[open]")

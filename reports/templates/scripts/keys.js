@@ -43,9 +43,10 @@ function listenToKeys(lists) {
  */
 function pressed(event, list, help) {
   const step = STEPS.get(event.key);
-  if (step || event.key === "/") list.unfold();
   const onCase = list.sheet.place.contains(document.activeElement);
-  if (step && (onCase || event.key.length === 1)) list.sheet.step(step);
+  const steps = step && (onCase || event.key.length === 1);
+  if (steps || event.key === "/") list.unfold();
+  if (steps) list.sheet.step(step);
   else if (event.key === "/") part(list.form, "[type=search]").focus();
   else if (event.key === "?") help.showModal();
   else return false;
