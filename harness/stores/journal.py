@@ -20,6 +20,7 @@ from typing import BinaryIO
 
 import duckdb
 
+from compress import drafts
 from harness.stores.rows import Connection
 
 SUFFIX = ".journal"
@@ -41,7 +42,8 @@ def by_hand(db: Connection) -> None:
 def close(db: Connection, path: Path) -> None:
     """Move what has been committed from the log into the file, and close it.
 
-    Where that fails, as on a full disk, the log still has it and the next who opens the file tries again.
+    Where that fails, as on a full disk, nothing is said: the log still has it, and the next who opens the file tries
+    again.
     """
     if not Path(f"{path}.wal").exists():
         db.close()
@@ -49,9 +51,10 @@ def close(db: Connection, path: Path) -> None:
     # Closing any file on the same path gives up the lock that DuckDB has on it, so this one outlives the connection.
     with path.open("rb") as file:
         try:
-            _keep(db, path, file)
-            db.execute("CHECKPOINT")
-            _journal(path).unlink()
+            with suppress(OSError, duckdb.Error):
+                _keep(db, path, file)
+                db.execute("CHECKPOINT")
+                _journal(path).unlink()
         finally:
             db.close()
 
@@ -79,15 +82,13 @@ def _keep(db: Connection, path: Path, file: BinaryIO) -> None:
         "SELECT block_size FROM pragma_database_size() WHERE database_name = current_database()"
     ).fetchall()
     roomy = db.execute("SELECT block_id FROM pragma_metadata_info() WHERE free_blocks > 0").fetchall()
-    draft = path.with_name(f"{path.name}{SUFFIX}.new")
-    with draft.open("wb") as journal:
+    with drafts.whole(_journal(path)) as draft, draft.open("wb") as journal:
         journal.write(file.read(HEADERS) + SIZE.pack(size))
         for (number,) in roomy:
             file.seek(HEADERS + number * size)
             journal.write(NUMBER.pack(number) + file.read(size))
         journal.flush()
         os.fsync(journal.fileno())
-    draft.replace(_journal(path))
 
 
 def _put_back(journal: bytes, file: BinaryIO) -> None:
@@ -107,7 +108,7 @@ def _put_back(journal: bytes, file: BinaryIO) -> None:
 def _alone(path: Path) -> Iterator[BinaryIO | None]:
     """The file, while no other process is inside; None where one is, which then has no need of the journal."""
     if not path.exists():
-        _journal(path).unlink()
+        _journal(path).unlink(missing_ok=True)
     try:
         file = path.open("r+b")
     except OSError:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from pathlib import Path
 
 import duckdb
@@ -75,3 +77,17 @@ def test_the_journal_of_a_store_that_is_gone_is_forgotten(files: Files, tmp_path
     path.with_name("s.duckdb.journal").write_bytes(files["s.duckdb.journal"])
     DuckdbStore(path)
     assert [one.name for one in tmp_path.glob("s.*")] == ["s.duckdb"]
+
+
+def test_on_a_full_disk_the_log_keeps_what_was_committed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = DuckdbStore(tmp_path / "s.duckdb")
+
+    def full(*arguments: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(journal, "_keep", full)
+        store.file.execute("INSERT INTO scores VALUES (?, 'request', -1.5, true)", ["stage"])
+    assert sorted(one.name for one in tmp_path.iterdir()) == ["s.duckdb", "s.duckdb.wal"]
+    assert store.file.rows("SELECT stage FROM scores") == [("stage",)]
+    assert [one.name for one in tmp_path.iterdir()] == ["s.duckdb"]
