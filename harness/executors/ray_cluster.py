@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+import socket
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 
@@ -13,6 +15,9 @@ from harness.executors.worker import gpu_memory
 PATIENCE = 120.0
 """Seconds in which something has to answer that a cluster is asked for."""
 
+CONNECT_SECONDS = 10.0
+"""In which the port of a cluster that is named has to take a connection."""
+
 
 @contextmanager
 def connected(address: str | None) -> Iterator[None]:
@@ -21,6 +26,7 @@ def connected(address: str | None) -> Iterator[None]:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     there = ray.is_initialized()
     if not there:
+        _refuse_absent(address)
         try:
             ray.init(address=address, log_to_driver=False, logging_level="error", include_dashboard=False)
         except (ConnectionError, ValueError, RuntimeError) as error:
@@ -30,6 +36,17 @@ def connected(address: str | None) -> Iterator[None]:
     finally:
         if not there:
             ray.shutdown()
+
+
+def _refuse_absent(address: str | None) -> None:
+    """Raise HarnessError if nobody listens at host:port, for which Ray would look for many minutes."""
+    named = re.fullmatch(r"(?:ray://)?\[?([^/]+?)\]?:(\d+)", address or "")
+    if named is None:
+        return
+    try:
+        socket.create_connection((named[1], int(named[2])), timeout=CONNECT_SECONDS).close()
+    except (OSError, OverflowError) as error:
+        raise HarnessError(f"--address {address}: no cluster there: {error}") from None
 
 
 def seen() -> Cluster:

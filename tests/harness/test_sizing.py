@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -139,3 +140,12 @@ def test_actors_have_the_gpus_that_their_model_needs(
     assert broken.read_text() == "x", "what fails there is left, and only that"
     with pytest.raises(HarnessError, match="another model there than here; all nodes must see the same files"):
         make("ray", four_gpus).run([Errand(spec, "another", Look(), tuple)], silent)
+
+
+def test_an_address_where_nobody_listens_is_refused_at_once() -> None:
+    pytest.importorskip("ray")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+        with pytest.raises(HarnessError, match=f"--address {address}: no cluster there"):
+            make("ray", address).run([], silent)
