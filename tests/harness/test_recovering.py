@@ -100,20 +100,27 @@ def test_the_command_line_chooses_another_recovery(place: Path, capsys: pytest.C
 
 
 @pytest.mark.slow
-def test_killed_by_sigkill_the_same_command_goes_on_and_ends_with_the_same_bytes(place: Path) -> None:
+@pytest.mark.parametrize(
+    ("more", "reached"), [("", "."), ("steps: 2\n", "step-1"), ("steps: 2\n", "step-2")], ids=["whole", "1st", "2nd"]
+)
+def test_killed_by_sigkill_the_same_command_goes_on_and_ends_with_the_same_bytes(
+    place: Path, more: str, reached: str
+) -> None:
+    (place / "r.yaml").write_text(RECIPE + more)
     assert entry([*words(place, "whole"), "-q"]) == 0
-    state = place / ".killed.recovery" / "lora.safetensors"
+    work = place / ".killed.recovery"
+    state = work / reached / "lora.safetensors"
     command = [sys.executable, "-c", "import sys; from harness.commands import entry; sys.exit(entry(sys.argv[1:]))"]
     running = subprocess.Popen([*command, *words(place, "killed"), "-q"], cwd=Path(__file__).parents[2])
     deadline = time.monotonic() + 120
     while not state.exists() and running.poll() is None and time.monotonic() < deadline:
-        time.sleep(0.01)
+        time.sleep(0.001)
     running.send_signal(signal.SIGKILL)
     assert running.wait() == -signal.SIGKILL
     assert state.exists()
     assert not (place / "killed").exists()
     assert entry([*words(place, "killed"), "-q"]) == 0
-    assert not state.parent.exists()
+    assert not work.exists()
     found = [(place / name / "model.safetensors").read_bytes() for name in ("whole", "killed")]
     assert found[0] == found[1]
 
