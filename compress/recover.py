@@ -20,6 +20,7 @@ from compress.shape import Shape
 from compress.training.data import corpus
 from compress.training.facts import Recovered
 from compress.training.job import Job
+from compress.training.precision import precision_of
 from compress.training.rows import Corpus
 
 if TYPE_CHECKING:
@@ -69,7 +70,8 @@ def recover_(
     recovery = recipe.recovery
     assert recovery is not None
     with workplace(resources.work) as work, watched(EVERY_SECONDS) as peak:
-        data = corpus(recovery.data, tokenizer, patient.original, recovery.seed, progress, cache=work)
+        precision = precision_of(recovery, patient.original.device)
+        data = corpus(recovery.data, tokenizer, patient.original, recovery.seed, progress, work, precision)
         data, own = _part(data, work, resources.part)
         kept = patient.shape.kept
         job = Job(

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
 
+import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from compress.calibration.calibrate import embedded_tokens
@@ -39,6 +40,7 @@ class _Reader:
     progress: Progress
     cache: Path | None
     pieces: bool
+    precision: torch.dtype
 
 
 @dataclass(frozen=True)
@@ -68,18 +70,19 @@ def corpus(
     seed: int,
     progress: Progress = silent,
     cache: Path | None = None,
+    precision: torch.dtype = torch.float32,
 ) -> Corpus:
     """Read, encode, hold out and pack; the same arguments give the same corpus.
 
-    cache: a folder that keeps what the original answers (source self). A document that occurs twice in a source is
-    read once, so none is both trained on and held out. Raises CompressError on data that are unreadable, of another
-    format, too few, or beyond the model's embedding.
+    cache: a folder that keeps what the original answers (source self), which it does in this precision. A document that
+    occurs twice in a source is read once, so none is both trained on and held out. Raises CompressError on data that are
+    unreadable, of another format, too few, or beyond the model's embedding.
     """
     longest = getattr(original.config, "max_position_embeddings", None)
     if longest is not None and data.window > longest:
         raise CompressError(f"training data: {data.window} tokens a window, but the model reads at most {longest}")
     encoded = encoder(tokenizer, original, data.response_only)
-    reader = _Reader(encoded, original, seed, data.window, progress, cache, data.pieces)
+    reader = _Reader(encoded, original, seed, data.window, progress, cache, data.pieces, precision)
     parts = [_part(source, quota, reader) for source, quota in zip(data.sources, quotas(data), strict=True)]
     train = [document for part in parts for document in part.train]
     held = [document for part in parts for document in part.held]
@@ -192,7 +195,9 @@ def _answered(source: Source, quota: Quota, reader: _Reader) -> Iterator[_Drawn]
     if not given:
         raise CompressError(f"self: none of {len(asked)} prompts has at most {longest} tokens, half a window")
     likely = math.ceil(quota.total / longest)
-    sampling = Sampling(reader.seed, reader.window, reader.encoder.ends, min(likely, BATCH), source.temperature)
+    sampling = Sampling(
+        reader.seed, reader.window, reader.encoder.ends, min(likely, BATCH), source.temperature, reader.precision
+    )
     for place, answer in answers(reader.original, [ids for _, ids in given], sampling, reader.cache):
         text, prompt = given[place]
         yield _Drawn(f"{text}\0{answer}", _asked_and_said(prompt, answer, reader.encoder.response_only))

@@ -1,4 +1,4 @@
-"""bfloat16 in the forward and backward pass of a training; what is trained, and its optimiser, stay in float32."""
+"""bfloat16 in forward and backward passes; what is trained, and its optimiser, stay in float32."""
 
 from __future__ import annotations
 
@@ -40,9 +40,10 @@ def autocast(device: torch.device, precision: torch.dtype) -> torch.autocast:
 
 @contextmanager
 def lowered(model: PreTrainedModel, precision: torch.dtype) -> Iterator[None]:
-    """Inside, the decoder layers' matrices that are not trained are in bfloat16 if that is it: no pass casts them."""
+    """Inside, the decoder layers' matrices that get no gradient are in bfloat16 if that is it: no pass casts them."""
+    trained = torch.is_grad_enabled()
     parameters = (value for layer in decoder_layers(model) for value in layer.parameters())
-    frozen = (value for value in parameters if value.ndim == 2 and not value.requires_grad)
+    frozen = (value for value in parameters if value.ndim == 2 and not (trained and value.requires_grad))
     held = [(value, value.data) for value in frozen] if precision != torch.float32 else []
     try:
         for value, whole in held:

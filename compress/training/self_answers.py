@@ -14,13 +14,16 @@ from torch import Tensor
 from transformers import DynamicCache, PreTrainedModel
 
 from compress import drafts
+from compress.anatomy.head import head_of
 from compress.anatomy.walk import evaluating
 from compress.errors import CompressError
+from compress.training.precision import autocast, lowered
 
 Ids = tuple[int, ...]
 
-BATCH = 32
-"""Prompts that are answered together at most; a killed run loses as many answers."""
+BATCH = 64
+"""Prompts that are answered together at most; a killed run loses as many answers. Long answers are waited for: of 64
+prompts a step still computes thirteen on average, of 32 seven, and one costs hardly less than the other."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +38,8 @@ class Sampling:
     batch: int
     """Prompts that are answered together."""
     temperature: float = 1.0
+    precision: torch.dtype = torch.float32
+    """Of the decoder layers; the output layer has that of its weights."""
 
 
 def answers(
@@ -65,20 +70,17 @@ def sampled(model: PreTrainedModel, prompts: Sequence[Ids], sampling: Sampling, 
     """
     ids, mask = (tensor.to(model.device) for tensor in _padded(prompts))
     positions = (mask.cumsum(dim=-1) - 1).clamp(min=0)
-    cache = DynamicCache(config=model.config)
+    head, cache = head_of(model), DynamicCache(config=model.config)
     rows = list(range(len(prompts)))
     said: list[list[int]] = [[] for _ in prompts]
-    with evaluating(model):
+    with evaluating(model), lowered(model, sampling.precision):
         for step in range(sampling.window):
-            output = model(
-                input_ids=ids,
-                attention_mask=mask,
-                position_ids=positions,
-                cache=cache,
-                use_cache=True,
-                logits_to_keep=1,
-            )
-            chosen = drawn(output.logits[:, -1] / sampling.temperature, uniform[rows, step])
+            with autocast(model.device, sampling.precision):
+                output = model.base_model(
+                    input_ids=ids, attention_mask=mask, position_ids=positions, cache=cache, use_cache=True
+                )
+            logits = head.logits(output.last_hidden_state[:, -1])
+            chosen = drawn(logits / sampling.temperature, uniform[rows, step])
             for row, token in zip(rows, chosen, strict=True):
                 said[row].append(token)
             going = [

@@ -452,6 +452,17 @@ def test_near_temperature_zero_the_original_gives_its_likeliest_answer(tokenizer
     assert warm != answer
 
 
+def test_in_bfloat16_the_likeliest_answer_is_mostly_the_same_and_the_model_is_left_as_it_was(model) -> None:
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    cold = Sampling(seed=0, window=24, ends=(), batch=4, temperature=1e-4)
+    whole = [answer for _, answer in answers(model, ASKED, cold)]
+    lowered = [answer for _, answer in answers(model, ASKED, replace(cold, precision=torch.bfloat16))]
+    first = [one[0] == other[0] for one, other in zip(whole, lowered, strict=True)]
+    assert sum(first) >= len(first) - 1
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+    assert all(value.dtype == torch.float32 for value in model.parameters())
+
+
 def test_prompts_too_long_for_half_a_window_are_refused(tmp_path: Path, tokenizer, model) -> None:
     (tmp_path / "p.txt").write_text("What is long?\nAnd this?")
     source = {"source": "self", "prompts": str(tmp_path / "p.txt")}
