@@ -196,6 +196,15 @@ def test_peak_to_peak_is_the_range_of_the_reading_rows(make_model) -> None:
     assert torch.allclose(method.channel_scores(block, BlockStats(), 0), expected)
 
 
+def test_a_product_of_largest_weights_has_every_matrix_of_a_channel(make_model) -> None:
+    block = blocks(make_model())[0]
+    gate, up, down = (part.projection.weight.double() for part in block.channel_parts)
+    expected = gate.abs().amax(1) * up.abs().amax(1) * down.abs().amax(0)
+    method = methods.make("magnitude", {"norm": "max_product"})
+    assert torch.allclose(method.channel_scores(block, BlockStats(), 0), expected)
+    assert method.group_scores(block, BlockStats(), 0).shape == (block.kv_heads,)
+
+
 def test_a_tied_head_is_counted_once(make_model) -> None:
     model = make_model()
     receipt = apply(model, recipe("magnitude", 0.25))

@@ -29,6 +29,7 @@ WIDTH: dict[str, dict[str, Any]] = {
     "random": {"method": "random"},
     "magnitude": {"method": "magnitude"},
     "magnitude, norm peak_to_peak": {"method": "magnitude", "options": {"norm": "peak_to_peak"}},
+    "magnitude, norm max_product": {"method": "magnitude", "options": {"norm": "max_product"}},
     "wanda_sp": {"method": "wanda_sp"},
     "wanda_sp, budget cfsp": {"method": "wanda_sp", "budget": "cfsp"},
     "cfsp": {"method": "cfsp"},
@@ -62,13 +63,13 @@ def main(model: Path, data: Path, names: list[str]) -> None:
     """Run the contestants and print."""
     print(PROTOCOL)
     costs = [name for name in names if name == "--costs"]
-    print("| contestant | CPU s | peak GB | perplexity, by ratio reached |\n|---|---|---|---|")
+    print("| contestant | CPU s | peak MB | perplexity, by ratio reached |\n|---|---|---|---|")
     for name in [name for name in names if name not in costs] or ["original", *WIDTH, *SPARSE]:
         run = [sys.executable, __file__, "--one", name, str(model), str(data), *costs]
         lines = subprocess.run(run, check=True, capture_output=True, text=True).stdout
         row = json.loads(lines.splitlines()[-1])
         found = ", ".join(f"{ratio}: {value:.2f}" for ratio, value in row["perplexities"])
-        print(f"| {name} | {row['seconds']:.1f} | {row['peak']:.2f} | {found} |", flush=True)
+        print(f"| {name} | {row['seconds']:.1f} | {row['peak']:.0f} | {found} |", flush=True)
 
 
 def one(name: str, folder: Path, data: Path, costs_only: bool) -> dict[str, Any]:
@@ -81,7 +82,7 @@ def one(name: str, folder: Path, data: Path, costs_only: bool) -> dict[str, Any]
     stats = Stats(collect(model, ids, recipes[0].needs)) if recipes else None
     receipts = [apply(model, recipes[0], ids, stats=stats)] if recipes else []
     seconds = time.process_time() - start
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 10**6
     if costs_only:
         return {"seconds": seconds, "peak": peak, "perplexities": []}
     windows = wikitext.held_out(tokenizer, data)
