@@ -8,10 +8,13 @@ from compress.receipt import Receipt
 from compress.recipe import Recipe
 from compress.shape import Shape
 
+UNCUT = "nothing was removed: the target is less than half of the smallest unit, so this is the original"
+
 
 def receipt_of(recipe: Recipe, shape: Shape, counts: tuple[ratios.Counts, ratios.Counts], clock: Clock) -> Receipt:
     """All that follows from these. counts: of the model before and after; of the latter, its own layers only."""
     before, after = counts[0], ratios.aligned(counts[1], shape)
+    uncut = (UNCUT,) if shape.whole and recipe.chosen().removes != "weights" else ()
     return Receipt(
         recipe=recipe,
         shape=shape,
@@ -21,5 +24,5 @@ def receipt_of(recipe: Recipe, shape: Shape, counts: tuple[ratios.Counts, ratios
         peak_bytes=peak_bytes(),
         calibration=None,
         versions=versions(),
-        notes=recipe.notes,
+        notes=(*recipe.notes, *uncut),
     )

@@ -68,6 +68,13 @@ class Shape:
         return tuple(index for index, layer in enumerate(self.layers) if not layer.dropped)
 
     @property
+    def whole(self) -> bool:
+        """Whether nothing goes."""
+        return all(
+            len(layer.channels) == layer.intermediate and len(layer.groups) == layer.kv_heads for layer in self.layers
+        )
+
+    @property
     def uniform(self) -> bool:
         """Whether all layers that stay end up with the same sizes."""
         left = [self.layers[index] for index in self.kept]
@@ -94,7 +101,7 @@ class Shape:
             raw = json.loads(text)
             layers = tuple(_layer(**layer) for layer in raw["layers"])
             return cls(hidden=raw["hidden"], head_dim=raw["head_dim"], layers=layers)
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise CompressError(f"not a shape: {error!r}") from None
 
 
@@ -108,6 +115,7 @@ def _layer(channels: list[int], groups: list[int], intermediate: int, heads: int
 
 
 def _check_indices(where: str, kept: tuple[int, ...], size: int) -> None:
-    ascending = list(kept) == sorted(set(kept))
+    whole = all(type(number) is int for number in (*kept, size))
+    ascending = whole and list(kept) == sorted(set(kept))
     if not ascending or (kept and (kept[0] < 0 or kept[-1] >= size)):
         raise CompressError(f"{where}: need ascending indices from 0 to {size - 1}")

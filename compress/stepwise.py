@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from compress import ratios
+from compress.accounts import UNCUT
 from compress.planning.plan import whole
 from compress.recover import Resources, workplace
 from compress.training.facts import Recovered, Step
@@ -92,7 +93,7 @@ def _whole(recipe: Recipe, turns: Sequence[_Turn], by_block: tuple[float, ...]) 
     """One receipt of all steps."""
     receipts = [turn.receipt for turn in turns]
     stages = dict.fromkeys(stage for receipt in receipts for stage in receipt.seconds)
-    notes = dict.fromkeys(note for receipt in receipts for note in receipt.notes)
+    notes = dict.fromkeys(note for receipt in receipts for note in receipt.notes if note != UNCUT)
     return replace(
         receipts[0],
         recipe=recipe,

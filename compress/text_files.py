@@ -40,7 +40,7 @@ class Row:
 def read(path: Path, what: str) -> str:
     """The whole text. what: it is, for messages. Raises CompressError on a file that is unreadable or blank."""
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         raise CompressError(f"{path}: not UTF-8 at byte {error.start}; save it as UTF-8") from None
     except OSError as error:

@@ -227,6 +227,14 @@ def _check_sizes(block: Block) -> None:
             )
 
 
+def check_outside(model: PreTrainedModel) -> None:
+    """Raise CompressError naming a weight that belongs to no decoder layer and is NaN or infinite."""
+    inside = f"{family(model).layers}."
+    for name, weight in model.named_parameters():
+        if not name.startswith(inside) and not bool(torch.isfinite(weight).all()):
+            raise CompressError(f"a weight is NaN or infinite: {name}")
+
+
 def check_finite(found: Iterable[Block]) -> None:
     """Raise CompressError naming the first layer with a weight, of a norm and a bias too, that is NaN or infinite."""
     for block in found:

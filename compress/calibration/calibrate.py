@@ -84,6 +84,8 @@ def windows(tokenizer: PreTrainedTokenizerBase, text: str, calibration: Calibrat
 
 
 def _check_ids(model: PreTrainedModel, ids: Tensor) -> None:
+    if ids.ndim != 2 or not ids.numel() or ids.is_floating_point() or int(ids.min()) < 0:
+        raise CompressError("calibration: token ids are (windows, tokens) whole numbers from 0, at least one of each")
     known = embedded_tokens(model)
     if int(ids.max()) >= known:
         raise CompressError(f"the tokenizer gives token {int(ids.max())}, but the model knows only {known} tokens")

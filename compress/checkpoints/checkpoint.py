@@ -185,12 +185,12 @@ def verify(model: PreTrainedModel, folder: Path, exact: bool = True) -> None:
     tolerance = TOLERANCE if exact else max(TOLERANCE, 8 * torch.finfo(model.dtype).eps)
     expected = _logits(model)
     if not bool(torch.isfinite(expected).all()):
-        raise CompressError(f"{folder}: the model gives NaN or infinite logits; nothing was saved")
+        raise CompressError("the model gives NaN or infinite logits; nothing was saved")
     for way, opened in (("open_model", open_model), ("transformers", _open_plainly)):
         again = opened(folder, model.dtype)
         gap = float((_logits(again) - expected).abs().max())
         if not gap <= tolerance * max(1.0, float(expected.abs().max())):
-            raise CompressError(f"{folder}: opened again by {way}, its logits differ by {gap:.3g}; nothing was saved")
+            raise CompressError(f"opened again by {way}, its logits differ by {gap:.3g}; nothing was saved")
 
 
 def _open_plainly(folder: Path, dtype: torch.dtype) -> PreTrainedModel:

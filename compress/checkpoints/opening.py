@@ -54,6 +54,8 @@ def open_model(
 
         put_on_(model, folder / ADAPTER)
     opened: PreTrainedModel = model.eval()
+    # A folder may hold a head of its own and call it tied; transformers then unties it, and the config has to say so.
+    opened.config.tie_word_embeddings = opened.config.tie_word_embeddings and bool(opened.all_tied_weights_keys)
     return opened
 
 

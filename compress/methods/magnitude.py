@@ -85,7 +85,7 @@ def _squares(part: Part) -> Tensor:
 def _range(part: Part) -> Tensor:
     """(units,) largest minus smallest weight of each row or column, summed, in float64."""
     weight = part.weight
-    return (weight.amax(dim=2) - weight.amin(dim=2)).double().sum(dim=1)
+    return (weight.amax(dim=2).double() - weight.amin(dim=2).double()).sum(dim=1)
 
 
 def _largest(part: Part) -> Tensor:

@@ -97,6 +97,8 @@ class Sparsegpt:
 def inverse_factor(gram: Tensor, dampening: float, exact: torch.dtype, where: str) -> Tensor:
     """Upper U with U^T U = (gram + dampening * mean diagonal * I)^-1; inputs that were always zero stand alone.
 
+    Those count nothing in the mean. The released code puts 1 for each before it takes the mean, so that where there are
+    any, its dampening depends on the scale of the activations.
     Taken from one Cholesky factorisation from the last column to the first, H = R R^T with upper R: U = R^-1.
     exact: what to compute in. Raises CompressError, saying `where`, if rounding leaves H without an inverse.
     """

@@ -9,7 +9,7 @@ import torch
 from transformers import PreTrainedModel
 
 from compress import ratios
-from compress.anatomy.blocks import Block, blocks, check_finite
+from compress.anatomy.blocks import Block, blocks, check_finite, check_outside
 from compress.budgets import Layer
 from compress.calibration.stats import BlockStats, Stats
 from compress.checkpoints.modelling import check_groups
@@ -44,6 +44,7 @@ def planned(model: PreTrainedModel, recipe: Recipe, stats: Stats, progress: Prog
 
     Raises CompressError if the sparsity cannot be reached, or a weight is NaN.
     """
+    check_outside(model)
     found = blocks(model)
     removes = recipe.chosen().removes
     if removes != "width":

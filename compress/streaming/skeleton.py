@@ -64,8 +64,12 @@ def opened(folder: Path, dtype: torch.dtype | None = None, kind: Any = None) -> 
     files = weight_files(folder)
     config, known = described(folder)
     table(config.model_type)
-    model = bare(config, kind or known, dtype or _dtype(config, files[0]))
+    dtype = dtype or _dtype(config, files[0])
+    model = bare(config, kind or known, dtype)
     stored = Stored(folder, model.base_model_prefix)
+    if _has_own_head(model, stored):
+        config.tie_word_embeddings = False
+        model = bare(config, kind or known, dtype)
     skeleton = Skeleton(model, stored)
     _check(skeleton)
     model.load_state_dict(stored.read(skeleton.outside, model.dtype), strict=False, assign=True)
@@ -73,6 +77,17 @@ def opened(folder: Path, dtype: torch.dtype | None = None, kind: Any = None) -> 
     if (folder / "generation_config.json").is_file():
         model.generation_config = GenerationConfig.from_pretrained(folder, local_files_only=True)
     return skeleton
+
+
+def _has_own_head(model: PreTrainedModel, stored: Stored) -> bool:
+    """Whether the folder has other weights under a name that its config calls tied; transformers then unties it."""
+    for name in tied_names(model):
+        source = model.all_tied_weights_keys[name]
+        if stored.name_of(name) is not None and stored.name_of(source) is not None:
+            found = stored.read([name, source], model.dtype)
+            if not torch.equal(found[name], found[source]):
+                return True
+    return False
 
 
 def bare(config: PreTrainedConfig, kind: Any, dtype: torch.dtype) -> PreTrainedModel:

@@ -170,7 +170,7 @@ def _verify(work: _Work, draft: Path, progress: Progress) -> None:
     for name in source.outside:
         stored = (skeleton.stored.read([name], source.model.dtype)[name] for skeleton in (source, again))
         if not torch.equal(*stored):
-            raise CompressError(f"{draft}: {name} was not written as it was read; nothing was saved")
+            raise CompressError(f"{name} was not written as it was read; nothing was saved")
     with evaluating(again.model):
         stream, found = _probe(again.model), again.blocks()
         for block in found:
@@ -180,7 +180,7 @@ def _verify(work: _Work, draft: Path, progress: Progress) -> None:
     expected, got = _last(work.probe), _last(stream)
     gap = float((got - expected).abs().max())
     if not gap <= TOLERANCE * max(1.0, float(expected.abs().max())):
-        raise CompressError(f"{draft}: opened again, its last hidden states differ by {gap:.3g}; nothing was saved")
+        raise CompressError(f"opened again, its last hidden states differ by {gap:.3g}; nothing was saved")
 
 
 def _plain_class(draft: Path) -> Any:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from compress import ratios
-from compress.anatomy.blocks import Block, check_finite
+from compress.anatomy.blocks import Block, check_finite, check_outside
 from compress.budgets import Layer
 from compress.calibration.collect import collect
 from compress.calibration.stats import BlockStats, Stats
@@ -54,6 +54,7 @@ class Question:
 
 def surveyed(source: Skeleton, question: Question, progress: Progress) -> Survey:
     """Visit every layer. Raises CompressError on weights and activations that are NaN, naming the layer."""
+    check_outside(source.model)
     found = source.blocks()
     stats = tuple(BlockStats() for _ in found)
     if question.ids is not None and question.needs:

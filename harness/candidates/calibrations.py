@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 PROTOCOL = "1"
 """Raised whenever a calibration may give other numbers than before."""
+BESIDE = {"activations": "angles", "inputs": "angles"}
+"""A need -> what is gathered with it, as it hardly costs anything: most other methods then need no second pass."""
 COVERS = {"activations": {"inputs"}}
 """A need -> what else answers it."""
 KEPT = 40
@@ -66,6 +68,7 @@ def gathered(original: Subject, calibration: Calibration, needs: frozenset[str],
             continue  # damaged: gathered again and written over
         return Gathered(stats, 0.0, datetime.fromtimestamp(path.stat().st_mtime))
     start = time.perf_counter()
+    needs |= {BESIDE[need] for need in needs if need in BESIDE}
     stats = calibrate(loaded.model, loaded.tokenizer, calibration, needs, progress)
     seconds = time.perf_counter() - start
     if not needs or "grams" in needs:

@@ -67,7 +67,7 @@ def command(
     """
     from compress.loader import load_recipe, with_recovery
     from harness.candidates.making import Order, adjusted
-    from harness.candidates.preview import previewed, read_shape, write_shape
+    from harness.candidates.preview import previewed, read_shape, refuse_shape_file, write_shape
     from harness.models.subject import Subject
     from harness.progress import shown
     from harness.records import ModelSpec
@@ -97,6 +97,8 @@ def command(
             if (shape_in or shape_out) and chosen.chosen().removes == "weights":
                 raise click.UsageError(f"{chosen.method} zeroes single weights, so no layer changes its shape")
             shape = read_shape(shape_in) if shape_in else None
+            if shape_out is not None:
+                refuse_shape_file(shape_out)
             order = Order(chosen, target or Path(), layout, export, shape, probe=True)
             work = _streamed if low_memory else previewed if dry_run else _made
             found, lines = work(Subject(spec, progress), order, progress)

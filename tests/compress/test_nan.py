@@ -62,12 +62,20 @@ def test_weights_beside_the_matrices_are_looked_at(make_model, tmp_path: Path) -
     with pytest.raises(CompressError, match="layer 1: a weight is NaN or infinite: post_attention_layernorm"):
         apply(model, Recipe(method="magnitude", sparsity=0.2))
     model = make_model()
+    with torch.no_grad():
+        model.model.embed_tokens.weight[97] = float("nan")
+    with pytest.raises(CompressError, match=r"a weight is NaN or infinite: model\.embed_tokens\.weight"):
+        apply(model, Recipe(method="magnitude", sparsity=0.2))
+    model.save_pretrained(tmp_path / "source")
+    with pytest.raises(CompressError, match=r"a weight is NaN or infinite: model\.embed_tokens\.weight"):
+        stream(tmp_path / "source", Recipe(method="magnitude", sparsity=0.2), tmp_path / "out")
+    model = make_model()
     receipt = apply(model, Recipe(method="magnitude", sparsity=0.2))
     with torch.no_grad():
         model.model.norm.weight[3] = float("nan")
     with pytest.raises(CompressError, match="the model gives NaN or infinite logits; nothing was saved"):
         save(model, None, tmp_path / "out", receipt)
-    assert not list(tmp_path.iterdir())
+    assert [path.name for path in tmp_path.iterdir()] == ["source"]
 
 
 def test_least_squares_without_a_solution(make_model) -> None:

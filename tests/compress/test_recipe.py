@@ -127,6 +127,11 @@ def test_a_shape_that_keeps_what_is_not_there_is_refused() -> None:
     )
     with pytest.raises(CompressError, match="layer 0: channels: need ascending indices from 0 to 8"):
         Shape.from_json(text)
+    for faulty in ("[0.0,0.5,7]", "[false,true]"):
+        with pytest.raises(CompressError, match="layer 0: channels: need ascending indices from 0 to 8"):
+            Shape.from_json(text.replace("[1,9]", faulty))
+    with pytest.raises(CompressError, match="not a shape"):
+        Shape.from_json("[" * 100_000)
 
 
 def test_a_recipe_does_not_need_torch() -> None:

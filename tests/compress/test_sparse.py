@@ -169,7 +169,7 @@ def test_slope_divides_the_depth_into_runs() -> None:
 def test_every_method_zeroes_half_and_nothing_else(make_model, tokenizer, family: str, method: str) -> None:
     model, original = make_model(family), make_model(family)
     receipt = apply(model, recipe(method, **SPARSE[method], **PATTERN), tokenizer)
-    assert receipt.ratios["r_zero"] == pytest.approx(0.5, abs=2e-3)
+    assert receipt.ratios["r_zero"] == pytest.approx(0.5, abs=5e-3)  # dead inputs of ReLU are zeroed whole
     assert receipt.ratios["r_block"] == 0
     assert receipt.sparsity_by_block == pytest.approx([0.5] * 3, abs=5e-3)
     assert "simulated sparsity" in receipt.notes[0]
@@ -255,7 +255,7 @@ def test_refusals_leave_the_model_alone(make_model, tokenizer) -> None:
         apply(model, recipe("wanda", **PATTERN))
     assert torch.equal(model.model.layers[0].mlp.up_proj.weight, before)
     with torch.no_grad():
-        model.model.embed_tokens.weight[65] = float("inf")
+        model.model.layers[0].input_layernorm.weight.fill_(3e38)
     with pytest.raises(CompressError, match=r"layer 0: self_attn\.q_proj: NaN or infinite activations"):
         apply(model, recipe("wanda", **PATTERN), tokenizer)
     with torch.no_grad():

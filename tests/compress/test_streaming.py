@@ -63,6 +63,18 @@ def assert_equal_folders(one: Path, other: Path) -> None:
         assert not (one / file).is_file() or (one / file).read_bytes() == (other / file).read_bytes(), file
 
 
+def test_a_head_of_its_own_that_the_config_calls_tied_is_kept(make_model, tmp_path: Path) -> None:
+    make_model(tie_word_embeddings=False).save_pretrained(tmp_path / "source")
+    config = tmp_path / "source" / "config.json"
+    config.write_text(json.dumps({**json.loads(config.read_text()), "tie_word_embeddings": True}))
+    model = open_model(tmp_path / "source")
+    save(model, None, tmp_path / "whole", apply(model, recipe("magnitude")))
+    stream(tmp_path / "source", recipe("magnitude"), tmp_path / "streamed")
+    assert_equal_folders(tmp_path / "streamed", tmp_path / "whole")
+    assert "lm_head.weight" in weights(tmp_path / "whole")
+    assert json.loads((tmp_path / "whole" / "config.json").read_text())["tie_word_embeddings"] is False
+
+
 @pytest.mark.parametrize("name", RECIPES)
 def test_the_same_folder_as_in_memory(make_model, tokenizer, tmp_path: Path, name: str) -> None:
     source = tmp_path / "source"

@@ -86,6 +86,12 @@ def test_other_text_and_damaged_files_are_gathered_again(say: Say, place: Path, 
     assert "stored" in say("cfsp", "--dry-run")
 
 
+def test_the_same_text_is_read_once_for_methods_that_need_different_sums(say: Say, place: Path) -> None:
+    (place / "flap.yaml").write_text((place / "wanda_sp.yaml").read_text().replace("wanda_sp", "flap"))
+    assert "gathered in" in say("flap", "--dry-run")
+    assert "stored" in say("cfsp", "--dry-run")
+
+
 def test_a_method_without_data_gathers_nothing(say: Say, tmp_path: Path) -> None:
     assert "statistics  none needed" in say("magnitude", "--dry-run")
     assert list(tmp_path.iterdir()) == []
@@ -104,6 +110,19 @@ def test_a_shape_is_written_edited_and_obeyed(say: Say, tmp_path: Path) -> None:
     assert "what stays was given as a shape" in said
     cut = blocks(open_model(tmp_path / "cut"))
     assert [(block.channels, block.kv_heads) for block in cut] == [(3, 2), (len(raw["layers"][1]["channels"]), 1)]
+
+
+def test_a_place_for_the_shape_that_cannot_be_is_refused_before_the_work(say: Say, tmp_path: Path) -> None:
+    said = say("cfsp", "--out", tmp_path / "cut", "--shape-out", tmp_path / "nowhere" / "s.json", code=3)
+    assert "s.json: cannot write: no folder " in said
+    assert not (tmp_path / "cut").exists()
+    assert "missing.json: cannot read the shape: No such file" in say(
+        "cfsp", "--dry-run", "--shape", tmp_path / "missing.json", code=3
+    )
+
+
+def test_a_target_that_removes_nothing_is_said_so(say: Say, tmp_path: Path) -> None:
+    assert "nothing was removed" in say("cfsp", "--out", tmp_path / "cut", "--sparsity", "0.0005")
 
 
 @pytest.mark.parametrize("change", [{"intermediate": 49}, {"channels": [3, 2]}, {"groups": [2]}])
