@@ -63,7 +63,7 @@ def global_shares(layers: Sequence[Layer], target: Target, standardise: bool, fl
 
 def _remove_(pools: Sequence[_Pool], weights: float, standardise: bool) -> None:
     """Let the lowest scores of these pools go until so many weights are gone."""
-    scores = torch.cat([z_scores(pool.scores) / pool.averaged**0.5 if standardise else pool.scores for pool in pools])
+    scores = torch.cat([_comparable(pool, standardise) for pool in pools])
     owners = [pool for pool in pools for _ in range(len(pool.scores))]
     gone = 0
     for unit in torch.sort(scores, stable=True).indices.tolist():
@@ -74,6 +74,13 @@ def _remove_(pools: Sequence[_Pool], weights: float, standardise: bool) -> None:
             break
         pool.kept -= 1
         gone += pool.cost
+
+
+def _comparable(pool: _Pool, standardise: bool) -> Tensor:
+    """Its scores as they stand in the list. Where all are zero, the layer puts out nothing, and they come first."""
+    if not bool(pool.scores.any()):
+        return torch.full_like(pool.scores, -math.inf)
+    return z_scores(pool.scores) / pool.averaged**0.5 if standardise else pool.scores
 
 
 def _channels(layer: Layer, target: Target, floor: float) -> _Pool:

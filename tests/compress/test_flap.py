@@ -140,6 +140,12 @@ def test_every_layer_keeps_its_floor(small) -> None:
         global_shares(layers, Target(0, 6 * 216, False, 1), False, 0.5)
 
 
+def test_a_layer_that_puts_out_nothing_goes_first(small) -> None:
+    layers = layers_of(small, [[0.0] * 4, [1.0, 2.0, 3.0, 4.0]], [[1.0] * 3] * 2)
+    for standardise in (True, False):
+        assert global_shares(layers, Target(0, 3 * 216, False, 1), standardise, 0.0).channels == [0.25, 1]
+
+
 def test_a_broken_score_is_refused(small) -> None:
     layers = layers_of(small, [[1.0, math.nan, 1.0, 1.0], [2.0] * 4], [[1.0] * 3] * 2)
     with pytest.raises(CompressError, match="NaN"):
