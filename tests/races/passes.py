@@ -38,6 +38,7 @@ DISTILL = {"data": {"tokens": 40_960, "response_only": False}}
 NEXT_TOKEN = {"objective": "next_token", "data": {"tokens": 61_440}}
 FAST = {"precision": "bfloat16", "batch": 4, "learning_rate": 0.002}
 NEXT_TOKEN_FAST = {**FAST, "objective": "next_token", "data": {"tokens": 147_456}}
+NEXT_TOKEN_LONGER = {**FAST, "objective": "next_token", "data": {"tokens": 180_224}}
 ANSWERS_FAST = {**FAST, "data": {"tokens": 122_880}}
 FULL_FAST = {**FAST, "objective": "next_token", "rule": "full", "data": {"tokens": 131_072}}
 MIXED_FAST = {**FAST, "next_token": 0.5, "data": {"tokens": 122_880}}
@@ -50,6 +51,7 @@ CONTESTANTS: dict[str, tuple[float, dict[str, Any], dict[str, Any] | None]] = {
     "cfsp-20, least squares, distill": (0.2, REFIT, DISTILL),
     "cfsp-20, least squares, next_token": (0.2, REFIT, NEXT_TOKEN),
     "cfsp-20, least squares, next_token in bfloat16": (0.2, REFIT, NEXT_TOKEN_FAST),
+    "cfsp-20, least squares, next_token in bfloat16, longer": (0.2, REFIT, NEXT_TOKEN_LONGER),
     "cfsp-20, least squares, half and half in bfloat16": (0.2, REFIT, MIXED_FAST),
     "cfsp-20, least squares, distill answers in bfloat16": (0.2, REFIT, ANSWERS_FAST),
     "cfsp-20, least squares, next_token, all weights in bfloat16": (0.2, REFIT, FULL_FAST),
