@@ -60,11 +60,12 @@ def test_a_walk_is_a_forward_pass(make_model, family: str) -> None:
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-@pytest.mark.parametrize("part", ["channels", "both"])
+@pytest.mark.parametrize("part", ["channels", "groups", "both"])
 def test_a_cut_model_equals_one_with_zeroed_channels(make_model, family: str, part: str) -> None:
     model, plain = make_model(family), make_model(family)
     kept: list[tuple[range, list[int] | None]] = {
         "channels": [(range(0, 64, 2), None), (range(64), None), (range(5, 29), None)],
+        "groups": [(range(64), [0, 2]), (range(64), [1]), (range(64), None)],
         "both": [(range(1, 41), [2]), (range(8), [0, 1]), (range(64), None)],
     }[part]
     shape = shape_of(model, kept)

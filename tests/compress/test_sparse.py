@@ -18,7 +18,7 @@ from compress.calibration.stats import Inputs
 from compress.cutting.patterns import double_pruned, lowest, parse
 from compress.methods import Site, make
 
-CALIBRATION = Calibration(file=Path(__file__), windows=8, tokens=64)
+CALIBRATION = Calibration(file=Path(__file__).parents[2] / "LICENSE", windows=8, tokens=64)
 PATTERN = {"pattern": "2:4"}
 SPARSE = {
     "wanda": {},
@@ -169,7 +169,7 @@ def test_slope_divides_the_depth_into_runs() -> None:
 def test_every_method_zeroes_half_and_nothing_else(make_model, tokenizer, family: str, method: str) -> None:
     model, original = make_model(family), make_model(family)
     receipt = apply(model, recipe(method, **SPARSE[method], **PATTERN), tokenizer)
-    assert receipt.ratios["r_zero"] == pytest.approx(0.5, abs=5e-3)  # dead inputs of ReLU are zeroed whole
+    assert receipt.ratios["r_zero"] == pytest.approx(0.5, abs=2e-3)
     assert receipt.ratios["r_block"] == 0
     assert receipt.sparsity_by_block == pytest.approx([0.5] * 3, abs=5e-3)
     assert "simulated sparsity" in receipt.notes[0]
