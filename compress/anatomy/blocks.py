@@ -230,14 +230,16 @@ def _check_sizes(block: Block) -> None:
 def check_outside(model: PreTrainedModel) -> None:
     """Raise CompressError naming a weight that belongs to no decoder layer and is NaN or infinite."""
     inside = f"{family(model).layers}."
-    for name, weight in model.named_parameters():
-        if not name.startswith(inside) and not bool(torch.isfinite(weight).all()):
-            raise CompressError(f"a weight is NaN or infinite: {name}")
+    _check_weights("", ((name, it) for name, it in model.named_parameters() if not name.startswith(inside)))
 
 
 def check_finite(found: Iterable[Block]) -> None:
     """Raise CompressError naming the first layer with a weight, of a norm and a bias too, that is NaN or infinite."""
     for block in found:
-        for name, weight in block.layer.named_parameters():
-            if not bool(torch.isfinite(weight).all()):
-                raise CompressError(f"layer {block.index}: a weight is NaN or infinite: {name}")
+        _check_weights(f"layer {block.index}: ", block.layer.named_parameters())
+
+
+def _check_weights(where: str, named: Iterable[tuple[str, Tensor]]) -> None:
+    for name, weight in named:
+        if not bool(torch.isfinite(weight).all()):
+            raise CompressError(f"{where}a weight is NaN or infinite: {name}")

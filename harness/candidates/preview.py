@@ -13,7 +13,6 @@ from compress import CompressError, Recipe, Shape
 from harness import drafts
 from harness.candidates.calibrations import gathered
 from harness.candidates.catalogue import shown_value
-from harness.errors import HarnessError
 from harness.showing.receipts import step_lines
 
 if TYPE_CHECKING:
@@ -152,14 +151,6 @@ def read_shape(path: Path) -> Shape:
         raise CompressError(f"{path}: cannot read the shape: {error.strerror}") from None
     except CompressError as error:
         raise CompressError(f"{path}: {error}") from None
-
-
-def refuse_shape_file(path: Path) -> None:
-    """Raise HarnessError if no file can be made there; worth asking before long work that ends there."""
-    if not path.parent.is_dir():
-        raise HarnessError(f"{path}: cannot write: no folder {path.parent}")
-    if path.is_dir():
-        raise HarnessError(f"{path}: cannot write: it is a folder")
 
 
 def write_shape(shape: Shape, path: Path) -> None:

@@ -66,8 +66,10 @@ def command(
     the same text needs no second pass. --export without a recipe writes MODEL as it is.
     """
     from compress.loader import load_recipe, with_recovery
+    from harness import drafts
     from harness.candidates.making import Order, adjusted
-    from harness.candidates.preview import previewed, read_shape, refuse_shape_file, write_shape
+    from harness.candidates.preview import previewed, read_shape, write_shape
+    from harness.errors import HarnessError
     from harness.models.subject import Subject
     from harness.progress import shown
     from harness.records import ModelSpec
@@ -97,8 +99,8 @@ def command(
             if (shape_in or shape_out) and chosen.chosen().removes == "weights":
                 raise click.UsageError(f"{chosen.method} zeroes single weights, so no layer changes its shape")
             shape = read_shape(shape_in) if shape_in else None
-            if shape_out is not None:
-                refuse_shape_file(shape_out)
+            if shape_out is not None and not drafts.has_place(shape_out):
+                raise HarnessError(f"{shape_out}: cannot write: no folder {shape_out.parent}, or a folder itself")
             order = Order(chosen, target or Path(), layout, export, shape, probe=True)
             work = _streamed if low_memory else previewed if dry_run else _made
             found, lines = work(Subject(spec, progress), order, progress)

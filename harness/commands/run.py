@@ -49,6 +49,7 @@ def command(
     PLAN is a YAML file, or the built-in plan `demo`. Killed at any moment, the same command goes on where it
     stopped. Exit code: the worst over the candidates, 3 > 1 > 2 > 0.
     """
+    from harness import drafts
     from harness.errors import HarnessError
     from harness.executors import make
     from harness.live.telling import told
@@ -67,7 +68,7 @@ def command(
     if sequential:
         chosen = chosen.model_copy(update={"sequential": True})
     for target in filter(None, (junit, summary, sarif)):
-        if target.is_dir() or not target.absolute().parent.is_dir():
+        if not drafts.has_place(target):
             raise HarnessError(f"cannot write {target}: give a file in a folder that is there")
     if executor and chosen.sequential:
         raise HarnessError("--sequential asks no more than needed, one look after the other; leave --executor out")

@@ -13,15 +13,16 @@ from pathlib import Path
 
 import torch
 import wikitext
+from prune import WIDTH
 from transformers import AutoTokenizer
 
 from compress import Recipe, Stats, apply, open_model
 from compress.calibration.collect import collect
 
 SPARSITY, SEEDS, WINDOWS = 0.2, 3, 8
-LARGEST = "magnitude, max_product"
-METHODS = ("random", "magnitude", LARGEST, "wanda_sp", "cfsp", "flap", "blend", "llm_pruner", "saap", "shortgpt")
-DATA_FREE = ("magnitude", LARGEST)
+DATA_FREE = ("magnitude", "magnitude, norm max_product")
+METHODS = ("random", *DATA_FREE, "wanda_sp", "cfsp", "flap", "blend", "llm_pruner", "saap", "shortgpt")
+"""Contestants of `tests/races/prune.py`."""
 PROTOCOL = f"""\
 At r_block {SPARSITY}, shortgpt at the nearest whole layer; defaults, no compensation, no recovery. Calibration:
 {wikitext.CALIBRATION_WINDOWS} windows of {wikitext.CALIBRATION_CONTEXT} tokens drawn without replacement from
@@ -51,9 +52,7 @@ def main(folder: Path, data: Path, names: list[str]) -> None:
 def cut(folder: Path, name: str, calibration: torch.Tensor, windows: torch.Tensor, seed: int) -> float:
     """Perplexity of the model that this method leaves."""
     model = open_model(folder, torch.float32)
-    options = {"norm": "max_product"} if name == LARGEST else {}
-    method = {"method": name.partition(",")[0], "options": options}
-    recipe = Recipe.model_validate({**method, "sparsity": SPARSITY, "seed": seed})
+    recipe = Recipe.model_validate({**WIDTH[name], "sparsity": SPARSITY, "seed": seed})
     apply(model, recipe, calibration, stats=Stats(collect(model, calibration, recipe.needs)))
     return wikitext.perplexity(model, windows)
 
