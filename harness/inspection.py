@@ -11,6 +11,7 @@ from compress.recipe import Recipe
 from compress.training.sources import check as check_data
 from harness import metrics
 from harness.candidates.halves import halves, learned_suites, learning_faults
+from harness.candidates.halves import sources as learned_sources
 from harness.candidates.making import recipe_of
 from harness.endpoints import NOT_STOCK
 from harness.errors import HarnessError
@@ -34,7 +35,7 @@ def loaded_suites(plan: Plan) -> list[Suite]:
 
     Raises HarnessError with the faults of every suite file at once.
     """
-    learned = {source for candidate in plan.candidates.values() for source in candidate.learns.values()}
+    learned = learned_sources(plan)
     found: list[Suite] = []
     faults: list[str] = []
     for source in plan.suites:

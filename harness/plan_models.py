@@ -106,9 +106,22 @@ class Embeddings(Part):
 
 
 class SuiteText(Part):
-    """A suite, by name or file, half of which is learned from, with the original's answers."""
+    """Suites, by name or file, that are learned from with the original's answers; of those that the plan asks, half."""
 
-    suite: Line
+    suite: tuple[Line, ...] = Field(min_length=1)
+    """One or several; a bare name is short for one."""
+
+    @field_validator("suite", mode="before")
+    @classmethod
+    def _bare(cls, given: object) -> object:
+        return [given] if isinstance(given, str) else given
+
+    @field_validator("suite")
+    @classmethod
+    def _each_once(cls, given: tuple[str, ...]) -> tuple[str, ...]:
+        if twice := sorted({name for name in given if given.count(name) > 1}):
+            raise ValueError(f"named twice: {', '.join(twice)}")
+        return given
 
 
 class SuiteCalibration(SuiteText):
@@ -150,18 +163,19 @@ class Candidate(Source):
         return self
 
     @property
-    def learns(self) -> dict[str, str]:
-        """What a suite is read for, `calibration` or `recovery` -> the suite."""
+    def learns(self) -> dict[str, tuple[str, ...]]:
+        """What suites are read for, `calibration` or `recovery` -> the suites."""
         found = {"calibration": self.calibration, "recovery": self.recovery.data if self.recovery else None}
         return {purpose: text.suite for purpose, text in found.items() if text is not None}
 
     def learning(self, place: Callable[[str], str | None]) -> dict[str, SuiteCalibration | SuiteRecovery]:
         """`calibration` and `recovery`, where they are given, with their suites where `place` says."""
         found: dict[str, SuiteCalibration | SuiteRecovery] = {}
+        placed = {purpose: {"suite": tuple(map(place, names))} for purpose, names in self.learns.items()}
         if self.calibration is not None:
-            found["calibration"] = self.calibration.model_copy(update={"suite": place(self.calibration.suite)})
+            found["calibration"] = self.calibration.model_copy(update=placed["calibration"])
         if self.recovery is not None:
-            data = self.recovery.data.model_copy(update={"suite": place(self.recovery.data.suite)})
+            data = self.recovery.data.model_copy(update=placed["recovery"])
             found["recovery"] = self.recovery.model_copy(update={"data": data})
         return found
 

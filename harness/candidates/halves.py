@@ -1,9 +1,13 @@
-"""Halves of a suite: one is learned from or searched with, the other judges; what a case asks alone decides."""
+"""Halves of a suite: one is learned from or searched with, the other judges; what a case asks alone decides.
+
+Of a suite that judges nothing, all is learned from.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 
 import suites as suite_files
 from harness.candidates.making import recipe_of
@@ -20,7 +24,7 @@ RULE = "SHA-256 of the messages begins with an even hex digit"
 
 @dataclass(frozen=True)
 class Halves:
-    """All cases of one suite, each in one half."""
+    """All cases of one suite, each learned from or held out."""
 
     whole: Suite
     learned: tuple[Case, ...]
@@ -35,6 +39,8 @@ class Halves:
     def line(self) -> str:
         """What was learned from, for receipts and `secateur check`."""
         suite = f"{len(self.whole.cases)} cases of suite {self.whole.name} ({self.whole.digest[:12]})"
+        if not self.held_out.cases:
+            return f"all {suite}"
         return f"{len(self.learned)} of the {suite}, those whose {RULE}"
 
 
@@ -45,21 +51,35 @@ def halves(suite: Suite) -> Halves:
     return Halves(suite, learned, replace(suite, cases=rest, digest=digest(suite.digest, "without", RULE)))
 
 
+def _undivided(suite: Suite) -> Halves:
+    """All of it to learn from."""
+    return Halves(suite, suite.cases, replace(suite, cases=()))
+
+
 def in_first_half(content: object) -> bool:
     """Whether content, by its hash alone, is of the half that is learned from, or searched with."""
     return int(digest(content)[0], 16) % 2 == 0
 
 
 def learned_suites(plan: Plan) -> dict[str, Halves]:
-    """Every suite that a candidate learns from, by its name in the plan.
+    """Every suite that a candidate learns from, by its name in the plan: half of those that the plan asks, else all.
 
     Raises HarnessError for a suite that is wrong.
     """
-    sources = {source for candidate in plan.candidates.values() for source in candidate.learns.values()}
+    found = {}
     try:
-        return {source: halves(suite_files.load(source, allowance(plan))) for source in sorted(sources)}
+        for source in sources(plan):
+            suite = suite_files.load(source, allowance(plan))
+            found[source] = halves(suite) if source in plan.suites else _undivided(suite)
     except SuiteError as error:
         raise HarnessError(str(error)) from error
+    return found
+
+
+def sources(plan: Plan) -> list[str]:
+    """The names in the plan of all suites that its candidates learn from."""
+    read = (names for candidate in plan.candidates.values() for names in candidate.learns.values())
+    return sorted(set(chain.from_iterable(read)))
 
 
 def learning_faults(plan: Plan, suites: Sequence[Suite]) -> list[str]:
@@ -68,8 +88,8 @@ def learning_faults(plan: Plan, suites: Sequence[Suite]) -> list[str]:
     faults = [
         f"suite {parted.whole.name}: too few cases to learn from one half: "
         f"{len(parted.learned)} to learn from, {len(parted.held_out.cases)} held out"
-        for parted in found.values()
-        if not parted.learned or not parted.held_out.cases
+        for source, parted in found.items()
+        if not parted.learned or (source in plan.suites and not parted.held_out.cases)
     ]
     for name, candidate in plan.candidates.items():
         faults += [f"candidates.{name}.{fault}" for fault in _unread(candidate)]
@@ -93,7 +113,7 @@ def _unread(candidate: Candidate) -> list[str]:
 def _overlaps(candidate: Candidate, found: Mapping[str, Halves], suites: Sequence[Suite]) -> list[str]:
     """Suites of the plan that ask what the candidate has learned from another one."""
     faults = []
-    for source in sorted(set(candidate.learns.values())):
+    for source in sorted(set(chain.from_iterable(candidate.learns.values()))):
         known = {digest(case.messages) for case in found[source].learned}
         for suite in suites:
             same = [case.id for case in suite.cases if digest(case.messages) in known]

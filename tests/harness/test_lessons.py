@@ -109,7 +109,18 @@ def test_candidates_learn_from_one_half_and_are_judged_by_the_other(place: Path)
             "suites: [words.yaml, more.yaml]",
             "suite more asks what it learns from suite words: more0, 1 in all",
         ),
-        ("data: {suite: words.yaml}", "data: {suite: two.yaml}", "suite two: too few cases to learn from one half"),
+        (
+            "data: {suite: words.yaml}",
+            "data: {suite: two.yaml}",
+            "candidates.back: suite words asks what it learns from suite two: case",
+        ),
+        (
+            "data: {suite: words.yaml}}}\nsuites: [words.yaml]",
+            "data: {suite: two.yaml}}}\nsuites: [words.yaml, two.yaml]",
+            "suite two: too few cases to learn from one half: 0 to learn from, 1 held out",
+        ),
+        ("suite: words.yaml, windows", "suite: [], windows", "at least 1 item"),
+        ("suite: words.yaml, windows", "suite: [words.yaml, words.yaml], windows", "named twice: words.yaml"),
         ("data: {suite: words.yaml}", "data: {suite: none.yaml}", "none.yaml: no such file"),
         ("windows: 4", "window: 4", "unknown key, did you mean 'windows'?"),
         ("recipe: {method: cfsp, sparsity: 0.2}", "model: ./model", "go with 'recipe', not with 'model'"),
@@ -126,6 +137,35 @@ def test_what_cannot_be_learned_from_is_refused_before_any_work(place: Path, old
     with pytest.raises(HarnessError) as caught:
         inspected(load_plan(str(plan)))
     assert fault in str(caught.value)
+
+
+def test_of_suites_that_judge_nothing_all_is_learned_beside_half_of_one_that_does(place: Path) -> None:
+    (place / "more.yaml").write_text(written([f"m{n}" for n in range(9)], "more"))
+    plan = place / "plan.yaml"
+    text = plan.read_text().replace("suite: words.yaml, windows", "suite: [words.yaml, more.yaml], windows")
+    plan.write_text(text.replace("data: {suite: words.yaml}", "data: {suite: more.yaml}"))
+    words, more = (suites.load(str(place / f"{name}.yaml")) for name in ("words", "more"))
+    learned = [case.id for case in halves(words).learned]
+    split = f"{len(learned)} of the 40 cases of suite words"
+    lines = inspected(load_plan(str(plan)))
+    assert f"learned from: all 9 cases of suite more ({more.digest[:12]})" in lines
+    assert any(line.startswith(f"learned from: {split}") for line in lines)
+
+    outcome = run(load_plan(str(plan)), place / "out")
+    assert outcome.failures == {}
+    store = DuckdbStore(place / "out" / "secateur.duckdb")
+    receipts = {one.model.name: store.receipt(one.id) for one in store.runs(outcome.job)}
+    cut, back = (Receipt.from_json(receipts[name] or "") for name in ("cut", "back"))
+    assert cut.calibration is not None
+    assert back.recovery is not None
+    read = [json.loads(line)["case"] for line in Path(cut.calibration.source).read_text().splitlines()]
+    assert read == [*learned, *(f"more{n}" for n in range(9))]
+    trained = [json.loads(line)["case"] for line in Path(back.recovery.data[0].source).read_text().splitlines()]
+    assert trained == [f"more{n}" for n in range(9)]
+    whole = f"all 9 cases of suite more ({more.digest[:12]}), with the original's answers"
+    assert cut.notes[0].startswith(f"calibration: {split}")
+    assert cut.notes[0].endswith(f"; the others are held out; calibration: {whole}")
+    assert back.notes[0].startswith(f"recovery: {whole}")
 
 
 def test_a_check_says_what_is_left_to_ask(place: Path) -> None:
