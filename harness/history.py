@@ -6,9 +6,10 @@ import importlib.metadata
 import json
 import os
 import platform
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -28,6 +29,7 @@ from harness.stores.outbox import Outbox
 from harness.trends.drawing import drawn
 from harness.verdicts.compare import compare
 from harness.verdicts.gate import Verdict, judge
+from harness.verdicts.outcome import WARNING
 from reports.page import Fact, Page
 from suites import Suite
 
@@ -183,11 +185,17 @@ def listed(store: Store) -> Iterator[str]:
     for job in store.jobs():
         state = "running or interrupted" if job.finished is None else ""
         head = f"{job.id:10}{readable(job.started):22}{job.plan_name:20}"
+        plan = json.loads(job.plan)
         for row in rows.get(job.id, []):
-            yield f"{head}{row.candidate:16}{row.decision:14}{row.before_run:10}{row.after_run:10}{state}".rstrip()
+            remarks = "; ".join(filter(None, (_warns(plan, row.candidate), state)))
+            yield f"{head}{row.candidate:16}{row.decision:14}{row.before_run:10}{row.after_run:10}{remarks}".rstrip()
         if job.id not in rows:
-            of_search = json.loads(job.plan).get("search") is not None
-            yield f"{head}{state or ('search' if of_search else 'no verdict')}"
+            yield f"{head}{state or ('search' if plan.get('search') is not None else 'no verdict')}"
+
+
+def _warns(plan: Mapping[str, Any], candidate: str) -> str:
+    """What is said of a candidate that does not decide; empty of one that does. plan: as stored."""
+    return WARNING if plan.get("candidates", {}).get(candidate, {}).get("severity") == "warn" else ""
 
 
 def shown(store: Store, identifier: str) -> Iterator[str]:
@@ -208,8 +216,10 @@ def shown(store: Store, identifier: str) -> Iterator[str]:
 
 def _shown_job(store: Store, job: Job) -> Iterator[str]:
     yield f"job {job.id}: plan {job.plan_name}, started {job.started}, finished {job.finished or 'no'}"
+    plan = json.loads(job.plan)
     for row in store.verdicts(job.id):
-        yield f"{row.candidate}: {row.decision}: {row.reason}"
+        warns = _warns(plan, row.candidate)
+        yield f"{row.candidate}: {row.decision}{warns and f' ({warns})'}: {row.reason}"
         for finding in json.loads(row.findings):
             yield f"  {finding['gate']['metric']}: {finding['decision']}: {finding['reason']}"
     yield f"plan: {job.plan}"

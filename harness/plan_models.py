@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
 from compress.recipe import Recipe
 from harness.records import Endpoint, Engine, ModelSpec
@@ -17,6 +17,7 @@ DTYPE = "float32"
 """Of a model that is opened here, where the plan does not say."""
 NO_ADDRESS = "not an address; give one like http://localhost:8000/v1"
 VARIABLE = re.compile(r"[A-Z_][A-Z0-9_]{0,63}")
+DEVICE = re.compile(r"cpu|disk|mps|cuda:[0-9]+")
 HOST = re.compile(r"[A-Za-z0-9._:-]+")
 PATH = re.compile(r"[A-Za-z0-9._~%:@+/-]*")
 OF_ENDPOINTS = ("api_key_env", "concurrency", "timeout")
@@ -28,7 +29,15 @@ CandidateName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", ma
 """Also the name of a folder."""
 
 
-Device = Annotated[int, Field(ge=0)] | Annotated[str, Field(pattern=r"^(cpu|disk|mps|cuda:[0-9]+)$")]
+def _device(given: object) -> object:
+    if type(given) is int and given >= 0:
+        return given
+    if isinstance(given, str) and DEVICE.fullmatch(given):
+        return given
+    raise ValueError("give cpu, disk, mps, cuda:0 or another GPU, or a GPU's number")
+
+
+Device = Annotated[int | str, BeforeValidator(_device)]
 """A number is that of a GPU."""
 
 

@@ -56,7 +56,7 @@ def global_shares(layers: Sequence[Layer], target: Target, standardise: bool, fl
     for pools in (groups, channels) if target.apart else (together,):
         share = target.removed * sum(pool.kept * pool.cost for pool in pools)
         weights = share if target.apart else target.weights
-        _check(pools, weights, target.round_to * channels[-1].cost / 2, floor)
+        _check(pools, weights, target.round_to * channels[-1].cost / 2, 0.0 if pools is groups else floor)
         _remove_(pools, weights, standardise)
     return Shares([pool.share for pool in channels], [pool.share for pool in groups])
 
@@ -108,6 +108,7 @@ def _check(pools: Sequence[_Pool], weights: float, slack: float, floor: float) -
         raise CompressError("a score is NaN or infinite; weights or activations of this model are broken")
     most = sum((pool.kept - pool.least) * pool.cost for pool in pools)
     if weights > most + slack:
-        raise CompressError(
-            f"{weights:.0f} weights have to go, but with floor {floor:g} only {most} can: lower the floor"
-        )
+        why = f"with floor {floor:g} only {most} can: lower the floor"
+        if not floor:
+            why = f"only {most} can, as every layer keeps a little: lower the target"
+        raise CompressError(f"{weights:.0f} weights have to go, but {why}")

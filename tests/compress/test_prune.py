@@ -184,6 +184,9 @@ def test_shares_that_cannot_be_reached_are_refused(make_model) -> None:
     target = {"ratio": "r_group", "value": 0.9}
     with pytest.raises(CompressError, match=r"r_group 0\.9 cannot be reached, 0\.7708 at most"):
         apply(make_model(), Recipe(method="random", target=target, options={"attention": True}))
+    single = Recipe(method="random", target=target, options={"attention": True}, budget="flap")
+    with pytest.raises(CompressError, match="weights have to go, but only 0 can, as every layer keeps a little"):
+        apply(make_model(num_key_value_heads=1), single)
     with pytest.raises(ValueError, match="target: r_group is the share of channels and of kv groups; set attention"):
         Recipe(method="random", target=target)
 

@@ -124,7 +124,7 @@ def test_a_plan_spreads_a_candidate(place: Path, capsys: pytest.CaptureFixture[s
     [
         ("everywhere", "device_map"),
         ("auto, dtype: int8", "'device_map' spreads weights as they lie: not with 'adapter' or 'dtype: int8'"),
-        ("{'': tpu}", "device_map"),
+        ("{'': tpu}", "device_map.: give cpu, disk, mps, cuda:0 or another GPU, or a GPU's number"),
     ],
 )
 def test_what_cannot_be_spread_is_refused(

@@ -10,6 +10,7 @@ import torch
 
 from compress import open_model, read_receipt
 from harness.errors import HarnessError
+from harness.history import listed, shown
 from harness.models.opening import LoadedModel
 from harness.pipeline import run
 from harness.plan_file import load_plan, only
@@ -70,6 +71,9 @@ def test_pruned_recovered_and_merged_are_judged_and_trained_once(place: Path) ->
     assert not torch.allclose(pruned, merged, atol=1e-3)
     assert [path.name for path in (place / "out" / "models").glob(".*.recovery")] == []
     assert "small-recovered: REGRESSION (warning only)" in outputs.as_text(outcome, 0)
+    warned = {line.split()[-6] for line in listed(store) if line.endswith("warning only")}
+    assert warned == {"small-pruned", "small-recovered"}
+    assert "small-recovered: REGRESSION (warning only): " in "\n".join(shown(store, outcome.job))
     page = (place / "out" / "report.html").read_text()
     assert "(warning only)" in page
     assert "small keeps to its gates" in page
