@@ -1,11 +1,11 @@
 """Halves of a suite: one is learned from or searched with, the other judges; what a case asks alone decides.
 
-Of a suite that judges nothing, all is learned from.
+Of a suite that judges nothing, all is learned from that nothing else judges by.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from itertools import chain
 
@@ -20,6 +20,8 @@ from suites.errors import SuiteError
 
 RULE = "SHA-256 of the messages begins with an even hex digit"
 """Of the cases that are learned from; it goes into the receipt."""
+UNASKED = "that no suite of the plan asks"
+"""The same of a suite that judges nothing."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,8 @@ class Halves:
     learned: tuple[Case, ...]
     held_out: Suite
     """Of another digest than the whole, so that results of the one are never taken for those of the other."""
+    rule: str
+    """What those that are learned from have in common."""
 
     @property
     def searched(self) -> Suite:
@@ -41,19 +45,22 @@ class Halves:
         suite = f"{len(self.whole.cases)} cases of suite {self.whole.name} ({self.whole.digest[:12]})"
         if not self.held_out.cases:
             return f"all {suite}"
-        return f"{len(self.learned)} of the {suite}, those whose {RULE}"
+        return f"{len(self.learned)} of the {suite}, those {self.rule}"
 
 
 def halves(suite: Suite) -> Halves:
     """The suite, parted. Cases that ask the same are in the same half, whatever they are called."""
     learned = tuple(case for case in suite.cases if in_first_half(case.messages))
     rest = tuple(case for case in suite.cases if not in_first_half(case.messages))
-    return Halves(suite, learned, replace(suite, cases=rest, digest=digest(suite.digest, "without", RULE)))
+    held_out = replace(suite, cases=rest, digest=digest(suite.digest, "without", RULE))
+    return Halves(suite, learned, held_out, f"whose {RULE}")
 
 
-def _undivided(suite: Suite) -> Halves:
-    """All of it to learn from."""
-    return Halves(suite, suite.cases, replace(suite, cases=()))
+def _undivided(suite: Suite, asked: Set[str]) -> Halves:
+    """All of it to learn from, but what is asked. asked: digests of messages."""
+    learned = tuple(case for case in suite.cases if digest(case.messages) not in asked)
+    rest = tuple(case for case in suite.cases if digest(case.messages) in asked)
+    return Halves(suite, learned, replace(suite, cases=rest), UNASKED)
 
 
 def in_first_half(content: object) -> bool:
@@ -62,18 +69,23 @@ def in_first_half(content: object) -> bool:
 
 
 def learned_suites(plan: Plan) -> dict[str, Halves]:
-    """Every suite that a candidate learns from, by its name in the plan: half of those that the plan asks, else all.
+    """Every suite that a candidate learns from, by its name in the plan.
 
+    Of a suite that the plan asks, half is learned from; of another, all that no suite of the plan asks.
     Raises HarnessError for a suite that is wrong.
     """
-    found = {}
+    wanted = sources(plan)
+    if not wanted:
+        return {}
     try:
-        for source in sources(plan):
-            suite = suite_files.load(source, allowance(plan))
-            found[source] = halves(suite) if source in plan.suites else _undivided(suite)
+        loaded = {source: suite_files.load(source, allowance(plan)) for source in {*wanted, *plan.suites}}
     except SuiteError as error:
         raise HarnessError(str(error)) from error
-    return found
+    asked = {digest(case.messages) for source in plan.suites for case in loaded[source].cases}
+    return {
+        source: halves(loaded[source]) if source in plan.suites else _undivided(loaded[source], asked)
+        for source in wanted
+    }
 
 
 def sources(plan: Plan) -> list[str]:
@@ -86,7 +98,7 @@ def learning_faults(plan: Plan, suites: Sequence[Suite]) -> list[str]:
     """Why candidates cannot learn from their suites, or could not be judged by these afterwards."""
     found = learned_suites(plan)
     faults = [
-        f"suite {parted.whole.name}: too few cases to learn from one half: "
+        f"suite {parted.whole.name}: too few cases to learn from {'one half' if source in plan.suites else 'it'}: "
         f"{len(parted.learned)} to learn from, {len(parted.held_out.cases)} held out"
         for source, parted in found.items()
         if not parted.learned or (source in plan.suites and not parted.held_out.cases)

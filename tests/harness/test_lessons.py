@@ -112,7 +112,7 @@ def test_candidates_learn_from_one_half_and_are_judged_by_the_other(place: Path)
         (
             "data: {suite: words.yaml}",
             "data: {suite: two.yaml}",
-            "candidates.back: suite words asks what it learns from suite two: case",
+            "suite two: too few cases to learn from it: 0 to learn from, 1 held out",
         ),
         (
             "data: {suite: words.yaml}}}\nsuites: [words.yaml]",
@@ -140,15 +140,18 @@ def test_what_cannot_be_learned_from_is_refused_before_any_work(place: Path, old
 
 
 def test_of_suites_that_judge_nothing_all_is_learned_beside_half_of_one_that_does(place: Path) -> None:
-    (place / "more.yaml").write_text(written([f"m{n}" for n in range(9)], "more"))
+    parted = halves(suites.load(str(place / "words.yaml")))
+    known = [str(cases[0].vars["word"]) for cases in (parted.learned, parted.held_out.cases)]
+    (place / "more.yaml").write_text(written([*(f"m{n}" for n in range(9)), *known], "more"))
     plan = place / "plan.yaml"
     text = plan.read_text().replace("suite: words.yaml, windows", "suite: [words.yaml, more.yaml], windows")
     plan.write_text(text.replace("data: {suite: words.yaml}", "data: {suite: more.yaml}"))
-    words, more = (suites.load(str(place / f"{name}.yaml")) for name in ("words", "more"))
-    learned = [case.id for case in halves(words).learned]
+    more = suites.load(str(place / "more.yaml"))
+    learned = [case.id for case in parted.learned]
     split = f"{len(learned)} of the 40 cases of suite words"
     lines = inspected(load_plan(str(plan)))
-    assert f"learned from: all 9 cases of suite more ({more.digest[:12]})" in lines
+    rest = f"9 of the 11 cases of suite more ({more.digest[:12]}), those that no suite of the plan asks"
+    assert f"learned from: {rest}" in lines
     assert any(line.startswith(f"learned from: {split}") for line in lines)
 
     outcome = run(load_plan(str(plan)), place / "out")
@@ -162,10 +165,10 @@ def test_of_suites_that_judge_nothing_all_is_learned_beside_half_of_one_that_doe
     assert read == [*learned, *(f"more{n}" for n in range(9))]
     trained = [json.loads(line)["case"] for line in Path(back.recovery.data[0].source).read_text().splitlines()]
     assert trained == [f"more{n}" for n in range(9)]
-    whole = f"all 9 cases of suite more ({more.digest[:12]}), with the original's answers"
+    others = f"{rest}, with the original's answers; the others are held out"
     assert cut.notes[0].startswith(f"calibration: {split}")
-    assert cut.notes[0].endswith(f"; the others are held out; calibration: {whole}")
-    assert back.notes[0].startswith(f"recovery: {whole}")
+    assert cut.notes[0].endswith(f"; the others are held out; calibration: {others}")
+    assert back.notes[0].endswith(f"recovery: {others}")
 
 
 def test_a_check_says_what_is_left_to_ask(place: Path) -> None:
