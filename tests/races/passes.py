@@ -3,7 +3,8 @@
     python tests/races/passes.py MODEL_FOLDER DATA_FOLDER WORK_FOLDER [NAME ...]
 
 MODEL_FOLDER: any supported model, for example the cached embedded one. DATA_FOLDER: as `tests/races/recover.py` wants
-it, and dolly/alpagasus_dolly_3k.jsonl. WORK_FOLDER keeps models, answers and results: what is there is not made again.
+it, and dolly/alpagasus_dolly_3k.jsonl and gsm8k/train.jsonl. WORK_FOLDER keeps models, answers and results: what is
+there is not made again.
 NAME: contestants; none: all. Every contestant has a process of its own. Prints the protocol, then one row of a Markdown
 table a contestant.
 """
@@ -11,6 +12,7 @@ table a contestant.
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 import time
@@ -42,6 +44,25 @@ NEXT_TOKEN_LONGER = {**FAST, "objective": "next_token", "data": {"tokens": 180_2
 ANSWERS_FAST = {**FAST, "data": {"tokens": 122_880}}
 FULL_FAST = {**FAST, "objective": "next_token", "rule": "full", "data": {"tokens": 131_072}}
 MIXED_FAST = {**FAST, "next_token": 0.5, "data": {"tokens": 122_880}}
+OTHERS = ("chat", "instruction-following", "structured-output", "reasoning", "safety", "pruning-probes")
+"""Built-in suites whose answers by the original are the lessons."""
+DIALOGUES, SPOKEN, SUMS, LESSONS = "dialogues.jsonl", "text.jsonl", "sums.jsonl", "lessons.jsonl"
+"""What a contestant may read, in the work folder."""
+
+
+def by_lessons(windows: int) -> dict[str, Any]:
+    """Calibrated on so many windows of them, with least squares."""
+    return {**REFIT, "calibration": {"file": LESSONS, "windows": windows, "tokens": 256}}
+
+
+def three_kinds(tokens: int) -> dict[str, Any]:
+    """Next token of dialogues, sums and lessons, 7 to 5 to 4."""
+    shares = ((DIALOGUES, 7), (SUMS, 5), (LESSONS, 4))
+    sources = [{"source": source, "tokens": tokens * share // 16} for source, share in shares]
+    data = {"tokens": tokens, "sources": sources}
+    return {"objective": "next_token", "batch": 4, "learning_rate": 0.002, "data": data}
+
+
 CONTESTANTS: dict[str, tuple[float, dict[str, Any], dict[str, Any] | None]] = {
     "original": (0.0, {}, None),
     "cfsp-10": (0.1, {}, None),
@@ -55,6 +76,9 @@ CONTESTANTS: dict[str, tuple[float, dict[str, Any], dict[str, Any] | None]] = {
     "cfsp-20, least squares, half and half in bfloat16": (0.2, REFIT, MIXED_FAST),
     "cfsp-20, least squares, distill answers in bfloat16": (0.2, REFIT, ANSWERS_FAST),
     "cfsp-20, least squares, next_token, all weights in bfloat16": (0.2, REFIT, FULL_FAST),
+    "cfsp-20 by 144 windows of lessons, least squares": (0.2, by_lessons(144), None),
+    "cfsp-20 by 48, least squares, three kinds": (0.2, by_lessons(48), three_kinds(48_000)),
+    "cfsp-20 by 64, least squares, three kinds, longer": (0.2, by_lessons(64), three_kinds(80_000)),
     "cfsp-10, least squares, distill": (0.1, REFIT, DISTILL),
 }
 """Sparsity, rest of the recipe, recovery."""
@@ -63,7 +87,10 @@ Cut: cfsp at r_block 0.1 or 0.2, calibrated on 32 windows of 256 tokens of Dolly
 writes them. Recovery: on dialogues of at most {LONGEST} tokens, 5 % of them held out, packed in rows of 256; settings
 are the defaults but for the data. distill: 40,960 tokens, all count. next_token: 61,440 tokens, answers count.
 Passes: of the {len(suites.load("smoke").cases)} cases of smoke, greedy. Perplexity: as in tests/races/recover.py.
-CPU s: process time of calibration, cut, compensation and recovery. float32, one thread, torch {torch.__version__}.
+CPU s: process time of calibration, cut, compensation and recovery, and of asking the original for lessons. float32
+unless said, one thread, torch {torch.__version__}.
+Lessons: the original's answers to {", ".join(OTHERS)}, without the cases that smoke asks too. Three kinds: dialogues, the
+training questions of GSM8K, and lessons, 7 tokens to 5 to 4; 48,000 or, longer, 80,000 in all.
 """
 
 
@@ -87,11 +114,12 @@ def one(name: str, folder: Path, data: Path, work: Path) -> None:
     tokenizer = AutoTokenizer.from_pretrained(folder)
     place, seconds, held_out = folder, 0.0, ()
     if CONTESTANTS[name][0]:
+        asking = lessons(folder, work) if LESSONS in json.dumps(CONTESTANTS[name][1]) else 0.0
         model = open_model(folder, torch.float32)
         chosen = recipe(name, data, work, encoder(tokenizer, model, response_only=True))
         start = time.process_time()
         receipt = apply(model, chosen, tokenizer)
-        seconds, place = time.process_time() - start, work / name
+        seconds, place = asking + time.process_time() - start, work / name
         if not place.exists():
             save(model, tokenizer, place, receipt)
         held_out = (receipt.recovery.before, receipt.recovery.after) if receipt.recovery else ()
@@ -107,23 +135,50 @@ def one(name: str, folder: Path, data: Path, work: Path) -> None:
 def recipe(name: str, data: Path, work: Path, encoded: Encoder) -> Recipe:
     """The cut and the recovery of this name."""
     sparsity, more, recovery = CONTESTANTS[name]
-    asked, spoken = dialogues(data / "dolly" / "alpagasus_dolly_3k.jsonl", work, encoded)
-    calibration = {"file": str(spoken), "windows": 32, "tokens": 256}
+    dialogues(data / "dolly" / "alpagasus_dolly_3k.jsonl", work, encoded)
+    sums(data / "gsm8k" / "train.jsonl", work)
+    calibration = {"file": SPOKEN, "windows": 32, "tokens": 256}
     cut = {"method": "cfsp", "sparsity": sparsity, "calibration": calibration, **more}
     if recovery is not None:
-        cut["recovery"] = {**recovery, "data": {**recovery["data"], "sources": [str(asked)]}}
-    return Recipe.model_validate(cut)
+        cut["recovery"] = {**recovery, "data": {"sources": [DIALOGUES], **recovery["data"]}}
+    return Recipe.model_validate(cut).beside(work)
 
 
-def dialogues(file: Path, work: Path, encoded: Encoder) -> tuple[Path, Path]:
+def dialogues(file: Path, work: Path, encoded: Encoder) -> None:
     """The short ones: as rows, and as the text that the model would read."""
-    asked, spoken = work / "dialogues.jsonl", work / "text.jsonl"
     found = [(row, document(row, "instruction", "text")) for row in rows(file, "dialogues")]
     short = [(row, one) for row, one in found if one is not None and len(encoded(one)) <= LONGEST]
     texts = [encoded.tokenizer.decode(encoded(one).ids) for _, one in short]
-    asked.write_text("".join(json.dumps(dict(row.fields)) + "\n" for row, _ in short))
-    spoken.write_text("".join(json.dumps({"text": text}) + "\n" for text in texts))
-    return asked, spoken
+    (work / DIALOGUES).write_text("".join(json.dumps(dict(row.fields)) + "\n" for row, _ in short))
+    (work / SPOKEN).write_text("".join(json.dumps({"text": text}) + "\n" for text in texts))
+
+
+def sums(file: Path, work: Path) -> None:
+    """Questions of at most 600 letters with their answers, without the marks of a calculator, as a person would say."""
+    with (work / SUMS).open("w", encoding="utf-8") as made:
+        for line in file.read_text(encoding="utf-8").splitlines():
+            row = json.loads(line)
+            steps, _, result = re.sub(r"<<.*?>>", "", row["answer"]).partition("####")
+            said = f"{steps.strip()}\nThe answer is {result.strip()}."
+            if len(row["question"]) + len(said) <= 600:
+                turns = [{"role": "user", "content": row["question"]}, {"role": "assistant", "content": said}]
+                made.write(json.dumps({"messages": turns}) + "\n")
+
+
+def lessons(folder: Path, work: Path) -> float:
+    """Ask the original the other suites, once for all contestants. Returns the CPU seconds that it took."""
+    cost = work / "asking.json"
+    if not cost.exists():
+        start = time.process_time()
+        known = [case.messages for case in suites.load("smoke").cases]
+        with (work / LESSONS).open("w", encoding="utf-8") as made:
+            for suite in map(suites.load, OTHERS):
+                others = [case for case in suite.cases if case.messages not in known]
+                for one in tried(ModelSpec("original", str(folder)), suite, others, work / "answers" / "original"):
+                    if one.answer is not None and one.text:
+                        made.write(json.dumps({"text": one.answer.prompt + one.text}) + "\n")
+        cost.write_text(json.dumps(time.process_time() - start))
+    return float(json.loads(cost.read_text()))
 
 
 if __name__ == "__main__":
