@@ -140,10 +140,17 @@ class SuiteCalibration(SuiteText):
     tokens: int | None = Field(default=None, ge=2)
 
 
-class SuiteRecovery(Part):
-    """The same as what a recovery trains on."""
+class SuiteData(SuiteText):
+    """The same as training data."""
 
-    data: SuiteText
+    beside: bool = False
+    """Beside the data that the recipe names, and not in their place."""
+
+
+class SuiteRecovery(Part):
+    """What a recovery trains on."""
+
+    data: SuiteData
 
 
 class Candidate(Source):

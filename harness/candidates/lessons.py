@@ -102,7 +102,8 @@ def _reading(candidate: Candidate, recipe: Recipe, files: Mapping[str, Path]) ->
         )
     if candidate.recovery is not None and recipe.recovery is not None:
         source = Source(source=str(files["recovery"]), format="chat")
-        data = recipe.recovery.data.model_copy(update={"sources": (source,)})
+        others = recipe.recovery.data.sources if candidate.recovery.data.beside else ()
+        data = recipe.recovery.data.model_copy(update={"sources": (*others, source)})
         changes["recovery"] = recipe.recovery.model_copy(update={"data": data})
     return recipe.model_copy(update=changes)
 

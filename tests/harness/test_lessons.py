@@ -15,7 +15,7 @@ from harness.errors import HarnessError
 from harness.inspection import inspected
 from harness.models.opening import LoadedModel
 from harness.pipeline import run
-from harness.plan_file import load_plan
+from harness.plan_file import load_plan, only
 from harness.stores.duckdb_store import DuckdbStore
 
 CUT = "{recipe: {method: cfsp, sparsity: 0.2}, calibration: {suite: words.yaml, windows: 4, tokens: 64}}"
@@ -169,6 +169,22 @@ def test_of_suites_that_judge_nothing_all_is_learned_beside_half_of_one_that_doe
     assert cut.notes[0].startswith(f"calibration: {split}")
     assert cut.notes[0].endswith(f"; the others are held out; calibration: {others}")
     assert back.notes[0].endswith(f"recovery: {others}")
+
+
+def test_a_recovery_can_read_suites_beside_its_own_data(place: Path) -> None:
+    (place / "own.txt").write_text("\n\n".join(f"One more line, and it is number {n}." for n in range(200)))
+    plan = place / "plan.yaml"
+    text = plan.read_text().replace("window: 32}", "window: 32, sources: [own.txt]}")
+    plan.write_text(text.replace("data: {suite: words.yaml}", "data: {suite: words.yaml, beside: true}"))
+    outcome = run(only(load_plan(str(plan)), "back"), place / "out")
+    store = DuckdbStore(place / "out" / "secateur.duckdb")
+    receipts = {one.model.name: store.receipt(one.id) for one in store.runs(outcome.job)}
+    recovered = Receipt.from_json(receipts["back"] or "").recovery
+    assert recovered is not None
+    own, lesson = recovered.data
+    assert own.source == str(place / "own.txt")
+    assert Path(lesson.source).parent == place / "out" / "models" / "lessons"
+    assert min(own.tokens, lesson.tokens) > 100
 
 
 def test_a_check_says_what_is_left_to_ask(place: Path) -> None:

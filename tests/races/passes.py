@@ -89,8 +89,8 @@ are the defaults but for the data. distill: 40,960 tokens, all count. next_token
 Passes: of the {len(suites.load("smoke").cases)} cases of smoke, greedy. Perplexity: as in tests/races/recover.py.
 CPU s: process time of calibration, cut, compensation and recovery, and of asking the original for lessons. float32
 unless said, one thread, torch {torch.__version__}.
-Lessons: the original's answers to {", ".join(OTHERS)}, without the cases that smoke asks too. Three kinds: dialogues, the
-training questions of GSM8K, and lessons, 7 tokens to 5 to 4; 48,000 or, longer, 80,000 in all.
+Lessons: the original's answers to {", ".join(OTHERS)}, without the cases that smoke asks too. Three kinds:
+dialogues, the training questions of GSM8K, and lessons, 7 tokens to 5 to 4; 48,000 or, longer, 80,000 in all.
 """
 
 
