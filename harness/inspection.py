@@ -10,8 +10,7 @@ from compress import CompressError
 from compress.recipe import Recipe
 from compress.training.sources import check as check_data
 from harness import metrics
-from harness.candidates.halves import halves, learned_suites, learning_faults
-from harness.candidates.halves import sources as learned_sources
+from harness.candidates.halves import halves, learned_sources, learned_suites, learning_faults
 from harness.candidates.making import recipe_of
 from harness.endpoints import NOT_STOCK
 from harness.errors import HarnessError

@@ -74,7 +74,7 @@ def learned_suites(plan: Plan) -> dict[str, Halves]:
     Of a suite that the plan asks, half is learned from; of another, all that no suite of the plan asks.
     Raises HarnessError for a suite that is wrong.
     """
-    wanted = sources(plan)
+    wanted = learned_sources(plan)
     if not wanted:
         return {}
     try:
@@ -88,7 +88,7 @@ def learned_suites(plan: Plan) -> dict[str, Halves]:
     }
 
 
-def sources(plan: Plan) -> list[str]:
+def learned_sources(plan: Plan) -> list[str]:
     """The names in the plan of all suites that its candidates learn from."""
     read = (names for candidate in plan.candidates.values() for names in candidate.learns.values())
     return sorted(set(chain.from_iterable(read)))
