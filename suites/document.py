@@ -30,6 +30,9 @@ STRANGE = "unknown key, like none that is known; "
 
 Key = str | int
 Trail = tuple[Key, ...]
+WORDS = {"Input should be": "must be", "valid dictionary": "mapping", "valid tuple": "list", "a valid string": "text"}
+"""What pydantic says, and what is said of YAML."""
+
 M = TypeVar("M", bound=BaseModel)
 
 
@@ -200,7 +203,7 @@ def _words(fault: ErrorDetails, model: type[BaseModel]) -> str:
     if kind == "value_error":
         return str(fault["ctx"]["error"])
     text = re.sub(r" or instance of \w+", "", fault["msg"])
-    for theirs, ours in (("Input should be", "must be"), ("valid dictionary", "mapping"), ("a valid string", "text")):
+    for theirs, ours in WORDS.items():
         text = text.replace(theirs, ours)
     text, found = text.replace("a valid ", "a "), fault["input"]
     if not isinstance(found, str | int | float) or len(str(found)) > 60:

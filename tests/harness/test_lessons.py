@@ -120,6 +120,7 @@ def test_candidates_learn_from_one_half_and_are_judged_by_the_other(place: Path)
             "suite two: too few cases to learn from one half: 0 to learn from, 1 held out",
         ),
         ("suite: words.yaml, windows", "suite: [], windows", "at least 1 item"),
+        ("suite: words.yaml, windows", "suite: 7, windows", "calibration.suite: must be a list, found 7"),
         ("suite: words.yaml, windows", "suite: [words.yaml, words.yaml], windows", "named twice: words.yaml"),
         ("data: {suite: words.yaml}", "data: {suite: none.yaml}", "none.yaml: no such file"),
         ("windows: 4", "window: 4", "unknown key, did you mean 'windows'?"),
