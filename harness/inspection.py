@@ -34,7 +34,7 @@ def loaded_suites(plan: Plan) -> list[Suite]:
 
     Raises HarnessError with the faults of every suite file at once.
     """
-    learned = learned_sources(plan)
+    learned = learned_sources(plan.candidates.values())
     found: list[Suite] = []
     faults: list[str] = []
     for source in plan.suites:

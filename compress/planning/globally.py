@@ -108,7 +108,6 @@ def _check(pools: Sequence[_Pool], weights: float, slack: float, floor: float) -
         raise CompressError("a score is NaN or infinite; weights or activations of this model are broken")
     most = sum((pool.kept - pool.least) * pool.cost for pool in pools)
     if weights > most + slack:
-        why = f"with floor {floor:g} only {most} can: lower the floor"
-        if not floor:
-            why = f"only {most} can, as every layer keeps a little: lower the target"
-        raise CompressError(f"{weights:.0f} weights have to go, but {why}")
+        lower = f"with floor {floor:g} only {most} can: lower the floor"
+        little = f"only {most} can, as every layer keeps a little: lower the target"
+        raise CompressError(f"{weights:.0f} weights have to go, but {lower if floor else little}")

@@ -5,9 +5,9 @@ Of a suite that judges nothing, all is learned from that nothing else judges by.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
-from itertools import chain
+from itertools import chain, filterfalse
 
 import suites as suite_files
 from harness.candidates.making import recipe_of
@@ -50,17 +50,20 @@ class Halves:
 
 def halves(suite: Suite) -> Halves:
     """The suite, parted. Cases that ask the same are in the same half, whatever they are called."""
-    learned = tuple(case for case in suite.cases if in_first_half(case.messages))
-    rest = tuple(case for case in suite.cases if not in_first_half(case.messages))
+    learned, rest = _sorted_out(suite, lambda case: in_first_half(case.messages))
     held_out = replace(suite, cases=rest, digest=digest(suite.digest, "without", RULE))
     return Halves(suite, learned, held_out, f"whose {RULE}")
 
 
 def _undivided(suite: Suite, asked: Set[str]) -> Halves:
     """All of it to learn from, but what is asked. asked: digests of messages."""
-    learned = tuple(case for case in suite.cases if digest(case.messages) not in asked)
-    rest = tuple(case for case in suite.cases if digest(case.messages) in asked)
-    return Halves(suite, learned, replace(suite, cases=rest), UNASKED)
+    learned, rest = _sorted_out(suite, lambda case: digest(case.messages) not in asked)
+    return Halves(suite, learned, replace(suite, cases=rest, digest=digest(suite.digest, "without", UNASKED)), UNASKED)
+
+
+def _sorted_out(suite: Suite, chosen: Callable[[Case], bool]) -> tuple[tuple[Case, ...], tuple[Case, ...]]:
+    """The cases that are chosen, and the others."""
+    return tuple(filter(chosen, suite.cases)), tuple(filterfalse(chosen, suite.cases))
 
 
 def in_first_half(content: object) -> bool:
@@ -74,7 +77,7 @@ def learned_suites(plan: Plan) -> dict[str, Halves]:
     Of a suite that the plan asks, half is learned from; of another, all that no suite of the plan asks.
     Raises HarnessError for a suite that is wrong.
     """
-    wanted = learned_sources(plan)
+    wanted = learned_sources(plan.candidates.values())
     if not wanted:
         return {}
     try:
@@ -88,9 +91,9 @@ def learned_suites(plan: Plan) -> dict[str, Halves]:
     }
 
 
-def learned_sources(plan: Plan) -> list[str]:
-    """The names in the plan of all suites that its candidates learn from."""
-    read = (names for candidate in plan.candidates.values() for names in candidate.learns.values())
+def learned_sources(candidates: Iterable[Candidate]) -> list[str]:
+    """The names in the plan of all suites that these learn from."""
+    read = (names for candidate in candidates for names in candidate.learns.values())
     return sorted(set(chain.from_iterable(read)))
 
 
@@ -125,7 +128,7 @@ def _unread(candidate: Candidate) -> list[str]:
 def _overlaps(candidate: Candidate, found: Mapping[str, Halves], suites: Sequence[Suite]) -> list[str]:
     """Suites of the plan that ask what the candidate has learned from another one."""
     faults = []
-    for source in sorted(set(chain.from_iterable(candidate.learns.values()))):
+    for source in learned_sources([candidate]):
         known = {digest(case.messages) for case in found[source].learned}
         for suite in suites:
             same = [case.id for case in suite.cases if digest(case.messages) in known]

@@ -38,7 +38,8 @@ LONGEST = 256
 REFIT = {"compensate": "least_squares"}
 DISTILL = {"data": {"tokens": 40_960, "response_only": False}}
 NEXT_TOKEN = {"objective": "next_token", "data": {"tokens": 61_440}}
-FAST = {"precision": "bfloat16", "batch": 4, "learning_rate": 0.002}
+LARGE_STEPS = {"batch": 4, "learning_rate": 0.002}
+FAST = {"precision": "bfloat16", **LARGE_STEPS}
 NEXT_TOKEN_FAST = {**FAST, "objective": "next_token", "data": {"tokens": 147_456}}
 NEXT_TOKEN_LONGER = {**FAST, "objective": "next_token", "data": {"tokens": 180_224}}
 ANSWERS_FAST = {**FAST, "data": {"tokens": 122_880}}
@@ -60,7 +61,7 @@ def three_kinds(tokens: int) -> dict[str, Any]:
     shares = ((DIALOGUES, 7), (SUMS, 5), (LESSONS, 4))
     sources = [{"source": source, "tokens": tokens * share // 16} for source, share in shares]
     data = {"tokens": tokens, "sources": sources}
-    return {"objective": "next_token", "batch": 4, "learning_rate": 0.002, "data": data}
+    return {**LARGE_STEPS, "objective": "next_token", "data": data}
 
 
 CONTESTANTS: dict[str, tuple[float, dict[str, Any], dict[str, Any] | None]] = {
