@@ -10,7 +10,7 @@ from typing import get_args
 
 from rapidfuzz.distance import Levenshtein
 
-from reports.page import CaseRow, Kind
+from reports.cases import CaseRow, Kind
 
 CHANGED = ("loss", "gain", "churn")
 FIRST = 20

@@ -13,9 +13,9 @@ from typing import get_args
 
 from markupsafe import Markup
 
+from reports.cases import AnswerRow, CheckRow, Kind, TokenRow
 from reports.listing import Listed, Listing
 from reports.packing import packed
-from reports.page import AnswerRow, CheckRow, Kind, TokenRow
 from reports.visible import visible
 
 CHUNK = 200

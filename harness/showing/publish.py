@@ -18,22 +18,9 @@ from harness.verdicts.gate import Verdict
 from harness.verdicts.outcome import deciders, sentence, worst
 from harness.verdicts.pairing import CasePair
 from harness.verdicts.reasons import why_left_out
+from reports.cases import AnswerRow, CaseRow, CheckRow, Kind, Message, TokenRow
 from reports.fidelity import DivergenceRow, PassageRow, Percentile
-from reports.page import (
-    AnswerRow,
-    BesidePage,
-    CandidatePage,
-    CaseRow,
-    CheckRow,
-    Fact,
-    Kind,
-    Message,
-    MetricRow,
-    ModelPage,
-    Page,
-    TokenRow,
-    TrendRow,
-)
+from reports.page import BesidePage, CandidatePage, Fact, MetricRow, ModelPage, Page, TrendRow
 from suites import Graded
 
 HEADLINE_KINDS = (".pass_rate", ".acc", "fidelity.perplexity_ratio", "size.bytes", "speed.decode")

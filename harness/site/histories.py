@@ -16,7 +16,8 @@ from harness.trends import History
 from harness.trends.drawing import trend_row
 from harness.trends.events import events
 from harness.trends.reading import histories
-from reports.site.pages import HistoryPage, HistoryPart, HistoryPoint, Link, Mark, TrendGroup, TrendsPage
+from reports.site.histories import HistoryPage, HistoryPart, HistoryPoint, Mark, TrendGroup, TrendsPage
+from reports.site.link import Link
 
 
 def history_sheets(table: BaselineTable) -> Iterator[Sheet]:

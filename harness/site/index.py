@@ -8,7 +8,8 @@ from harness.digest import digest
 from harness.site import Sheet
 from harness.site.shelf import Shelf
 from reports.page import Fact
-from reports.site.pages import IndexPage, JobRow, Link, OlderPage
+from reports.site.link import Link
+from reports.site.pages import IndexPage, JobRow, OlderPage
 
 A_PAGE = 200
 """Jobs. Pages of older ones are filled from the oldest on, so that a new job changes the last of them only."""

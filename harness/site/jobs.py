@@ -12,7 +12,8 @@ from harness.site.shelf import Shelf
 from harness.stores import Job, VerdictRow
 from harness.stores.overview import FlipText, OverviewTable
 from reports.page import CandidatePage, Fact
-from reports.site.pages import FlippedItem, JobPage, JudgedPart, Link
+from reports.site.link import Link
+from reports.site.pages import FlippedItem, JobPage, JudgedPart
 
 MOST_FLIPS = 12
 """Of a metric and a kind, on a job's page; the report has all."""

@@ -9,7 +9,8 @@ from harness.schedules import Schedule, Turn
 from harness.schedules.cron import checked
 from harness.site import Sheet, job_file, readable
 from harness.stores.schedules import ScheduleTable
-from reports.site.pages import Link, ScheduleRow, SchedulesPage, TurnRow
+from reports.site.link import Link
+from reports.site.pages import ScheduleRow, SchedulesPage, TurnRow
 
 MOST_TURNS = 20
 """Of each schedule, the newest."""

@@ -11,7 +11,8 @@ from harness.site.findings import gate_rows, key_numbers
 from harness.stores import Job, VerdictRow
 from harness.stores.overview import Overview
 from reports.page import GateRow
-from reports.site.pages import JobRow, KeyNumber, Link, Outcome, Standing, Word
+from reports.site.link import Link, Word
+from reports.site.pages import JobRow, KeyNumber, Outcome, Standing
 
 MOST_KEYS = 3
 """Numbers a row shows of a candidate."""

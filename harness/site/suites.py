@@ -12,7 +12,8 @@ from harness.site import Sheet, job_file, suite_file
 from harness.site.shelf import Shelf
 from harness.stores import Job
 from harness.stores.overview import GradedCase
-from reports.site.pages import Link, Strip, StripTable, SuitePage, SuiteRow, SuitesPage
+from reports.site.histories import Strip, StripTable, SuitePage, SuiteRow, SuitesPage
+from reports.site.link import Link
 
 MOST_JOBS = 40
 """Columns of a strip: the newest jobs."""

@@ -14,7 +14,7 @@ from harness.site.shelf import Shelf
 from harness.stores import Job
 from harness.stores.duckdb_store import DuckdbStore
 from reports.site.drawing import version
-from reports.site.pages import Link
+from reports.site.link import Link
 from suites.errors import SuiteError
 
 WORDS = "The whole report: every case, every number, how it was made"

@@ -91,7 +91,7 @@ class GradedCase:
     jobs: int
     wrong: int
     cells: str
-    """For each job its number, counted back from the newest as 1, and a letter as in reports.site.pages.Strip."""
+    """For each job its number, counted back from the newest as 1, and a letter as in reports.site.histories.Strip."""
     cases: int
     """Of the suite, in these jobs, listed or not."""
 

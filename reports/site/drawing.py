@@ -19,17 +19,18 @@ from markupsafe import Markup
 from reports import assets
 from reports.environment import environment
 from reports.errors import ReportError
-from reports.site import pages, strips, timeline
+from reports.site import histories, pages, strips, timeline
+from reports.site.link import Link
 from reports.visible import visible
 
 TEMPLATES: dict[type, str] = {
     pages.IndexPage: "index",
     pages.OlderPage: "older",
     pages.JobPage: "job",
-    pages.TrendsPage: "trends",
-    pages.HistoryPage: "history",
-    pages.SuitesPage: "suites",
-    pages.SuitePage: "suite",
+    histories.TrendsPage: "trends",
+    histories.HistoryPage: "history",
+    histories.SuitesPage: "suites",
+    histories.SuitePage: "suite",
     pages.ComparePage: "compare",
     pages.SchedulesPage: "schedules",
     pages.SearchPage: "search",
@@ -69,7 +70,7 @@ def draw(page: pages.SitePage, name: str) -> str:
     )
 
 
-def address(link: pages.Link) -> str:
+def address(link: Link) -> str:
     """Where a link leads, from the top of the site. Raises: ReportError, if that is no page of a site."""
     if not NAME.fullmatch(link.page):
         raise ReportError(f"{link.page!r} is no page of a site")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from reports.site.pages import HistoryPart, HistoryPoint
+from reports.site.histories import HistoryPart, HistoryPoint
 
 WIDTH, HEIGHT = 720.0, 180.0
 LEFT, RIGHT, TOP, FOOT = 76.0, 712.0, 14.0, 152.0

@@ -7,7 +7,8 @@ import random
 from collections.abc import Sequence
 from dataclasses import replace
 
-from reports.page import AnswerRow, CaseRow, CheckRow, Kind, Message, Page
+from reports.cases import AnswerRow, CaseRow, CheckRow, Kind, Message
+from reports.page import Page
 from tests.reports.conftest import example_page as small
 
 __all__ = ["many", "small"]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from reports import Page, write_folder
-from reports.page import AnswerRow, CaseRow, CheckRow, Kind, TokenRow
+from reports.cases import AnswerRow, CaseRow, CheckRow, Kind, TokenRow
 from tests.browser.conftest import PHONE
 from tests.browser.pages import many, small
 

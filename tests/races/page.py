@@ -34,7 +34,8 @@ from typing import Any
 from playwright.sync_api import Browser, sync_playwright
 
 import reports
-from reports.page import AnswerRow, CaseRow, CheckRow, Kind, Message, Page
+from reports.cases import AnswerRow, CaseRow, CheckRow, Kind, Message
+from reports.page import Page
 from tests.reports.conftest import example_page
 
 PROSE = " ".join(" ".join(topics.values()).split())

@@ -6,25 +6,11 @@ from typing import Literal
 
 import pytest
 
+from reports.cases import AnswerRow, CaseRow, CheckRow, Kind, Message
 from reports.compression import AdapterRow, LayerRow, LossPoint, RatioRow, RecoveryRow
 from reports.fidelity import DivergenceRow, PassageRow, Percentile
 from reports.overview import Highlight, SpreadRow, Tradeoff, TradePoint
-from reports.page import (
-    AnswerRow,
-    CandidatePage,
-    CaseRow,
-    CheckRow,
-    Decision,
-    Fact,
-    GateRow,
-    Kind,
-    Message,
-    MetricRow,
-    ModelPage,
-    Page,
-    TagRow,
-    TrendRow,
-)
+from reports.page import CandidatePage, Decision, Fact, GateRow, MetricRow, ModelPage, Page, TagRow, TrendRow
 
 
 @pytest.fixture

@@ -4,8 +4,8 @@ import math
 
 import pytest
 
+from reports.cases import AnswerRow, CaseRow, Kind
 from reports.listing import Listed, listing
-from reports.page import AnswerRow, CaseRow, Kind
 
 
 def case(name: str, kind: Kind, before: AnswerRow, after: AnswerRow) -> CaseRow:

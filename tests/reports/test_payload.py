@@ -8,8 +8,9 @@ import zlib
 from dataclasses import replace
 from typing import Any
 
+from reports.cases import AnswerRow, CheckRow, TokenRow
 from reports.listing import listing
-from reports.page import AnswerRow, CheckRow, Page, TokenRow
+from reports.page import Page
 from reports.payload import CHUNK, chunk_name, payload
 from tests.reports.conftest import case
 
