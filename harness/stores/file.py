@@ -1,7 +1,7 @@
 """One DuckDB file that several processes share.
 
-While a process holds a DuckDB file for writing nobody else can open it, so it is never kept open: each call opens the
-file, runs one transaction and closes it, waiting for its turn when another process is inside.
+While a process holds a DuckDB file for writing nobody else can open it, so it is never kept open: each call attaches
+the file, runs one transaction and detaches it, waiting for its turn when another process is inside.
 """
 
 from __future__ import annotations
@@ -10,16 +10,19 @@ import random
 import re
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
 import duckdb
 
 from harness.errors import HarnessError
-from harness.stores import journal
+from harness.stores import engine, journal
 from harness.stores.comments import statements
+from harness.stores.engine import quoted
 from harness.stores.migrations import STEPS
 from harness.stores.rows import Connection, Row
 
@@ -53,23 +56,27 @@ class DuckdbFile:
 
     def transaction(self, work: Callable[[Connection], Result]) -> Result:
         """Open, run `work` in one transaction, close. `work` may not use the file but through its connection."""
-        with INSIDE:
-            db = _open(self.path, self.wait_seconds)
-            try:
-                db.begin()
-                result = work(db)
-                db.commit()
-                journal.close(db, self.path)
-                return result
-            except duckdb.Error as error:
+        with INSIDE, self._attached() as db:
+            db.begin()
+            result = work(db)
+            db.commit()
+            journal.close(db, self.path, partial(engine.detach, db, self.path))
+            return result
+
+    @contextmanager
+    def _attached(self) -> Iterator[Connection]:
+        """The file as it is; if an error comes out, nothing is left of what was done inside."""
+        db = _open(self.path, self.wait_seconds)
+        try:
+            yield db
+        except BaseException as error:
+            engine.stop(self.path)
+            if isinstance(error, duckdb.Error):
                 raise HarnessError(f"cannot use the store {self.path}: {first_line(error)}; {DAMAGED}") from error
-            except RuntimeError as error:
+            if isinstance(error, RuntimeError) and str(error) == INTERRUPTED:
                 # What becomes of Ctrl-C while a query runs.
-                if str(error) == INTERRUPTED:
-                    raise KeyboardInterrupt from error
-                raise
-            finally:
-                db.close()
+                raise KeyboardInterrupt from error
+            raise
 
 
 def now(ahead_seconds: float = 0.0) -> str:
@@ -84,9 +91,7 @@ def _open(path: Path, wait_seconds: float) -> Connection:
     while True:
         try:
             journal.undo(path)
-            db = connected(path)
-            journal.by_hand(db)
-            return db
+            return engine.attach(path)
         except duckdb.Error as error:
             if not re.search(r"\block\b", str(error)):
                 raise HarnessError(f"cannot open the store {path}: {first_line(error)}; {DAMAGED}") from error
@@ -138,8 +143,3 @@ def first_line(error: Exception) -> str:
 def pattern(path: Path) -> str:
     """As SQL text where a path is a pattern to DuckDB."""
     return quoted(re.sub(r"([*?\[])", r"[\1]", str(path)))
-
-
-def quoted(path: Path | str) -> str:
-    """As SQL text; not every statement takes values apart from its text."""
-    return "'" + str(path).replace("'", "''") + "'"

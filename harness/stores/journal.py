@@ -13,7 +13,7 @@ from __future__ import annotations
 import os
 import struct
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
@@ -33,20 +33,20 @@ NUMBER = struct.Struct("<Q")
 
 
 def by_hand(db: Connection) -> None:
-    """Let this connection checkpoint only in `close`."""
+    """Let all connections of this engine checkpoint only in `close`."""
     db.execute("PRAGMA disable_checkpoint_on_shutdown; SET wal_autocheckpoint = '1TB'")
     with suppress(duckdb.CatalogException):  # DuckDB 1 has no such setting, and goes by the other one
         db.execute(f"SET auto_checkpoint_skip_wal_threshold = {2**62}")
 
 
-def close(db: Connection, path: Path) -> None:
-    """Move what has been committed from the log into the file, and close it.
+def close(db: Connection, path: Path, leave: Callable[[], None]) -> None:
+    """Move what has been committed from the log into the file, and `leave` it, which closes it.
 
     Where that fails, as on a full disk, nothing is said: the log still has it, and the next who opens the file tries
     again.
     """
     if not Path(f"{path}.wal").exists():
-        db.close()
+        leave()
         return
     # Closing any file on the same path gives up the lock that DuckDB has on it, so this one outlives the connection.
     with path.open("rb") as file:
@@ -56,7 +56,7 @@ def close(db: Connection, path: Path) -> None:
                 db.execute("CHECKPOINT")
                 _journal(path).unlink()
         finally:
-            db.close()
+            leave()
 
 
 def undo(path: Path) -> None:

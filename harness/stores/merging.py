@@ -12,7 +12,8 @@ from pathlib import Path
 import duckdb
 
 from harness.errors import HarnessError
-from harness.stores.file import DuckdbFile, first_line, quoted, refuse_newer
+from harness.stores.engine import quoted
+from harness.stores.file import DuckdbFile, first_line, refuse_newer
 from harness.stores.journal import undo
 from harness.stores.migrations import STEPS
 from harness.stores.rows import Connection

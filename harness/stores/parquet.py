@@ -16,7 +16,8 @@ import duckdb
 
 from compress import drafts
 from harness.errors import HarnessError
-from harness.stores.file import DuckdbFile, connected, first_line, migrate, pattern, quoted, refuse_newer
+from harness.stores.engine import quoted
+from harness.stores.file import DuckdbFile, connected, first_line, migrate, pattern, refuse_newer
 from harness.stores.rows import Connection
 
 MANIFEST = "manifest.json"

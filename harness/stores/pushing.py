@@ -10,7 +10,8 @@ from pathlib import Path
 
 from harness.digest import digest
 from harness.errors import HarnessError
-from harness.stores.file import DuckdbFile, quoted
+from harness.stores.engine import quoted
+from harness.stores.file import DuckdbFile
 from harness.stores.migrations import STEPS
 from harness.stores.places import MANIFEST, PATH, Place, manifest
 from harness.stores.rows import Connection

@@ -113,6 +113,41 @@ def test_processes_take_turns(store: DuckdbStore) -> None:
     assert len(store.answers(stage.id)) == 3 * 4 * 5
 
 
+FORKING = """
+import os, sys
+from pathlib import Path
+from harness.stores.file import DuckdbFile
+file = DuckdbFile(Path(sys.argv[1]), 9)
+file.execute("CREATE TABLE mine AS SELECT * FROM range(1000000)", ())
+if (child := os.fork()) == 0:
+    file.execute("INSERT INTO mine VALUES (0)", ())
+    os._exit(0)
+assert os.waitpid(child, 0)[1] == 0
+print(*file.rows("SELECT count(*) FROM mine"))
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
+def test_a_process_that_was_forked_writes_too(tmp_path: Path) -> None:
+    command = [sys.executable, "-W", "ignore", "-c", FORKING, str(tmp_path / "s.duckdb")]
+    assert subprocess.check_output(command, cwd=ROOT, text=True, timeout=60) == "(1000001,)\n"
+
+
+def test_what_a_failed_transaction_attached_is_gone(store: DuckdbStore, tmp_path: Path) -> None:
+    def attached(name: str) -> None:
+        def work(db: duckdb.DuckDBPyConnection) -> None:
+            db.execute(f"ATTACH '{tmp_path / name}' AS theirs")
+            db.execute("SELECT nothing")
+
+        with pytest.raises(HarnessError, match="nothing"):
+            store.file.transaction(work)
+
+    attached("one.duckdb")
+    attached("two.duckdb")
+    duckdb.connect(str(tmp_path / "one.duckdb")).close()
+    assert store.file.rows("SELECT database_name FROM duckdb_databases() WHERE path IS NOT NULL") == [("store",)]
+
+
 def test_ctrl_c_ends_a_query_as_it_ends_everything_else(store: DuckdbStore) -> None:
     """DuckDB raises RuntimeError with this text; how soon depends on the query, so none is interrupted here."""
 
