@@ -3,8 +3,7 @@
     python tests/races/passes.py MODEL_FOLDER DATA_FOLDER WORK_FOLDER [NAME ...]
 
 MODEL_FOLDER: any supported model, for example the cached embedded one. DATA_FOLDER: as `tests/races/recover.py` wants
-it, and dolly/alpagasus_dolly_3k.jsonl and gsm8k/train.jsonl. WORK_FOLDER keeps models, answers and results: what is
-there is not made again.
+it, and gsm8k/train.jsonl. WORK_FOLDER keeps models, answers and results: what is there is not made again.
 NAME: contestants; none: all. Every contestant has a process of its own. Prints the protocol, then one row of a Markdown
 table a contestant.
 """
@@ -17,6 +16,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from shutil import copyfile
 from typing import Any
 
 import recover
@@ -48,7 +48,10 @@ MIXED_FAST = {**FAST, "next_token": 0.5, "data": {"tokens": 122_880}}
 OTHERS = ("chat", "instruction-following", "structured-output", "reasoning", "safety", "pruning-probes")
 """Built-in suites whose answers by the original are the lessons."""
 DIALOGUES, SPOKEN, SUMS, LESSONS = "dialogues.jsonl", "text.jsonl", "sums.jsonl", "lessons.jsonl"
+ARTICLES = "articles.jsonl"
 """What a contestant may read, in the work folder."""
+BY_ARTICLES = {"calibration": {"file": ARTICLES, "windows": 32, "tokens": 256}}
+"""As in tests/races/recover.py."""
 
 
 def by_lessons(windows: int) -> dict[str, Any]:
@@ -56,12 +59,17 @@ def by_lessons(windows: int) -> dict[str, Any]:
     return {**REFIT, "calibration": {"file": LESSONS, "windows": windows, "tokens": 256}}
 
 
-def three_kinds(tokens: int) -> dict[str, Any]:
-    """Next token of dialogues, sums and lessons, 7 to 5 to 4."""
-    shares = ((DIALOGUES, 7), (SUMS, 5), (LESSONS, 4))
-    sources = [{"source": source, "tokens": tokens * share // 16} for source, share in shares]
+def three_kinds(tokens: int, shares: tuple[int, int, int] = (7, 5, 4)) -> dict[str, Any]:
+    """Next token of dialogues, sums and lessons."""
+    kinds = zip((DIALOGUES, SUMS, LESSONS), shares, strict=True)
+    sources = [{"source": source, "tokens": tokens * share // 16} for source, share in kinds]
     data = {"tokens": tokens, "sources": sources}
     return {**LARGE_STEPS, "objective": "next_token", "data": data}
+
+
+def all_weights(tokens: int) -> dict[str, Any]:
+    """Next token of three kinds, more of it dialogues, by whole weights in bfloat16."""
+    return {**three_kinds(tokens, (10, 3, 3)), "precision": "bfloat16", "rule": "full"}
 
 
 CONTESTANTS: dict[str, tuple[float, dict[str, Any], dict[str, Any] | None]] = {
@@ -80,6 +88,9 @@ CONTESTANTS: dict[str, tuple[float, dict[str, Any], dict[str, Any] | None]] = {
     "cfsp-20 by 144 windows of lessons, least squares": (0.2, by_lessons(144), None),
     "cfsp-20 by 48, least squares, three kinds": (0.2, by_lessons(48), three_kinds(48_000)),
     "cfsp-20 by 64, least squares, three kinds, longer": (0.2, by_lessons(64), three_kinds(80_000)),
+    "cfsp-20 by 64, least squares, three kinds, longest": (0.2, by_lessons(64), three_kinds(140_000)),
+    "cfsp-20 by articles": (0.2, BY_ARTICLES, None),
+    "cfsp-20 by articles, least squares, three kinds, all weights": (0.2, REFIT | BY_ARTICLES, all_weights(192_000)),
     "cfsp-10, least squares, distill": (0.1, REFIT, DISTILL),
 }
 """Sparsity, rest of the recipe, recovery."""
@@ -91,7 +102,9 @@ Passes: of the {len(suites.load("smoke").cases)} cases of smoke, greedy. Perplex
 CPU s: process time of calibration, cut, compensation and recovery, and of asking the original for lessons. float32
 unless said, one thread, torch {torch.__version__}.
 Lessons: the original's answers to {", ".join(OTHERS)}, without the cases that smoke asks too. Three kinds:
-dialogues, the training questions of GSM8K, and lessons, 7 tokens to 5 to 4; 48,000 or, longer, 80,000 in all.
+dialogues, the training questions of GSM8K, and lessons, 7 tokens to 5 to 4; 48,000, longer 80,000, or longest 140,000
+in all, and by all weights 192,000, 10 tokens to 3 to 3, in bfloat16. By articles: calibrated on WikiText-2 validation,
+as in tests/races/recover.py.
 """
 
 
@@ -115,7 +128,7 @@ def one(name: str, folder: Path, data: Path, work: Path) -> None:
     tokenizer = AutoTokenizer.from_pretrained(folder)
     place, seconds, held_out = folder, 0.0, ()
     if CONTESTANTS[name][0]:
-        asking = lessons(folder, work) if LESSONS in json.dumps(CONTESTANTS[name][1]) else 0.0
+        asking = lessons(folder, work) if LESSONS in json.dumps(CONTESTANTS[name]) else 0.0
         model = open_model(folder, torch.float32)
         chosen = recipe(name, data, work, encoder(tokenizer, model, response_only=True))
         start = time.process_time()
@@ -138,6 +151,7 @@ def recipe(name: str, data: Path, work: Path, encoded: Encoder) -> Recipe:
     sparsity, more, recovery = CONTESTANTS[name]
     dialogues(data / "dolly" / "alpagasus_dolly_3k.jsonl", work, encoded)
     sums(data / "gsm8k" / "train.jsonl", work)
+    copyfile(data / "wikitext2" / "line_level" / "validation.jsonl", work / ARTICLES)
     calibration = {"file": SPOKEN, "windows": 32, "tokens": 256}
     cut = {"method": "cfsp", "sparsity": sparsity, "calibration": calibration, **more}
     if recovery is not None:
