@@ -14,6 +14,7 @@ NAMED: dict[str, dict[str, Any]] = {
     "layerwise": {"rule": "layerwise"},
     "lora": {"objective": "next_token"},
     "distill": {"objective": "distill"},
+    "full": {"rule": "full", "objective": "next_token", "batch": 4, "learning_rate": 0.002},
 }
 """What a bare name stands for."""
 

@@ -25,7 +25,7 @@ PATH = click.Path(path_type=Path)
 @click.option("--out", "target", type=PATH, metavar="PATH", help="New folder, or file of an export.")
 @click.option("--dry-run", is_flag=True, help="Print what would be cut, and change nothing.")
 @click.option("--sparsity", type=float, metavar="SHARE", help="Remove this much, whatever the recipe says.")
-@click.option("--recovery", metavar="NAME", help="none, layerwise, lora or distill, whatever the recipe says.")
+@click.option("--recovery", metavar="NAME", help="none, layerwise, lora, distill or full, whatever the recipe says.")
 @click.option("--shape-out", type=PATH, metavar="FILE", help="Also write what stays, layer by layer, to edit it.")
 @click.option("--shape", "shape_in", type=PATH, metavar="FILE", help="Keep what this file says.")
 @click.option(

@@ -45,7 +45,7 @@ class Search(Part):
     sparsity: tuple[float, float] = (0.05, 0.5)
     """The lowest and the highest."""
     recovery: list[Line] = Field(default=["none"], min_length=1)
-    """Every method goes with every one of them: none, layerwise, lora or distill."""
+    """Every method goes with every one of them: none, layerwise, lora, distill or full."""
     minimise: Measure = "parameters"
     target: Target | None = None
     """What must be reached, by as good a model as can be; instead of minimising."""

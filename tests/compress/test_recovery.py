@@ -114,6 +114,8 @@ def test_bare_names_stand_for_recoveries() -> None:
     assert load_recipe("cfsp-20+none") == plain
     assert load_recipe("cfsp-20+distill").recovery == Recovery(objective="distill")
     assert load_recipe("cfsp-20+lora").recovery == Recovery(objective="next_token")
+    full = load_recipe("cfsp-20+full").recovery
+    assert full == Recovery(rule="full", objective="next_token", batch=4, learning_rate=0.002)
     assert load_recipe("cfsp-20+layerwise").recovery == Recovery(rule="layerwise")
     assert Recipe(method="random", sparsity=0.1, recovery="distill").recovery == Recovery(objective="distill")
     assert Recipe(method="random", sparsity=0.1, recovery="none").recovery is None
@@ -136,7 +138,7 @@ def test_files_are_looked_for_beside_the_recipe(tmp_path: Path) -> None:
 
 
 WRONG = {
-    "recovery: lorra": "recovery: unknown recovery 'lorra'; allowed: none, layerwise, lora, distill, or a mapping",
+    "recovery: lorra": "recovery: unknown recovery 'lorra'; allowed: none, layerwise, lora, distill, full, or a mapping",
     "recovery: {rul: uniform}": "recovery.rul: unknown key, did you mean 'rule'?; allowed: rule, options, objective",
     "recovery: {rule: uniformm}": "recovery.rule: unknown recovery rule 'uniformm', did you mean 'uniform'?",
     "recovery: {rule: lazy}": "the rule lazy does not go with cfsp, which removes channels and leaves no zeros",

@@ -95,7 +95,7 @@ def test_the_command_line_chooses_another_recovery(place: Path, capsys: pytest.C
     assert entry([*words(place, "small"), "-q", "--recovery", "none"]) == 0
     assert read_receipt(place / "small").recovery is None
     assert entry([*words(place, "other"), "-q", "--recovery", "lorra"]) == 3
-    assert "unknown recovery 'lorra'; allowed: none, layerwise, lora, distill" in capsys.readouterr().err
+    assert "unknown recovery 'lorra'; allowed: none, layerwise, lora, distill, full" in capsys.readouterr().err
     assert not (place / "other").exists()
 
 
