@@ -138,7 +138,8 @@ def test_files_are_looked_for_beside_the_recipe(tmp_path: Path) -> None:
 
 
 WRONG = {
-    "recovery: lorra": "recovery: unknown recovery 'lorra'; allowed: none, layerwise, lora, distill, full, or a mapping",
+    "recovery: lorra": "recovery: unknown recovery 'lorra'; allowed: none, layerwise, lora, distill, full, "
+    "or a mapping",
     "recovery: {rul: uniform}": "recovery.rul: unknown key, did you mean 'rule'?; allowed: rule, options, objective",
     "recovery: {rule: uniformm}": "recovery.rule: unknown recovery rule 'uniformm', did you mean 'uniform'?",
     "recovery: {rule: lazy}": "the rule lazy does not go with cfsp, which removes channels and leaves no zeros",
