@@ -23,6 +23,9 @@ SPOT = 6.0
 """Half the width of a model's mark."""
 LIFTS = (-7.0, 15.0, 4.0, -21.0, 29.0)
 """How far below its model a name may stand, the best first."""
+LOW_LIFTS = (15.0, 29.0, 4.0, -7.0, -21.0)
+"""Where another model is right above: beside that one, the name would be taken for its."""
+NEAR = 30.0
 
 Place = tuple[float, float]
 Box = tuple[float, float, float, float]
@@ -113,7 +116,9 @@ def _labels(names: Sequence[str], places: Sequence[Place]) -> list[Label]:
     taken = [(x - SPOT, y - SPOT, x + SPOT, y + SPOT) for x, y in places]
     found = []
     for name, (x, y) in zip(names, places, strict=True):
-        tries = [Label(x + dx, y + dy, "start" if dx > 0 else "end") for dy in LIFTS for dx in (9.0, -9.0)]
+        covered = any(abs(east - x) < NEAR and 0 < y - north < NEAR for east, north in places)
+        lifts = LOW_LIFTS if covered else LIFTS
+        tries = [Label(x + dx, y + dy, "start" if dx > 0 else "end") for dy in lifts for dx in (9.0, -9.0)]
         free = (label for label in tries if _is_free(_box(name, label), taken))
         found.append(next(free, tries[0]))
         taken.append(_box(name, found[-1]))

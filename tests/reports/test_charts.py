@@ -175,6 +175,11 @@ def test_names_do_not_cover_each_other() -> None:
     assert len(set(labels)) == 4
 
 
+def test_the_name_of_a_model_right_below_another_is_below_it() -> None:
+    upper, lower = tradeoff.place(traded("lower", ("original", 1.0, 0.7), ("a", 0.6, 0.08), ("b", 0.6, 0.05))).spots[1:]
+    assert upper.label.y < upper.y < lower.y < lower.label.y
+
+
 def test_tasks_side_by_side_share_one_scale() -> None:
     rows = (MetricRow("a.acc", "share", 0.5, 0.4, 0.1, 0.0, 0.2), MetricRow("b.acc", "share", 0.5, 0.6, -0.1))
     other = (MetricRow("a.acc", "share", 0.5, None), MetricRow("size.bytes", "bytes", 2, 1, -1, part="resources"))
