@@ -124,10 +124,15 @@ class Adapters:
         self._free()
 
     def save(self, folder: Path) -> None:
-        """Write a folder that plain peft opens on the pruned model."""
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # peft cannot look at the base model's config, which has no address
-            self._adapted.save_pretrained(str(folder))
+        """Write a folder that plain peft opens on the pruned model. Raises CompressError on a full disk."""
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # peft cannot look at the base model's config, which has no address
+                self._adapted.save_pretrained(str(folder))
+        except (OSError, SafetensorError) as error:
+            raise CompressError(
+                f"{folder}: cannot save the adapter: {getattr(error, 'strerror', None) or error}"
+            ) from None
 
     def _free(self) -> None:
         """Forget what peft left in the model, so that the next adapters are its first."""

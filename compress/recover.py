@@ -101,7 +101,10 @@ def _part(data: Corpus, work: Path, part: tuple[int, int]) -> tuple[Corpus, Path
             f"steps: {rows} training rows for {of} steps; give more data, a smaller window or fewer steps"
         )
     own = work / f"step-{number + 1}"
-    own.mkdir(exist_ok=True)
+    try:
+        own.mkdir(exist_ok=True)
+    except OSError as error:
+        raise CompressError(f"{own}: cannot write there: {error.strerror}") from None
     return replace(data, train=data.train.between(number * rows // of, (number + 1) * rows // of)), own
 
 

@@ -64,8 +64,16 @@ def save(
         (draft / RECEIPT).write_text(receipt.to_json())
         verify(model, draft, exact=layout != "padded")
         if adapter is not None:
-            shutil.copytree(adapter, draft / ADAPTER, copy_function=shutil.copyfile)
+            _beside(adapter, draft, Path(folder).resolve())
     return receipt
+
+
+def _beside(adapter: Path, draft: Path, base: Path) -> None:
+    """Put the adapter into the draft, with the pruned model as its base: peft writes that of before the cut."""
+    shutil.copytree(adapter, draft / ADAPTER, copy_function=shutil.copyfile, ignore=shutil.ignore_patterns("README.md"))
+    config = draft / ADAPTER / "adapter_config.json"
+    said = {**json.loads(config.read_text("utf-8")), "base_model_name_or_path": str(base)}
+    config.write_text(json.dumps(said, indent=2), encoding="utf-8")
 
 
 @contextmanager

@@ -75,7 +75,7 @@ def corpus(
     """Read, encode, hold out and pack; the same arguments give the same corpus.
 
     cache: a folder that keeps what the original answers (source self), which it does in this precision. A document that
-    occurs twice in a source is read once, so none is both trained on and held out. Raises CompressError on data that
+    occurs twice is read once, so none is both trained on and held out. Raises CompressError on data that
     are unreadable, of another format, too few, or beyond the model's embedding.
     """
     longest = getattr(original.config, "max_position_embeddings", None)
@@ -83,7 +83,8 @@ def corpus(
         raise CompressError(f"training data: {data.window} tokens a window, but the model reads at most {longest}")
     encoded = encoder(tokenizer, original, data.response_only)
     reader = _Reader(encoded, original, seed, data.window, progress, cache, data.pieces, precision)
-    parts = [_part(source, quota, reader) for source, quota in zip(data.sources, quotas(data), strict=True)]
+    seen = set[str]()
+    parts = [_part(source, quota, reader, seen) for source, quota in zip(data.sources, quotas(data), strict=True)]
     train = [document for part in parts for document in part.train]
     held = [document for part in parts for document in part.held]
     _check(data, train, held)
@@ -96,8 +97,9 @@ def corpus(
     return made
 
 
-def _part(source: Source, quota: Quota, reader: _Reader) -> _Part:
-    documents = _sound(_drawn(source, quota, reader), source, reader)
+def _part(source: Source, quota: Quota, reader: _Reader, seen: set[str]) -> _Part:
+    """seen: texts of the sources before; those of this one are added."""
+    documents = _sound(_drawn(source, quota, reader), source, reader, seen)
     if reader.pieces:
         documents = _in_pieces(documents, quota, reader)
     what = "answering prompts" if source.source == "self" else f"reading {source.source}"
@@ -126,9 +128,9 @@ def _taken(documents: Iterator[_Drawn], tokens: int, told: Callable[[int], None]
     return taken
 
 
-def _sound(documents: Iterator[_Drawn], source: Source, reader: _Reader) -> Iterator[_Drawn]:
-    """Each document once; refused if the model has no embedding for one of its tokens."""
-    known, seen = embedded_tokens(reader.original), set()
+def _sound(documents: Iterator[_Drawn], source: Source, reader: _Reader, seen: set[str]) -> Iterator[_Drawn]:
+    """Each document that was not seen, once; refused if the model has no embedding for one of its tokens."""
+    known = embedded_tokens(reader.original)
     for drawn in documents:
         if drawn.text in seen:
             continue
@@ -176,15 +178,18 @@ def _drawn(source: Source, quota: Quota, reader: _Reader) -> Iterator[_Drawn]:
 
 
 def _listed(source: Source, reader: _Reader) -> Iterator[_Drawn]:
-    found = listing(source)
+    found, blank = listing(source), 0
     for number in random.Random(reader.seed).sample(range(found.length), found.length):
         document = found.document(number)
         if document is None:
+            blank += 1
             continue
         try:
             yield _Drawn(_text(document), reader.encoder(document), plain=isinstance(document, str))
         except CompressError as error:
             raise CompressError(f"{found.place(number)}: {error}") from None
+    if blank == found.length:
+        raise CompressError(f"{source.source}: nothing to learn from: none of {blank} rows has a text or an answer")
 
 
 def _answered(source: Source, quota: Quota, reader: _Reader) -> Iterator[_Drawn]:

@@ -48,6 +48,9 @@ def format_of(row: Row, field: str) -> Format:
         return "instruction"
     if field in found:
         return "text"
+    for name in set(MESSAGES) & set(found):
+        kind = type(found[name]).__name__
+        raise CompressError(f"{row.place}: {kind} instead of a list of messages in field '{name}'")
     raise CompressError(
         f"{row.place}: no known format: needs '{field}', 'instruction' with 'output' or 'response', 'messages' or "
         f"'conversations'; fields found: {row.names()}"

@@ -6,6 +6,7 @@ import hashlib
 import json
 import math
 from dataclasses import replace
+from pathlib import Path
 from typing import Literal
 
 import torch
@@ -17,7 +18,7 @@ from compress.training.facts import LayerAdapters, Recovered
 from compress.training.job import Job
 from compress.training.losses import losses_of
 from compress.training.precision import name_of
-from compress.training.train import DivergedError, fit_
+from compress.training.train import DivergedError, fit_, key_of
 
 Settled = Literal["merged", "merged under the mask", "apart"]
 SWITCHED_TOKENS = 256
@@ -27,12 +28,11 @@ SWITCHED_TOKENS = 256
 def trained_(job: Job, ranks: tuple[int, ...]) -> Recovered:
     """Train adapters of these ranks, one for each decoder layer, and leave the model as the recipe says."""
     found = adapters.attach_(job.model, ranks, job.recovery.seed)
-    if job.recovery.norms:
-        train_norms_(job)
+    notes = train_norms_(job) if job.recovery.norms else ()
     fitted = fit_(job, "lora")
     layers = measured(job, found, ranks)
-    settled, after, notes = settled_(job, found, fitted.after)
-    return replace(fitted.of(job), ranks=ranks, after=after, layers=layers, adapters=settled, notes=notes)
+    settled, after, more = settled_(job, found, fitted.after)
+    return replace(fitted.of(job), ranks=ranks, after=after, layers=layers, adapters=settled, notes=(*notes, *more))
 
 
 def settled_(job: Job, found: Adapters, loss: float) -> tuple[Settled, float, tuple[str, ...]]:
@@ -56,13 +56,13 @@ def trial(job: Job, ranks: tuple[int, ...], seed: int, steps: int) -> float:
 
     Of one that diverges, the lowest before. Kept in the work folder, so that a killed search goes on where it stopped.
     """
-    name = hashlib.sha256(repr((ranks, seed, steps)).encode()).hexdigest()[:12]
-    path = job.work / f"trial-{name}.json"
-    if path.exists():
-        return float(json.loads(path.read_text())["held_out"])
     rows = job.corpus.train.between(0, steps * job.recovery.batch)
     recovery = job.recovery.model_copy(update={"seed": seed, "epochs": 1, "evaluate_every": steps})
     short = replace(job, recovery=recovery, corpus=replace(job.corpus, train=rows))
+    name = hashlib.sha256(repr((ranks, steps, key_of(short, "trial", (0.0, 1.0)))).encode()).hexdigest()[:12]
+    path = job.work / f"trial-{name}.json"
+    if path.exists():
+        return _kept(path)
     found = adapters.attach_(job.model, ranks, seed)
     try:
         loss = fit_(short, f"trial-{name}").after
@@ -77,6 +77,13 @@ def trial(job: Job, ranks: tuple[int, ...], seed: int, steps: int) -> float:
         raise CompressError(f"{path}: cannot keep what a trial came to: {error.strerror or error}") from None
     (job.work / f"trial-{name}.safetensors").unlink(missing_ok=True)
     return loss
+
+
+def _kept(path: Path) -> float:
+    try:
+        return float(json.loads(path.read_text())["held_out"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise CompressError(f"{path}: not what a trial came to: {error}; remove it to start again") from None
 
 
 def measured(job: Job, found: Adapters, ranks: tuple[int, ...]) -> tuple[LayerAdapters, ...]:
@@ -98,8 +105,10 @@ def measured(job: Job, found: Adapters, ranks: tuple[int, ...]) -> tuple[LayerAd
     return tuple(result)
 
 
-def train_norms_(job: Job) -> None:
-    """Let norm weights and biases be trained too: everything that is a vector."""
-    for value in job.model.parameters():
-        if value.ndim == 1:
-            value.requires_grad_(True)
+def train_norms_(job: Job) -> tuple[str, ...]:
+    """Let norm weights and biases be trained too, everything that is a vector, in float32; notes on what is not."""
+    vectors = [value for value in job.model.parameters() if value.ndim == 1]
+    for value in vectors:
+        value.requires_grad_(value.dtype == torch.float32)
+    rounded = {name_of(value.dtype) for value in vectors} - {"float32"}
+    return tuple(f"norms and biases stayed as they were: {name} rounds small steps away" for name in sorted(rounded))

@@ -43,6 +43,8 @@ def listing(source: Source) -> Listing:
         raise CompressError(f"{path}: no such file; a source is self, builtin, hub:NAME or a file")
     if path.suffix == ".jsonl":
         return _checked(rows(path, WHAT), source)
+    if path.suffix == ".json":
+        raise CompressError(f"{path}: one JSON document; give JSON lines in a .jsonl file, one object a line")
     if source.format not in ("auto", "text"):
         raise CompressError(f"{path}: format '{source.format}' needs a .jsonl file; a text file has the format text")
     return _texts([(f"{path}, document {number}", text) for number, text in enumerate(texts(path, WHAT), 1)])

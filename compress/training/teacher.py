@@ -66,7 +66,10 @@ def taught(
             raise CompressError(
                 f"{path}: cannot keep the original's hidden states: {error.strerror or error}"
             ) from None
-    return Taught(rows, np.load(path, mmap_mode="r", allow_pickle=False))
+    try:
+        return Taught(rows, np.load(path, mmap_mode="r", allow_pickle=False))
+    except (OSError, ValueError) as error:
+        raise CompressError(f"{path}: not the original's hidden states: {error}; remove it to start again") from None
 
 
 def _teach(original: PreTrainedModel, rows: Rows, path: Path, progress: Progress, precision: torch.dtype) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -84,6 +84,7 @@ class _Training:
         self.values = [value for value in job.model.parameters() if value.requires_grad]
         if not self.values:
             raise CompressError("nothing to train: no parameter of the model requires a gradient")
+        refuse_rounding(self.values)
         self.losses = losses_of(job)
         total = steps(self.recovery, len(job.corpus.train))
         self.total = total
@@ -135,7 +136,7 @@ class _Training:
         self.optimizer.zero_grad(set_to_none=True)
         counted = max(1, int(rows.counted[chosen, 1:].sum()))
         loss = 0.0
-        with training(self.job.model):
+        with training(self.job.model), drawing(self.recovery.seed, state.step):
             for some in chosen.chunk(self.recovery.accumulate):
                 found = self.losses.sum(rows, some) / counted
                 found.backward()  # type: ignore[no-untyped-call]
@@ -176,6 +177,15 @@ class _Training:
             self.best = [value.detach().clone() for value in self.values]
 
 
+def refuse_rounding(values: Sequence[Tensor]) -> None:
+    """Raise CompressError where small steps would be rounded away, or run over."""
+    for found in {value.dtype for value in values} - {torch.float32}:
+        raise CompressError(
+            f"training: weights of {name_of(found)} round small steps away; open the model in float32, or train "
+            "adapters beside them, as lora and distill do"
+        )
+
+
 def key_of(job: Job, name: str, part: tuple[float, float]) -> dict[str, str]:
     """What a training depends on, by the name that a user is told when it differs."""
     unrelated = {"save_every", "data", "merge"}
@@ -196,6 +206,14 @@ def training(model: PreTrainedModel) -> Iterator[None]:
         yield
     finally:
         model.train(before)
+
+
+@contextmanager
+def drawing(seed: int, step: int) -> Iterator[None]:
+    """Inside, what dropout draws is that of this step alone, so that a training goes on as if it had not stopped."""
+    with torch.random.fork_rng():
+        torch.manual_seed(hash((seed, step)))
+        yield
 
 
 @contextmanager

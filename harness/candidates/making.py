@@ -57,7 +57,8 @@ class Order:
         """What calibration has to gather for it; a given shape needs no scores, but may be compensated."""
         if self.shape is None:
             return self.recipe.needs
-        return frozenset({"activations"} if self.recipe.compensate == "bias" else ())
+        recovery = self.recipe.recovery.chosen().needs if self.recipe.recovery else frozenset[str]()
+        return recovery | ({"activations"} if self.recipe.compensate == "bias" else set())
 
 
 def make(

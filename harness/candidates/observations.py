@@ -11,10 +11,15 @@ if TYPE_CHECKING:
     from harness.stores import Store
 
 
-def observations(store: Store) -> list[Observation]:
-    """Every stored trial; those of one cut of one model, on the same data, are a group.
+ASIDE = {"seed", "data", "save_every", "checkpointing", "merge", "epochs", "evaluate_every", "patience"}
+"""What does not move the loss that a trial comes to, or is told apart by other means."""
 
-    Receipts that cannot be read are left out: they are of a newer version.
+
+def observations(store: Store) -> list[Observation]:
+    """Every stored trial; those of one cut of one model, on the same data and trained alike, are a group.
+
+    Receipts that cannot be read are left out: they are of a newer version. So are recoveries in steps, whose trials are
+    of cuts that the receipt has not.
     """
     from compress.training.performance import Observation
 
@@ -24,10 +29,10 @@ def observations(store: Store) -> list[Observation]:
             receipt = Receipt.from_json(text)
         except CompressError:
             continue
-        if receipt.recovery is None:
+        if receipt.recovery is None or receipt.recipe.recovery is None or receipt.recipe.steps > 1:
             continue
         read = "+".join(source.sha256[:12] for source in receipt.recovery.data)
-        group = f"{receipt.shape.digest[:12]} {read}"
+        group = f"{receipt.shape.digest[:12]} {read} {receipt.recipe.recovery.model_dump_json(exclude=ASIDE)}"
         shares = tuple(receipt.sparsity_by_block[layer] for layer in receipt.shape.kept)
         found += [Observation(trial.ranks, trial.score, group, shares) for trial in receipt.recovery.trials]
     return found

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 from peft import PeftModel
+from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch.nn import functional
 
@@ -153,6 +154,20 @@ def test_a_model_in_half_precision_is_trained_in_its_own(make_job, precision: st
     assert {value.dtype for value in job.model.parameters() if not value.requires_grad} == {torch.bfloat16}
 
 
+def test_what_is_in_half_precision_itself_is_not_trained(make_job) -> None:
+    """Steps of a learning rate that suits them are smaller than what bfloat16 can tell from none."""
+    norms, full = make_job("norms", norms=True), make_job("full", rule="full")
+    for job in (norms, full):
+        job.model.bfloat16()
+    before = [value.clone() for value in norms.model.parameters() if value.ndim == 1]
+    found = norms.recovery.chosen().recover_(norms)
+    assert found.notes[0] == "norms and biases stayed as they were: bfloat16 rounds small steps away"
+    after = [value for value in norms.model.parameters() if value.ndim == 1]
+    assert all(torch.equal(*pair) for pair in zip(before, after, strict=True))
+    with pytest.raises(CompressError, match="weights of bfloat16 round small steps away; open the model in float32"):
+        full.recovery.chosen().recover_(full)
+
+
 def test_checkpointing_changes_nothing(make_job) -> None:
     found = []
     for wanted in (False, True):
@@ -167,14 +182,21 @@ class KilledError(Exception):
     """Stands for a SIGKILL: nothing in the training catches it."""
 
 
-@pytest.mark.parametrize("step", [1, 3, 4, 7])
-def test_killed_at_any_step_it_ends_with_the_same_bits(make_job, step: int) -> None:
+@pytest.mark.parametrize(("step", "dropout"), [(1, 0.0), (3, 0.0), (4, 0.0), (7, 0.0), (7, 0.5)])
+def test_killed_at_any_step_it_ends_with_the_same_bits(make_job, step: int, dropout: float) -> None:
+    def made(name: str) -> Job:
+        job = make_job(name, norms=True)
+        for module in job.model.modules():
+            if hasattr(module, "attention_dropout"):
+                module.attention_dropout = dropout
+        return job
+
     def kill(what: str, done: int, total: int) -> None:
         if what.startswith("training") and done == step:
             raise KilledError
 
-    expected = make_job("whole", norms=True).recovery.chosen().recover_(whole := make_job("whole", norms=True))
-    first, second = (make_job("killed", norms=True) for _ in range(2))
+    expected = made("whole").recovery.chosen().recover_(whole := made("whole"))
+    first, second = (made("killed") for _ in range(2))
     with pytest.raises(KilledError):
         first.recovery.chosen().recover_(replace(first, progress=kill))
     found = second.recovery.chosen().recover_(second)
@@ -308,11 +330,25 @@ def test_an_adapter_kept_apart_is_opened_by_plain_peft_on_the_pruned_folder(make
     plain = open_model(tmp_path / "saved")
     assert found.adapters == "apart"
     assert losses_of(replace(job, model=plain)).mean(job.corpus.held_out) == pytest.approx(found.after, abs=1e-4)
+    config = json.loads((tmp_path / "saved" / "adapter" / "adapter_config.json").read_text())
+    assert config["base_model_name_or_path"] == str(tmp_path / "saved")
     (tmp_path / "saved" / "adapter").rename(tmp_path / "adapter")
     adapted = PeftModel.from_pretrained(open_model(tmp_path / "saved"), str(tmp_path / "adapter"))
     ids = rows(2, seed=0).ids
     with torch.no_grad():
         assert torch.allclose(adapted(ids).logits, plain(ids).logits, atol=1e-5)
+
+
+@pytest.mark.parametrize("fault", [OSError(errno.ENOSPC, "No space left on device"), SafetensorError("No space left")])
+def test_an_adapter_that_cannot_be_saved_is_told_in_a_line(make_job, tmp_path: Path, monkeypatch, fault) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise fault
+
+    job = make_job()
+    adapters = attach_(job.model, job.uniform, seed=0)
+    monkeypatch.setattr(PeftModel, "save_pretrained", full)
+    with pytest.raises(CompressError, match="adapter: cannot save the adapter: No space left"):
+        adapters.save(tmp_path / "adapter")
 
 
 def test_given_factors_become_the_update(make_model) -> None:
@@ -347,6 +383,11 @@ def test_a_trial_leaves_the_model_as_it_was_and_is_done_once(make_job) -> None:
     kept.write_text(json.dumps({**json.loads(kept.read_text()), "held_out": -1.0}))
     assert trial(job, (1, 2, 3), seed=5, steps=3) == -1.0
     assert trial(job, (1, 2, 3), seed=6, steps=3) != first
+    other = replace(job, recovery=job.recovery.model_copy(update={"learning_rate": 0.02}))
+    assert trial(other, (1, 2, 3), seed=5, steps=3) > 0
+    kept.write_text("{")
+    with pytest.raises(CompressError, match=r"not what a trial came to.*; remove it to start again"):
+        trial(job, (1, 2, 3), seed=5, steps=3)
 
 
 def test_a_teacher_of_another_vocabulary_is_refused(make_job, make_model) -> None:

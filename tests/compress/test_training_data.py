@@ -132,6 +132,7 @@ def test_formats_are_told_from_the_first_row(tmp_path: Path, row: object, expect
         (['{"instruction": "a"}'], {"format": "instruction"}, "d.jsonl:1: no field 'output'"),
         (['{"messages": [{"role": "tool", "content": ""}]}'], {}, "message 1: unknown role 'tool'; allowed: system"),
         (['{"messages": ["hello"]}'], {}, "message 1: no field 'role'; fields found: none"),
+        (['{"messages": "hello"}'], {}, "d.jsonl:1: str instead of a list of messages in field 'messages'"),
         (["", " "], {}, "d.jsonl: empty"),
     ],
 )
@@ -144,6 +145,12 @@ def test_a_faulty_row_is_named(tmp_path: Path, lines: list[str], more: dict[str,
 def test_only_line_feeds_part_rows(tmp_path: Path) -> None:
     (tmp_path / "d.jsonl").write_text('{"text": "a\u2028b"}\n', encoding="utf-8")
     assert read(str(tmp_path / "d.jsonl")) == ["a\u2028b"]
+
+
+def test_a_json_document_is_not_taken_for_text(tmp_path: Path) -> None:
+    (tmp_path / "alpaca.json").write_text('[{"instruction": "a", "output": "b"}]')
+    with pytest.raises(CompressError, match=r"alpaca.json: one JSON document; give JSON lines in a .jsonl file"):
+        read(str(tmp_path / "alpaca.json"))
 
 
 def test_a_missing_file_is_named() -> None:
@@ -334,6 +341,20 @@ def test_a_document_with_most_of_the_text_is_trained_on(tmp_path: Path, tokenize
 def test_a_repeated_document_is_read_once(tmp_path: Path, tokenizer, model) -> None:
     path = written(tmp_path / "d.jsonl", [{"text": f"{n % 20:04d}" * 6} for n in range(200)])
     assert corpus(Data(sources=(path,), window=32, tokens=1600), tokenizer, model, 0).facts[0].documents == 20
+
+
+def test_a_document_of_two_sources_is_read_once(tmp_path: Path, tokenizer, model) -> None:
+    rows = [{"text": f"{n:04d}" * 6} for n in range(20)]
+    first, second = written(tmp_path / "a.jsonl", rows), written(tmp_path / "b.jsonl", [*rows, {"text": "new"}])
+    made = corpus(Data(sources=(first, second), window=32, tokens=3200), tokenizer, model, 0)
+    assert [facts.documents for facts in made.facts] == [20, 1]
+    assert not set(documents(made.train, tokenizer)) & set(documents(made.held_out, tokenizer))
+
+
+def test_a_source_without_answers_is_named_beside_another(tmp_path: Path, tokenizer, model) -> None:
+    mute = written(tmp_path / "mute.jsonl", [{"instruction": f"say {n}", "output": ""} for n in range(60)])
+    with pytest.raises(CompressError, match=r"mute.jsonl: nothing to learn from: none of 60 rows has a text"):
+        corpus(Data(sources=("builtin", mute), window=32, tokens=320), tokenizer, model, 0)
 
 
 def test_sources_share_the_tokens(tmp_path: Path, tokenizer, model) -> None:

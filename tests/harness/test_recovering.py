@@ -16,7 +16,10 @@ import pytest
 
 from compress import Recipe, apply, load_recipe, read_receipt
 from compress.recover import Resources
+from compress.shape import Shape
 from compress.training.facts import Trial
+from compress.training.settings import Recovery
+from harness.candidates.making import Order
 from harness.candidates.observations import observations
 from harness.candidates.workshop import Workshop
 from harness.commands import entry
@@ -174,10 +177,20 @@ def test_stored_trials_are_what_a_later_search_learns_from(place: Path) -> None:
     store.save_receipt("one", replace(receipt, recovery=replace(receipt.recovery, trials=trials)).to_json())
     store.save_receipt("two", replace(receipt, recovery=None).to_json())
     store.save_receipt("three", '{"of": "another version"}')
-    found = observations(store)
+    slower = receipt.recipe.recovery.model_copy(update={"learning_rate": 0.5}) if receipt.recipe.recovery else None
+    trained_otherwise = replace(receipt, recipe=receipt.recipe.model_copy(update={"recovery": slower}))
+    trained_otherwise = replace(trained_otherwise, recovery=replace(receipt.recovery, trials=trials[:1]))
+    store.save_receipt("four", trained_otherwise.to_json())
+    *found, other = observations(store)
+    assert other.group != found[0].group
     assert [(one.ranks, one.score) for one in found] == [((1, 3), 2.5), ((2, 2), 2.4)]
     assert found[0].group == found[1].group
     assert found[0].shares == receipt.sparsity_by_block
+
+
+def test_a_given_shape_is_calibrated_for_what_the_recovery_needs() -> None:
+    recipe = Recipe(method="random", sparsity=0.1, recovery=Recovery(rule="importance"))
+    assert Order(recipe, Path("out"), shape=Shape(8, 4, ())).needs == {"angles"}
 
 
 @pytest.mark.parametrize(
