@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 class Full:
     """Every projection, and norms and biases if the recipe says so; embeddings and output layer stay as they are.
 
-    It needs memory for three more copies of what it trains: gradients and the optimiser's two moments.
+    It needs memory for four more copies of what it trains: gradients, the optimiser's two moments, and the best values.
 
     pace: times the recipe's learning rate, which is meant for adapters; whole weights want smaller steps.
     """

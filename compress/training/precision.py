@@ -1,4 +1,4 @@
-"""bfloat16 in forward and backward passes; what is trained, and its optimiser, stay in float32."""
+"""bfloat16 in forward and backward passes; what is trained, and its optimiser, are in float32."""
 
 from __future__ import annotations
 
