@@ -136,7 +136,7 @@ class _Training:
         self.optimizer.zero_grad(set_to_none=True)
         counted = max(1, int(rows.counted[chosen, 1:].sum()))
         loss = 0.0
-        with training(self.job.model), drawing(self.recovery.seed, state.step):
+        with training(self.job.model), drawing(self.job.model.device, hash((self.recovery.seed, state.step))):
             for some in chosen.chunk(self.recovery.accumulate):
                 found = self.losses.sum(rows, some) / counted
                 found.backward()  # type: ignore[no-untyped-call]
@@ -209,10 +209,10 @@ def training(model: PreTrainedModel) -> Iterator[None]:
 
 
 @contextmanager
-def drawing(seed: int, step: int) -> Iterator[None]:
-    """Inside, what dropout draws is that of this step alone, so that a training goes on as if it had not stopped."""
-    with torch.random.fork_rng():
-        torch.manual_seed(hash((seed, step)))
+def drawing(device: torch.device, seed: int) -> Iterator[None]:
+    """Inside, what dropout draws is told by the seed alone, so that a training goes on as if it had not stopped."""
+    with torch.random.fork_rng([device] if device.type == "cuda" else []):
+        torch.manual_seed(seed)
         yield
 
 
