@@ -86,5 +86,3 @@ def refuse(job: Job) -> None:
             "recovery rule 'grouped' would fill the weights that were set to zero; "
             "use it after methods that remove channels, kv groups or layers"
         )
-    if not job.recovery.merge:
-        raise CompressError("recovery rule 'grouped' always merges its updates; leave out 'merge: false'")

@@ -29,6 +29,11 @@ class Rows:
         """Rows `first` to `end`, without the last."""
         return Rows(self.ids[first:end], self.positions[first:end], self.counted[first:end])
 
+    def read(self, chosen: Tensor) -> int:
+        """Tokens of documents in these rows, without what fills them up: it has position 0, and no 1 comes after it."""
+        positions = self.positions[chosen]
+        return int((positions > 0).sum() + (positions == 1).sum())
+
     @property
     def tokens(self) -> int:
         """Tokens whose prediction counts."""

@@ -174,6 +174,10 @@ class Recovery(Part):
     def _consistent(self) -> Self:
         if self.objective == "next_token" and (self.next_token or self.hidden):
             raise ValueError("'next_token' and 'hidden' mix into the objective distill; objective is next_token")
+        if self.objective == "next_token" and self.temperature != 1.0:
+            raise ValueError("'temperature' is of the objective distill; objective is next_token")
+        if not (self.merge or self.chosen().merges or self.chosen().apart):
+            raise ValueError(f"the rule {self.rule} has no adapters that could stay apart; leave 'merge: false' out")
         if self.batch % self.accumulate:
             raise ValueError(f"a batch of {self.batch} rows cannot be parted into {self.accumulate} equal parts")
         return self

@@ -148,7 +148,7 @@ class _Training:
         if self.after_step is not None:
             self.after_step()
         state.step += 1
-        state.tokens += int(rows.ids[chosen].numel())
+        state.tokens += rows.read(chosen)
         state.since.append(loss)
         pace = state.tokens / state.seconds if state.seconds else 0.0
         self.job.progress(

@@ -147,6 +147,8 @@ WRONG = {
     "recovery: {data: {tokns: 3}}": "recovery.data.tokns: unknown key, did you mean 'tokens'?",
     "recovery: {data: [{source: builtin, feld: x}]}": "data.sources.0.feld: unknown key, did you mean 'field'?",
     "recovery: {objective: next_token, hidden: 1.0}": "mix into the objective distill; objective is next_token",
+    "recovery: {objective: next_token, temperature: 2}": "'temperature' is of the objective distill",
+    "recovery: {rule: full, merge: false}": "the rule full has no adapters that could stay apart; leave 'merge: false'",
     "recovery: {batch: 3, accumulate: 2}": "a batch of 3 rows cannot be parted into 2 equal parts",
     "recovery: {learning_rate: 0}": "recovery.learning_rate: Input should be greater than 0",
 }

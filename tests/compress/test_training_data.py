@@ -246,6 +246,7 @@ def test_packing_fills_rows_with_whole_documents_and_cuts_only_where_none_fits()
     ]
     assert rows.positions.tolist() == [[0, 1, 2, 3, 4, 0, 1, 2], [0, 1, 2, 3, 4, 5, 0, 1], [0, 1, 0, 0, 0, 0, 0, 0]]
     assert rows.counted.int().tolist() == [[0, 1, 1, 1, 1, 0, 1, 1], [0, 1, 1, 1, 1, 1, 0, 1], [0, 1, 0, 0, 0, 0, 0, 0]]
+    assert [rows.read(torch.tensor([row])) for row in range(3)] == [8, 8, 2]
 
 
 @pytest.mark.parametrize("attention", ["eager", "sdpa"])
