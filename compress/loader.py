@@ -34,6 +34,11 @@ def load_recipe(name_or_path: str | Path) -> Recipe:
         recipe = _parsed(str(path), _read(path))
         return recipe.beside(path.parent)
     names = recipe_names()
+    if base in names:
+        known = ["none", *NAMED]
+        raise CompressError(
+            f"unknown recovery '{recovery}'{nearest(recovery, known) or ';'} with {base} go: {', '.join(known)}"
+        )
     if str(name_or_path) not in names:
         hint = nearest(str(name_or_path), names) or ";"
         raise CompressError(

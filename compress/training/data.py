@@ -26,7 +26,7 @@ from compress.training.pieces import in_turns
 from compress.training.rows import Corpus
 from compress.training.self_answers import BATCH, Ids, Sampling, answers
 from compress.training.settings import Data, Source
-from compress.training.sources import listing
+from compress.training.sources import listing, refuse_mute
 
 
 @dataclass(frozen=True)
@@ -178,18 +178,17 @@ def _drawn(source: Source, quota: Quota, reader: _Reader) -> Iterator[_Drawn]:
 
 
 def _listed(source: Source, reader: _Reader) -> Iterator[_Drawn]:
-    found, blank = listing(source), 0
+    found = listing(source)
+    if source.file is not None:
+        refuse_mute(source, found)
     for number in random.Random(reader.seed).sample(range(found.length), found.length):
         document = found.document(number)
         if document is None:
-            blank += 1
             continue
         try:
             yield _Drawn(_text(document), reader.encoder(document), plain=isinstance(document, str))
         except CompressError as error:
             raise CompressError(f"{found.place(number)}: {error}") from None
-    if blank == found.length:
-        raise CompressError(f"{source.source}: nothing to learn from: none of {blank} rows has a text or an answer")
 
 
 def _answered(source: Source, quota: Quota, reader: _Reader) -> Iterator[_Drawn]:

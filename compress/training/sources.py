@@ -57,9 +57,17 @@ def check(data: Data) -> None:
     """
     for source in data.sources:
         if source.file is not None:
-            listing(source)
+            refuse_mute(source, listing(source))
         elif source.source == "self":
             prompts.asked(source, seed=0)
+
+
+def refuse_mute(source: Source, found: Listing) -> None:
+    """Raise CompressError where no document holds anything to learn."""
+    if all(found.document(number) is None for number in range(found.length)):
+        raise CompressError(
+            f"{source.source}: nothing to learn from: none of {found.length} rows has a text or an answer"
+        )
 
 
 def _builtin() -> list[tuple[str, str]]:

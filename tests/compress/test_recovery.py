@@ -121,6 +121,11 @@ def test_bare_names_stand_for_recoveries() -> None:
     assert Recipe(method="random", sparsity=0.1, recovery="none").recovery is None
 
 
+def test_an_unknown_recovery_of_a_recipe_is_told_from_an_unknown_recipe() -> None:
+    with pytest.raises(CompressError, match=r"recovery 'ful', did you mean 'full'\? with cfsp-20 go: none, layerwise"):
+        load_recipe("cfsp-20+ful")
+
+
 def test_files_are_looked_for_beside_the_recipe(tmp_path: Path) -> None:
     (tmp_path / "r.yaml").write_text(
         "method: cfsp\nsparsity: 0.2\n"
