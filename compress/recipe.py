@@ -213,11 +213,15 @@ class Recipe(BaseModel):
     def needs(self) -> frozenset[str]:
         """What one calibration of the original has to gather; any of `stats.NEEDS`."""
         method = self.chosen()
-        needs: frozenset[str] = method.needs
         if method.removes == "weights" and method.sequential:
-            return frozenset()
+            return self.needs_of_what_stays
+        scores: frozenset[str] = method.needs
         if method.removes == "width":
-            needs = needs | self.rule().needs
-            if self.compensate == "bias":
-                needs = needs | {"activations"}
+            scores = scores | self.rule().needs
+        return scores | self.needs_of_what_stays
+
+    @property
+    def needs_of_what_stays(self) -> frozenset[str]:
+        """The part of `needs` that is left where no scores are wanted: for compensation and recovery."""
+        needs = frozenset[str]({"activations"} if self.compensate == "bias" else ())
         return needs if self.recovery is None else needs | self.recovery.chosen().needs

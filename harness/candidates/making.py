@@ -54,11 +54,8 @@ class Order:
 
     @property
     def needs(self) -> frozenset[str]:
-        """What calibration has to gather for it; a given shape needs no scores, but may be compensated."""
-        if self.shape is None:
-            return self.recipe.needs
-        recovery = self.recipe.recovery.chosen().needs if self.recipe.recovery else frozenset[str]()
-        return recovery | ({"activations"} if self.recipe.compensate == "bias" else set())
+        """What calibration has to gather for it; a given shape needs no scores."""
+        return self.recipe.needs if self.shape is None else self.recipe.needs_of_what_stays
 
 
 def make(

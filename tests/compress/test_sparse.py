@@ -17,6 +17,7 @@ from compress.calibration.collect import collect, gram_of
 from compress.calibration.stats import Inputs
 from compress.cutting.patterns import double_pruned, lowest, parse
 from compress.methods import Site, make
+from compress.training.settings import Recovery
 
 CALIBRATION = Calibration(file=Path(__file__).parents[2] / "LICENSE", windows=8, tokens=64)
 PATTERN = {"pattern": "2:4"}
@@ -226,6 +227,7 @@ def test_one_calibration_of_the_original_serves_what_is_not_sequential(make_mode
     plain = recipe("sparsegpt", sequential=False, **PATTERN)
     assert plain.needs == {"grams"}
     assert recipe("sparsegpt", **PATTERN).needs == frozenset()
+    assert Recipe(method="sparsegpt", options=PATTERN, recovery=Recovery(rule="importance")).needs == {"angles"}
     stats = calibrate(make_model(), tokenizer, CALIBRATION, plain.needs)
     shared, alone, layerwise = make_model(), make_model(), make_model()
     apply(shared, plain, stats=stats)
