@@ -49,8 +49,7 @@ class Grouped:
         losses, held_out = losses_of(job, training=False), job.corpus.held_out
         dense = losses.mean(held_out)
         quantise_(job.model, (self.bits, self.group), job.recovery.rank, job.recovery.seed)
-        if job.recovery.norms:
-            train_norms_(job)
+        left = train_norms_(job) if job.recovery.norms else ()
         fitted = fit_(job, "grouped")
         grids = fold_(job.model)
         for value, trained in wanted:
@@ -68,6 +67,7 @@ class Grouped:
                 "of the decoder layers' projections, with a scale and a zero point in float32 for every group",
                 f"held-out loss: {dense:.4f} pruned, {fitted.before:.4f} quantised, {after:.4f} recovered",
                 f"the weights lie on that grid, but are saved rounded to {precision}: the folder is no smaller for it",
+                *left,
             ),
         )
 

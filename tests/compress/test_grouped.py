@@ -169,6 +169,15 @@ def test_recovery_beats_mere_quantisation_and_leaves_a_plain_model(make_model, t
     assert all(value.requires_grad for value in model.parameters())
 
 
+def test_norms_in_half_precision_stay_and_it_is_said(make_model, tmp_path: Path) -> None:
+    model = make_model().bfloat16()
+    norms = [value.clone() for value in model.parameters() if value.ndim == 1]
+    job = job_of(model, make_model(), tmp_path, epochs=1)
+    assert job.recovery.chosen().recover_(job).notes[-1].startswith("norms and biases stayed as they were: bfloat16")
+    after = [value for value in model.parameters() if value.ndim == 1]
+    assert all(torch.equal(*pair) for pair in zip(norms, after, strict=True))
+
+
 def test_adapters_that_stay_apart_are_refused(make_model, tmp_path: Path) -> None:
     model = make_model()
     before = logits(model)
