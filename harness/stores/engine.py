@@ -23,8 +23,7 @@ def attach(path: Path) -> Connection:
     """A connection to the file, which is made if it is not there. Raises: duckdb.Error."""
     db = _engine(path).cursor()
     try:
-        # Without the bar that DuckDB draws on the standard output while a query takes long.
-        db.execute("SET enable_progress_bar = false")
+        silence(db)
         db.execute(f"ATTACH {quoted(path)} AS {NAME} (TYPE duckdb)")
         db.execute(f"USE {NAME}")
     except BaseException:
@@ -48,6 +47,11 @@ def stop(path: Path) -> None:
     """Close the engine with everything in it, what was not committed undone; after an error it may be of no use."""
     if engine := ENGINES.pop((os.getpid(), path), None):
         engine.close()
+
+
+def silence(db: Connection) -> None:
+    """Leave out the bar that DuckDB draws on the standard output while a query takes long; of this connection alone."""
+    db.execute("SET enable_progress_bar = false")
 
 
 def quoted(path: Path | str) -> str:

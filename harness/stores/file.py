@@ -103,9 +103,9 @@ def _open(path: Path, wait_seconds: float) -> Connection:
 
 
 def connected(path: Path, read_only: bool = False) -> Connection:
-    """Open a file without the bar that DuckDB draws on the standard output while a query takes long."""
+    """Open a file by an engine of its own, without a bar."""
     db = duckdb.connect(str(path), read_only=read_only)
-    db.execute("SET enable_progress_bar = false")
+    engine.silence(db)
     return db
 
 
