@@ -43,7 +43,7 @@ FAST = {"precision": "bfloat16", **LARGE_STEPS}
 NEXT_TOKEN_FAST = {**FAST, "objective": "next_token", "data": {"tokens": 147_456}}
 NEXT_TOKEN_LONGER = {**FAST, "objective": "next_token", "data": {"tokens": 180_224}}
 ANSWERS_FAST = {**FAST, "data": {"tokens": 122_880}}
-FULL_FAST = {**FAST, "objective": "next_token", "rule": "full", "data": {"tokens": 131_072}}
+FULL_FAST = {**recover.ALL_WEIGHTS, "data": {"tokens": 131_072}}
 MIXED_FAST = {**FAST, "next_token": 0.5, "data": {"tokens": 122_880}}
 OTHERS = ("chat", "instruction-following", "structured-output", "reasoning", "safety", "pruning-probes")
 """Built-in suites whose answers by the original are the lessons."""
@@ -69,7 +69,7 @@ def three_kinds(tokens: int, shares: tuple[int, int, int] = (7, 5, 4)) -> dict[s
 
 def all_weights(tokens: int) -> dict[str, Any]:
     """Next token of three kinds, more of it dialogues, by whole weights in bfloat16."""
-    return {**three_kinds(tokens, (10, 3, 3)), "precision": "bfloat16", "rule": "full"}
+    return three_kinds(tokens, (10, 3, 3)) | recover.ALL_WEIGHTS
 
 
 CONTESTANTS: dict[str, tuple[float, dict[str, Any], dict[str, Any] | None]] = {
