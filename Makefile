@@ -1,4 +1,4 @@
-# make demo    prune the embedded model twice, compare, judge, report
+# make demo    prune the embedded model twice, recover once, compare, judge, report
 # make test    lint, type-check and test everything (minutes); make quick: only the default tier
 # A CPU build of torch is enough: see README.md, "Which torch".
 

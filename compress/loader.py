@@ -27,7 +27,8 @@ def load_recipe(name_or_path: str | Path) -> Recipe:
     Files that a recipe names are looked for beside it. Raises CompressError with all faults, one a line.
     """
     base, plus, recovery = str(name_or_path).rpartition("+")
-    if plus and recovery in ("none", *NAMED):
+    known = ["none", *NAMED]
+    if plus and recovery in known:
         return with_recovery(load_recipe(base), recovery)
     path = Path(name_or_path)
     if path.suffix in (".yaml", ".yml") or path.is_file():
@@ -35,7 +36,6 @@ def load_recipe(name_or_path: str | Path) -> Recipe:
         return recipe.beside(path.parent)
     names = recipe_names()
     if base in names:
-        known = ["none", *NAMED]
         raise CompressError(
             f"unknown recovery '{recovery}'{nearest(recovery, known) or ';'} with {base} go: {', '.join(known)}"
         )

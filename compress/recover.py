@@ -100,11 +100,7 @@ def _part(data: Corpus, work: Path, part: tuple[int, int]) -> tuple[Corpus, Path
         raise CompressError(
             f"steps: {rows} training rows for {of} steps; give more data, a smaller window or fewer steps"
         )
-    own = work / f"step-{number + 1}"
-    try:
-        own.mkdir(exist_ok=True)
-    except OSError as error:
-        raise CompressError(f"{own}: cannot write there: {error.strerror}") from None
+    own = _made(work / f"step-{number + 1}")
     return replace(data, train=data.train.between(number * rows // of, (number + 1) * rows // of)), own
 
 
@@ -115,12 +111,17 @@ def workplace(folder: Path | None) -> Iterator[Path]:
         with tempfile.TemporaryDirectory(prefix="secateur-recovery-") as temporary:
             yield Path(temporary)
         return
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise CompressError(f"{folder}: cannot write there: {error.strerror}") from None
+    _made(folder)
     try:
         yield folder
     finally:
         with suppress(OSError):
             folder.rmdir()  # if nothing was put there
+
+
+def _made(folder: Path) -> Path:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise CompressError(f"{folder}: cannot write there: {error.strerror}") from None
+    return folder

@@ -75,8 +75,8 @@ def corpus(
     """Read, encode, hold out and pack; the same arguments give the same corpus.
 
     cache: a folder that keeps what the original answers (source self), which it does in this precision. A document that
-    occurs twice is read once, so none is both trained on and held out. Raises CompressError on data that
-    are unreadable, of another format, too few, or beyond the model's embedding.
+    occurs twice is read once, so none is both trained on and held out. Raises CompressError on data that are
+    unreadable, of another format, too few, or beyond the model's embedding.
     """
     longest = getattr(original.config, "max_position_embeddings", None)
     if longest is not None and data.window > longest:

@@ -48,9 +48,8 @@ def format_of(row: Row, field: str) -> Format:
         return "instruction"
     if field in found:
         return "text"
-    for name in set(MESSAGES) & set(found):
-        kind = type(found[name]).__name__
-        raise CompressError(f"{row.place}: {kind} instead of a list of messages in field '{name}'")
+    if any(name in found for name in MESSAGES):
+        return "chat"  # of something else than a list, which is told where messages are read
     raise CompressError(
         f"{row.place}: no known format: needs '{field}', 'instruction' with 'output' or 'response', 'messages' or "
         f"'conversations'; fields found: {row.names()}"
@@ -79,7 +78,8 @@ def _messages(row: Row, field: str) -> list[Turn]:
     name = next((name for name in MESSAGES if name in row.fields), field)
     found = row.fields.get(name)
     if not isinstance(found, list):
-        raise CompressError(f"{row.place}: no list of messages in field '{name}'; fields found: {row.names()}")
+        fault = f"{type(found).__name__} instead of a list" if name in row.fields else "no list"
+        raise CompressError(f"{row.place}: {fault} of messages in field '{name}'; fields found: {row.names()}")
     return [_turn(Row(f"{row.place}, message {number}", _mapping(given))) for number, given in enumerate(found, 1)]
 
 
